@@ -1,0 +1,199 @@
+"""MedSynth: guided synthesis of annotated, clearly marked synthetic images, from a panel in 3D Slicer.
+
+The synthesis itself runs in its own process (`medsynth synthesize`); see MedSynthLib for the parts.
+"""
+
+from typing import Annotated
+
+import qt
+import slicer
+from MedSynthLib import library, sampledata, scene, selftest, vocabulary
+from MedSynthLib.panel import Messages, PhantomPart, PreviewPart, ResultPart, RunPart
+from MedSynthLib.pathologies import Cards, addParameterNode, parameterNodes
+from MedSynthLib.vocabulary import PRESETS
+from slicer import vtkMRMLScalarVolumeNode
+from slicer.i18n import tr as _
+from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+
+class MedSynth(ScriptedLoadableModule):
+    """What Slicer shows about the module."""
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = _("MedSynth")
+        parent.categories = ["Utilities.Synthetic Images"]
+        parent.dependencies = ["Segmentations", "Markups", "SegmentEditor"]
+        parent.contributors = ["The MedSynthSlicer contributors"]
+        parent.helpText = _(
+            "Choose an anatomy, mark where a lesion goes, and get a synthetic image with its "
+            "annotation, as volume, segmentation and DICOM. Results are marked SYNTHETIC; they are for "
+            "research and teaching, never for diagnosis."
+        )
+        parent.acknowledgementText = _("Apache License 2.0.")
+        slicer.app.connect("startupCompleted()", sampledata.register)
+
+
+@parameterNodeWrapper
+class MedSynthParameterNode:
+    """What the panel says; saved with the scene. The pathologies have nodes of their own."""
+
+    preset: Annotated[str, Choice(vocabulary.PRESET_NAMES)] = vocabulary.FIRST.name
+    reference: vtkMRMLScalarVolumeNode
+    factor: Annotated[float, WithinRange(1.0, 64.0)] = float(vocabulary.FIRST.anatomy_factor)
+    stop: Annotated[float, WithinRange(0.0, 10.0)] = float(vocabulary.FIRST.anatomy_stop)
+    preview: bool = False
+    variants: Annotated[int, WithinRange(1, 50)] = 1
+    seed: Annotated[int, WithinRange(0, 999999)] = 7
+    result: vtkMRMLScalarVolumeNode
+    extent: Annotated[str, Choice(vocabulary.EXTENTS)] = "roi"
+    background: Annotated[str, Choice(vocabulary.BACKGROUNDS)] = "resynthesize"
+    steps: Annotated[int, WithinRange(1, 1000)] = vocabulary.FIRST.steps
+    sampler: Annotated[str, Choice(vocabulary.SAMPLERS)] = vocabulary.SAMPLERS[0]
+    composition: Annotated[str, Choice(vocabulary.COMPOSITIONS)] = vocabulary.COMPOSITIONS[0]
+    filter: Annotated[str, Choice(vocabulary.FILTERS)] = vocabulary.FILTERS[0]
+    guidance: Annotated[str, Choice(vocabulary.GUIDANCE)] = vocabulary.GUIDANCE[0]
+    device: Annotated[str, Choice(vocabulary.DEVICES)] = vocabulary.DEVICES[0]
+
+
+class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel: connects its parts with the parameter node and the scene."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = self._parameters = self._gui = None
+
+    def setup(self):
+        ScriptedLoadableModuleWidget.setup(self)
+        self.uiWidget = slicer.util.loadUI(self.resourcePath("UI/MedSynth.ui"))
+        self.layout.addWidget(self.uiWidget)
+        self.ui = slicer.util.childWidgetVariables(self.uiWidget)
+        self.uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = MedSynthLogic()
+        self.messages = Messages(self.ui)
+        self.previewPart = PreviewPart(self.ui, self.messages)
+        file = self.resourcePath("requirements-pacs.txt")
+        self.results = ResultPart(self.ui, self.messages, requirementsFile=file)
+        self.phantom = PhantomPart(self.ui, self.messages, onLoaded=self.onPhantom)
+        self.runPart = RunPart(
+            self.ui,
+            self.messages,
+            requirementsFile=self.resourcePath("requirements.txt"),
+            pathologies=lambda: parameterNodes(self._parameters.parameterNode),
+            onResults=self.onResults,
+        )
+        self.cards = Cards(
+            self.ui.pathologyContainer,
+            uiFile=self.resourcePath("UI/Pathology.ui"),
+            reference=lambda: self._parameters.reference,
+            onFactor=self.previewPart.onPathologyFactor,
+        )
+        self.ui.pythonPathLineEdit.currentPath = library.configuredPython()
+        self._connect()
+        self.initializeParameterNode()
+
+    def _connect(self):
+        mrml = slicer.mrmlScene
+        self.addObserver(mrml, mrml.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(mrml, mrml.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(mrml, mrml.EndImportEvent, self.onSceneEndClose)
+        self.ui.addPathologyButton.connect("clicked(bool)", self.onAddPathology)
+        self.ui.factorSlider.connect("valueChanged(double)", self.previewPart.onAnatomyFactor)
+        # Only the user's own choice brings the preset's defaults, not a scene that is loaded.
+        self.ui.presetComboBox.connect("activated(int)", self.onPreset)
+        self.ui.pythonPathLineEdit.connect("currentPathChanged(QString)", self.onPython)
+
+    def cleanup(self):
+        self.onSceneStartClose()
+        self.removeObservers()
+
+    def enter(self):
+        self.initializeParameterNode()
+
+    def exit(self):
+        # Without this the preview would stay in front of what other modules show.
+        self.previewPart.setParameters(None)
+
+    def onSceneStartClose(self, caller=None, event=None):
+        self.phantom.cancel()
+        self.runPart.cancel()
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, caller=None, event=None):
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self):
+        self.setParameterNode(self.logic.getParameterNode())
+        if self._parameters.reference is None:
+            first = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+            if first is not None:
+                self._parameters.reference = first
+
+    def setParameterNode(self, parameters):
+        if self._parameters is not None:
+            self._parameters.disconnectGui(self._gui)
+            self.removeObserver(self._parameters.parameterNode, "ModifiedEvent", self.onModified)
+        self._parameters = self.runPart.parameters = self.results.parameters = parameters
+        if parameters is not None:
+            self._gui = parameters.connectGui(self.ui)
+            self.addObserver(parameters.parameterNode, "ModifiedEvent", self.onModified)
+            self.results.setPreset(PRESETS[parameters.preset])
+        self.cards.setNode(parameters.parameterNode if parameters is not None else None)
+        self.previewPart.setParameters(parameters)
+
+    def onModified(self, caller=None, event=None):
+        self.previewPart.update()
+
+    def onPreset(self):
+        preset = PRESETS[self._parameters.preset]
+        self._parameters.factor = float(preset.anatomy_factor)
+        self._parameters.stop = float(preset.anatomy_stop)
+        self._parameters.steps = preset.steps
+        self.results.setPreset(preset)
+
+    def onAddPathology(self):
+        self.cards.add(PRESETS[self._parameters.preset])
+
+    def onPython(self, path):
+        qt.QSettings().setValue(library.PYTHON_SETTING, path)
+        self.results.updateSendButton()
+
+    def onPhantom(self, node):
+        self._parameters.reference = node
+        self.messages.say("The phantom is loaded. Next: add a pathology, or press Run.")
+
+    def onResults(self, reference, results):
+        self._parameters.preview = False
+        self._parameters.result = results[-1][0]
+        scene.showSideBySide(reference, *results[-1])
+
+
+class MedSynthLogic(ScriptedLoadableModuleLogic):
+    """The module without its panel."""
+
+    def getParameterNode(self):
+        return MedSynthParameterNode(super().getParameterNode())
+
+    def addPathology(self, parameters):
+        return addParameterNode(parameters.parameterNode, PRESETS[parameters.preset])
+
+
+class MedSynthTest(ScriptedLoadableModuleTest):
+    """Slicer's Reload & Test."""
+
+    def setUp(self):
+        slicer.mrmlScene.Clear()
+
+    def runTest(self):
+        for check in selftest.CHECKS:
+            self.setUp()
+            check(MedSynthLogic().getParameterNode())

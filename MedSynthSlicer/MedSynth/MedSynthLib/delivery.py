@@ -1,0 +1,145 @@
+"""A result's DICOM files: into a folder, into Slicer's database, to a PACS.
+
+The files were written by the synthesis itself and are handed on unchanged.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import slicer
+
+from MedSynthLib import library, scene
+from MedSynthLib.process import Process
+
+
+def outFolder(result) -> Path:
+    """The OUT folder of a synthetic volume.
+
+    Raises:
+        ValueError: nothing is chosen, or the files are gone (Slicer empties its temporary folder).
+    """
+    if result is None:
+        raise ValueError("Choose a result first.")
+    folder = Path(result.GetAttribute(scene.FOLDER) or "")
+    if not (folder / "dicom" / "image").is_dir():
+        raise ValueError(
+            f"The DICOM files of {result.GetName()} are no longer there (temporary files are removed "
+            "with time). Run the synthesis again with the same seed."
+        )
+    return folder
+
+
+def exportTo(result, folder: str) -> Path:
+    """Copy the DICOM image and segmentation of a result into a new folder inside `folder`.
+
+    Returns:
+        The new folder.
+
+    Raises:
+        ValueError: no folder was chosen, or there is nothing to export.
+        OSError: the folder cannot be written.
+    """
+    source = outFolder(result)
+    if not folder or not Path(folder).is_dir():
+        raise ValueError("Choose the folder to export to first.")
+    name = "".join(c if c.isalnum() or c in "-_" else "_" for c in result.GetName())
+    target, number = Path(folder) / name, 2
+    while target.exists():
+        target, number = Path(folder) / f"{name}_{number}", number + 1
+    try:
+        shutil.copytree(source / "dicom", target)
+    except OSError:
+        shutil.rmtree(target, ignore_errors=True)
+        raise
+    return target
+
+
+def importIntoDatabase(result) -> int:
+    """Copy a result into Slicer's DICOM database.
+
+    Returns:
+        The number of files.
+
+    Raises:
+        ValueError: there is nothing to import, or the database is not open.
+        RuntimeError: Slicer did not take the files.
+    """
+    folder = outFolder(result) / "dicom"
+    database = getattr(slicer, "dicomDatabase", None)
+    if database is None or not database.isOpen:
+        raise ValueError(
+            "Slicer's DICOM database is not open. Open the DICOM module once, then retry."
+        )
+    from DICOMLib import DICOMUtils
+
+    # Copies: the files here are temporary.
+    if not DICOMUtils.importDicom(str(folder), copyFiles=True):
+        raise RuntimeError("Slicer's DICOM database did not take the files; its log says why.")
+    return sum(1 for _ in folder.rglob("*.dcm"))
+
+
+def canSend() -> str:
+    """Why results cannot be sent, or an empty text when they can."""
+    if library.configuredPython():
+        return ""  # the other Python's medsynth will say
+    if not (library.libraryFolder() / "medsynth" / "commands" / "send.py").is_file():
+        return "This version of medsynth cannot send to a PACS yet. Export to a folder instead."
+    return ""
+
+
+class Sending:
+    """Sends a result through the library's outbox, with the state of every instance.
+
+    Args:
+        onProgress: called with a text.
+        onFinished: called once with (reason or None, the library's last word).
+        onLog: called with every line of the log.
+    """
+
+    def __init__(self, result, destination: str, *, onProgress, onFinished, onLog):
+        if not destination:
+            raise ValueError(
+                "Choose a destination first (List shows them). Add one in a terminal: "
+                "medsynth pacs add NAME --host HOST --port PORT --aet AETITLE"
+            )
+        self.onProgress, self.onFinished, self.onLog = onProgress, onFinished, onLog
+        self.said: list[str] = []
+        arguments = ["send", str(outFolder(result)), "--to", destination, "--progress", "json"]
+        self.process = Process(arguments, self._finished, onEvent=self._event, onLog=onLog)
+
+    def start(self) -> None:
+        """Start sending."""
+        self.process.start()
+
+    def _event(self, event: dict) -> None:
+        message = event.get("message", "")
+        if event["kind"] == "progress":
+            text = f"{event.get('stage', '')} {event.get('done', 0)} of {event.get('total', 0)}"
+            self.onProgress(f"{text} {message}".strip())
+            return
+        if message:
+            self.onLog(f"{event['kind']}: {message}")
+            self.onProgress(message)
+        if event["kind"] in ("warning", "result"):
+            self.said.append(message)
+
+    def _finished(self, reason: str | None) -> None:
+        # What is not delivered is no error of the command: its warnings and last word tell.
+        words = " ".join(self.said)
+        self.onFinished(None if reason is None else words or reason, words)
+
+
+def listDestinations(onFound, onLog) -> Process:
+    """Ask the library for the destinations the user added; `onFound` gets (names, reason or None)."""
+    names: list[str] = []
+
+    def event(record):
+        if record["kind"] == "result":
+            names.extend(record.get("data", {}))
+
+    arguments = ["pacs", "list", "--progress", "json"]
+    process = Process(arguments, lambda reason: onFound(names, reason), onEvent=event, onLog=onLog)
+    process.start()
+    return process

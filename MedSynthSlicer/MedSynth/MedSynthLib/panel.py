@@ -1,0 +1,345 @@
+"""The controls that are not pathology cards: preview, run, results.
+
+Each part owns its buttons and shows what happens in the panel itself: one line in plain words, the log
+one click away, never a dialog in the way.
+"""
+
+from __future__ import annotations
+
+import qt
+import slicer
+
+from MedSynthLib import delivery, library, preview, sampledata, scene
+from MedSynthLib.synthesis import Synthesis
+from MedSynthLib.vocabulary import PRESETS
+
+RED, PLAIN = "color: #b00020", ""
+EXPORT_SETTING = "MedSynth/ExportFolder"
+
+
+class Messages:
+    """The status line, the progress bar and the log."""
+
+    def __init__(self, ui):
+        self.ui = ui
+        ui.logButton.connect("toggled(bool)", self._showLog)
+        ui.logText.visible = False
+        ui.progressBar.visible = False
+        self.say("")
+
+    def _showLog(self, shown: bool) -> None:
+        self.ui.logText.visible = shown
+
+    def say(self, text: str) -> None:
+        """Show a line."""
+        self.ui.statusLabel.styleSheet = PLAIN
+        self.ui.statusLabel.text = text
+
+    def fail(self, reason: str) -> None:
+        """Show why something did not work."""
+        self.ui.statusLabel.styleSheet = RED
+        self.ui.statusLabel.text = reason
+        self.log(f"ERROR {reason}")
+
+    def log(self, line: str) -> None:
+        """Add a line to the log."""
+        self.ui.logText.appendPlainText(line)
+
+    def progress(self, text: str, percent: float | None) -> None:
+        """Show how far it is; a bar without end while that is unknown."""
+        self.say(text)
+        self.ui.progressBar.visible = True
+        self.ui.progressBar.maximum = 0 if percent is None else 100
+        if percent is not None:
+            self.ui.progressBar.value = int(percent)
+
+    def progressDone(self) -> None:
+        """Take the bar away."""
+        self.ui.progressBar.visible = False
+
+
+class PreviewPart:
+    """The low-pass preview and the sentence that says what a factor means."""
+
+    def __init__(self, ui, messages):
+        self.ui, self.messages = ui, messages
+        self.preview = preview.Preview()
+        self.parameters = None
+        self.previewed = "anatomy"
+
+    def setParameters(self, parameters) -> None:
+        """Follow this parameter node; None stops the preview."""
+        self.parameters = parameters
+        self.previewed = "anatomy"
+        self.update()
+
+    def onAnatomyFactor(self) -> None:
+        """The anatomy's slider moved."""
+        self.previewed = "anatomy"
+        self.update()
+
+    def onPathologyFactor(self, factor: float) -> None:
+        """A pathology's slider moved: show what that factor keeps."""
+        self.previewed = factor
+        self.update()
+
+    def update(self) -> None:
+        """Show what the parameter node says."""
+        parameters = self.parameters
+        if parameters is None or parameters.reference is None:
+            self.preview.hide()
+            self.ui.factorLabel.text = ""
+            return
+        anatomy = self.previewed == "anatomy"
+        factor = parameters.factor if anatomy else self.previewed
+        self.ui.factorLabel.text = preview.explain(parameters.reference, parameters.factor)
+        if not parameters.preview:
+            self.preview.hide()
+            self.ui.previewLabel.text = ""
+            return
+        whose = "anatomy" if anatomy else "pathology"
+        self.ui.previewLabel.text = f"Showing the {whose}'s factor {round(factor)}."
+        self.preview.show(parameters.reference, round(factor), PRESETS[parameters.preset])
+
+
+class PhantomPart:
+    """The sample phantom: a start without a patient's image."""
+
+    def __init__(self, ui, messages, *, onLoaded):
+        self.ui, self.messages, self.onLoaded = ui, messages, onLoaded
+        self.process = None
+        ui.phantomButton.connect("clicked(bool)", self.draw)
+
+    def draw(self) -> None:
+        """Draw it in a process of its own; the volume arrives later."""
+        try:
+            self.process = sampledata.start(
+                self._loaded, self._failed, onProgress=self._progress, onLog=self.messages.log
+            )
+        except RuntimeError as error:
+            self.messages.fail(str(error))
+            return
+        self.messages.progress("Drawing the phantom...", None)
+        self.ui.phantomButton.enabled = False
+
+    def _progress(self, done: int, total: int) -> None:
+        percent = 100 * done / total if total else None
+        self.messages.progress("Drawing the phantom...", percent)
+
+    def _loaded(self, node) -> None:
+        self._done()
+        self.onLoaded(node)
+
+    def _failed(self, reason: str) -> None:
+        self._done()
+        if reason != "cancelled":
+            self.messages.fail(reason)
+
+    def _done(self) -> None:
+        self.process = None
+        self.messages.progressDone()
+        self.ui.phantomButton.enabled = True
+
+    def cancel(self) -> None:
+        """End it, as when the scene closes."""
+        if self.process is not None:
+            self.process.cancel()
+
+
+class RunPart:
+    """Run and Cancel."""
+
+    def __init__(self, ui, messages, *, requirementsFile: str, pathologies, onResults):
+        self.ui, self.messages = ui, messages
+        self.requirementsFile = requirementsFile
+        self.pathologies, self.onResults = pathologies, onResults
+        self.parameters = None
+        self.synthesis = None
+        ui.runButton.connect("clicked(bool)", self.run)
+        ui.cancelButton.connect("clicked(bool)", self.cancel)
+        self._updateButtons()
+
+    def _updateButtons(self) -> None:
+        self.ui.runButton.enabled = self.synthesis is None
+        self.ui.cancelButton.enabled = self.synthesis is not None
+
+    def run(self) -> None:
+        """Start the synthesis, or say in the panel why it cannot start."""
+        if self.synthesis is not None:
+            self.messages.fail("A synthesis is running already. Wait for it, or cancel it.")
+            return
+        try:
+            library.ensureDependencies(self.requirementsFile)
+            self.synthesis = Synthesis(
+                self.parameters,
+                self.pathologies(),
+                onProgress=self.messages.progress,
+                onFinished=self._finished,
+                onLog=self.messages.log,
+            )
+            self.synthesis.start()
+        except (ValueError, RuntimeError, OSError) as error:
+            self.synthesis = None
+            self.messages.progressDone()
+            self.messages.fail(str(error))
+        self._updateButtons()
+
+    def cancel(self) -> None:
+        """End the running synthesis and everything it started."""
+        if self.synthesis is not None:
+            self.messages.progress("Cancelling...", None)
+            self.ui.cancelButton.enabled = False
+            self.synthesis.cancel()
+
+    def _finished(self, reason: str | None, results: list) -> None:
+        synthesis, self.synthesis = self.synthesis, None
+        self.messages.progressDone()
+        self._updateButtons()
+        if reason == "cancelled":
+            self.messages.say("Cancelled. The scene is as it was.")
+        elif reason is not None:
+            self.messages.fail(reason)
+        else:
+            done = f"Done: {counted(len(results), 'result')}, marked SYNTHETIC."
+            if synthesis.warnings:
+                done += f" {counted(synthesis.warnings, 'warning')}: see the log."
+            self.messages.say(done)
+            self.onResults(synthesis.reference, results)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 result`, `2 results`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+class ResultPart:
+    """Windows, export, DICOM database, PACS."""
+
+    def __init__(self, ui, messages, *, requirementsFile: str):
+        self.ui, self.messages = ui, messages
+        self.requirementsFile = requirementsFile
+        self.parameters = None
+        self.sending = self.listing = None
+        ui.resultSelector.addAttribute("vtkMRMLScalarVolumeNode", scene.SYNTHETIC)
+        ui.exportButton.connect("clicked(bool)", self.export)
+        ui.databaseButton.connect("clicked(bool)", self.intoDatabase)
+        ui.sendButton.connect("clicked(bool)", self.send)
+        ui.destinationsButton.connect("clicked(bool)", self.listDestinations)
+        self.windowButtons: list = []
+        ui.exportFolderButton.directory = str(qt.QSettings().value(EXPORT_SETTING) or "")
+        ui.exportFolderButton.connect("directoryChanged(QString)", self._keepFolder)
+        self.updateSendButton()
+
+    def _keepFolder(self, folder: str) -> None:
+        qt.QSettings().setValue(EXPORT_SETTING, folder)
+
+    def setPreset(self, preset) -> None:
+        """One button per window of the preset."""
+        for button in self.windowButtons:
+            button.hide()
+            button.deleteLater()
+        self.windowButtons = []
+        for window in preset.windows:
+            button = qt.QPushButton(window.name.capitalize())
+            button.toolTip = (
+                f"Show the {window.name} window: center {window.center:g} {preset.units}, "
+                f"width {window.width:g} {preset.units}"
+            )
+            # clicked(bool) would pass its argument in place of the window.
+            button.connect("clicked()", lambda w=window: self.setWindow(w))
+            self.ui.windowRow.layout().addWidget(button)
+            self.windowButtons.append(button)
+
+    def setWindow(self, window) -> None:
+        """Show the reference, the results and the preview in one window."""
+        nodes = [
+            node
+            for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+            if node is self.parameters.reference
+            or node.GetAttribute(scene.SYNTHETIC)
+            or not node.GetSaveWithScene()
+        ]
+        scene.setWindow(window.center, window.width, nodes)
+
+    def updateSendButton(self) -> None:
+        """Enable sending, or let the button's tool tip and the line beside it say why not."""
+        reason = delivery.canSend()
+        self.ui.sendButton.enabled = not reason
+        self.ui.destinationsButton.enabled = not reason
+        self.ui.sendLabel.text = reason
+        self.ui.sendLabel.visible = bool(reason)
+        self.ui.sendButton.toolTip = reason or "Send the chosen result to the chosen destination"
+
+    def _attempt(self, action) -> None:
+        try:
+            self.messages.say(action())
+        except (ValueError, RuntimeError, OSError) as error:
+            self.messages.fail(str(error))
+
+    def export(self) -> None:
+        """Copy the result's DICOM files into the chosen folder."""
+        folder = self.ui.exportFolderButton.directory
+        self._attempt(lambda: f"Exported to {delivery.exportTo(self.parameters.result, folder)}.")
+
+    def intoDatabase(self) -> None:
+        """Copy the result's DICOM files into Slicer's database."""
+        self._attempt(
+            lambda: (
+                f"{delivery.importIntoDatabase(self.parameters.result)} files are in Slicer's "
+                "DICOM database."
+            )
+        )
+
+    def listDestinations(self) -> None:
+        """Fill the list of destinations with those the user added."""
+
+        def found(names, reason):
+            self.ui.destinationComboBox.clear()
+            for name in names:
+                self.ui.destinationComboBox.addItem(name)
+            if reason is not None:
+                self.messages.fail(reason)
+            elif not names:
+                self.messages.say(
+                    "No destination yet. Add one in a terminal: "
+                    "medsynth pacs add NAME --host HOST --port PORT --aet AETITLE"
+                )
+            else:
+                self.messages.say(counted(len(names), "destination") + ".")
+
+        def start():
+            self._ensurePacs()
+            self.listing = delivery.listDestinations(found, self.messages.log)
+            return "Reading the destinations..."
+
+        self._attempt(start)
+
+    def _ensurePacs(self) -> None:
+        library.ensureDependencies(self.requirementsFile, torch=False)
+
+    def send(self) -> None:
+        """Send the result; the line above tells the state of its instances."""
+
+        def start():
+            sending = delivery.Sending(
+                self.parameters.result,
+                self.ui.destinationComboBox.currentText,
+                onProgress=self.messages.say,
+                onFinished=self._sent,
+                onLog=self.messages.log,
+            )
+            self._ensurePacs()
+            sending.start()
+            self.sending = sending
+            self.ui.sendButton.enabled = False
+            return "Sending..."
+
+        self._attempt(start)
+
+    def _sent(self, reason: str | None, words: str) -> None:
+        self.sending = None
+        self.ui.sendButton.enabled = True
+        if reason is None:
+            self.messages.say(f"Sent. {words}")
+        else:
+            self.messages.fail(reason)

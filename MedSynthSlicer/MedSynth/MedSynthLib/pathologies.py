@@ -1,0 +1,189 @@
+"""The pathology cards: one per pathology, each with its place, source, factor and stop.
+
+Every card has its own parameter node in the scene, referred to by the module's node, so that the cards
+come back with the scene.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Union
+
+import qt
+import slicer
+from slicer import (
+    vtkMRMLMarkupsClosedCurveNode,
+    vtkMRMLMarkupsFiducialNode,
+    vtkMRMLMarkupsROINode,
+    vtkMRMLScalarVolumeNode,
+    vtkMRMLSegmentationNode,
+)
+from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
+
+from MedSynthLib.vocabulary import FROM_VOLUME, KINDS
+
+ROLE = "pathology"
+
+
+@parameterNodeWrapper
+class PathologyParameterNode:
+    """One pathology: where, what, and how closely its reference is followed."""
+
+    where: Union[  # noqa: UP007 - the wrapper reads typing.Union
+        vtkMRMLMarkupsFiducialNode,
+        vtkMRMLMarkupsROINode,
+        vtkMRMLMarkupsClosedCurveNode,
+        vtkMRMLSegmentationNode,
+    ]
+    diameter: Annotated[float, WithinRange(2.0, 100.0)] = 14.0
+    kind: Annotated[str, Choice(KINDS)] = KINDS[0]
+    sourceVolume: vtkMRMLScalarVolumeNode
+    sourceMask: vtkMRMLSegmentationNode
+    factor: Annotated[float, WithinRange(1.0, 64.0)] = 4.0
+    stop: Annotated[float, WithinRange(0.0, 10.0)] = 0.0
+
+
+def parameterNodes(moduleNode) -> list:
+    """The pathologies of the module's parameter node, in order."""
+    count = moduleNode.GetNumberOfNodeReferences(ROLE)
+    nodes = [moduleNode.GetNthNodeReference(ROLE, i) for i in range(count)]
+    return [PathologyParameterNode(node) for node in nodes if node is not None]
+
+
+def addParameterNode(moduleNode, preset) -> PathologyParameterNode:
+    """Add a pathology with the preset's factor and stop."""
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode", "MedSynth pathology")
+    node.SetAttribute("ModuleName", "MedSynthPathology")
+    moduleNode.AddNodeReferenceID(ROLE, node.GetID())
+    parameters = PathologyParameterNode(node)
+    parameters.factor = float(preset.pathology_factor)
+    parameters.stop = float(preset.pathology_stop)
+    return parameters
+
+
+class Card:
+    """The controls of one pathology."""
+
+    def __init__(self, parameters, number: int, *, uiFile: str, reference, onRemove, onFactor):
+        self.parameters, self.number = parameters, number
+        self.reference, self.onRemove, self.onFactor = reference, onRemove, onFactor
+        self.widget = slicer.util.loadUI(uiFile)
+        self.ui = slicer.util.childWidgetVariables(self.widget)
+        self.widget.setMRMLScene(slicer.mrmlScene)
+        self.gui = parameters.connectGui(self.ui)
+        self.observer = parameters.AddObserver("ModifiedEvent", self._update)
+        self.ui.clickButton.connect("clicked(bool)", self.onClick)
+        self.ui.boxButton.connect("clicked(bool)", self.onBox)
+        self.ui.curveButton.connect("clicked(bool)", self.onCurve)
+        self.ui.paintButton.connect("clicked(bool)", self.onPaint)
+        self.ui.removeButton.connect("clicked(bool)", lambda: onRemove(self))
+        self.ui.pathologyFactorSlider.connect("valueChanged(double)", onFactor)
+        self._update()
+
+    def close(self) -> None:
+        """Let go of the parameter node and remove the controls."""
+        self.parameters.RemoveObserver(self.observer)
+        self.parameters.disconnectGui(self.gui)
+        self.widget.setMRMLScene(None)
+        self.widget.hide()
+        self.widget.deleteLater()
+
+    def _update(self, caller=None, event=None) -> None:
+        kind, where = self.parameters.kind, self.parameters.where
+        self.ui.cardButton.text = f"Pathology {self.number}: {kind.replace('_', ' ')}"
+        fromVolume = kind == FROM_VOLUME
+        for widget in (self.ui.sourceVolumeLabel, self.ui.sourceVolumeSelector):
+            widget.visible = fromVolume
+        for widget in (self.ui.sourceMaskLabel, self.ui.sourceMaskSelector):
+            widget.visible = fromVolume
+        usesDiameter = where is None or not (
+            where.IsA("vtkMRMLSegmentationNode") or where.IsA("vtkMRMLMarkupsROINode")
+        )
+        self.ui.diameterSlider.enabled = usesDiameter
+
+    def onClick(self) -> None:
+        """One click into a slice view places the centre."""
+        self._place("vtkMRMLMarkupsFiducialNode", "centre")
+
+    def onBox(self) -> None:
+        """Two clicks into the slice views draw a box."""
+        self._place("vtkMRMLMarkupsROINode", "box")
+
+    def onCurve(self) -> None:
+        """Clicks around the place in one slice view draw a closed curve."""
+        self._place("vtkMRMLMarkupsClosedCurveNode", "curve")
+
+    def _place(self, className: str, word: str) -> None:
+        node = slicer.mrmlScene.AddNewNodeByClass(className, f"Pathology {self.number} {word}")
+        node.CreateDefaultDisplayNodes()
+        self.parameters.where = node
+        selection = slicer.app.applicationLogic().GetSelectionNode()
+        selection.SetReferenceActivePlaceNodeClassName(className)
+        selection.SetActivePlaceNodeID(node.GetID())
+        interaction = slicer.app.applicationLogic().GetInteractionNode()
+        interaction.SetPlaceModePersistence(0)
+        interaction.SetCurrentInteractionMode(interaction.Place)
+
+    def onPaint(self) -> None:
+        """Open Segment Editor with the brush ready, on a segment of this pathology."""
+        node = self.parameters.where
+        if node is None or not node.IsA("vtkMRMLSegmentationNode"):
+            name = f"Pathology {self.number} region"
+            node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+            node.CreateDefaultDisplayNodes()
+            node.GetSegmentation().AddEmptySegment("", f"Pathology {self.number}")
+            self.parameters.where = node
+        reference = self.reference()
+        if reference is not None:
+            node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
+        slicer.util.selectModule("SegmentEditor")
+        editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
+        editor.setSegmentationNode(node)
+        editor.setSourceVolumeNode(reference)
+        editor.setCurrentSegmentID(node.GetSegmentation().GetNthSegmentID(0))
+        editor.setActiveEffectByName("Paint")
+
+
+class Cards:
+    """All cards, in the order of the module's parameter node."""
+
+    def __init__(self, container, *, uiFile: str, reference, onFactor):
+        self.container, self.uiFile = container, uiFile
+        self.reference, self.onFactor = reference, onFactor
+        self.cards: list[Card] = []
+        self.moduleNode = None
+        self.layout = qt.QVBoxLayout()
+        self.layout.setContentsMargins(0, 0, 0, 0)
+        container.setLayout(self.layout)
+
+    def setNode(self, moduleNode) -> None:
+        """Show the pathologies of this parameter node; None shows none."""
+        for card in self.cards:
+            card.close()
+        self.cards, self.moduleNode = [], moduleNode
+        for parameters in parameterNodes(moduleNode) if moduleNode is not None else []:
+            self._addCard(parameters)
+
+    def add(self, preset) -> None:
+        """Add a pathology and open its card; the others close."""
+        for card in self.cards:
+            card.ui.cardButton.collapsed = True
+        self._addCard(addParameterNode(self.moduleNode, preset))
+
+    def _addCard(self, parameters) -> None:
+        card = Card(
+            parameters,
+            len(self.cards) + 1,
+            uiFile=self.uiFile,
+            reference=self.reference,
+            onRemove=self.remove,
+            onFactor=self.onFactor,
+        )
+        self.layout.addWidget(card.widget)
+        self.cards.append(card)
+
+    def remove(self, card: Card) -> None:
+        """Remove a pathology; what marked its place stays in the scene."""
+        index, node = self.cards.index(card), card.parameters.parameterNode
+        self.moduleNode.RemoveNthNodeReferenceID(ROLE, index)
+        self.setNode(self.moduleNode)
+        slicer.mrmlScene.RemoveNode(node)

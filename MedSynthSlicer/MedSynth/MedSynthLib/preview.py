@@ -1,0 +1,126 @@
+"""The live low-pass preview: what a factor keeps of the reference, shown in the slice views.
+
+The filter is the library's (`medsynth.lowpass_preview`). The slices on screen come first, the others
+follow in small portions between Slicer's own events, so that a slider stays smooth on a large CT.
+"""
+
+from __future__ import annotations
+
+import time
+
+import qt
+import slicer
+
+from MedSynthLib import scene
+
+PORTION_S = 0.03
+
+
+class Preview:
+    """One preview volume over the reference; `show` starts or changes it, `hide` removes it."""
+
+    def __init__(self):
+        self.volume = self.reference = self.filter = None
+        self.asked = None
+        self.queue: list[int] = []
+        self.before: dict[str, tuple] = {}
+        self.timer = qt.QTimer()
+        self.timer.setInterval(0)
+        self.timer.connect("timeout()", self._portion)
+
+    def show(self, reference, factor: int, preset) -> None:
+        """Show the reference through the factor's filter, in front of everything else."""
+        from medsynth.lowpass_preview import LowPass
+
+        asked = (reference, factor, preset.name)
+        if asked == self.asked:
+            return
+        if reference is not self.reference:
+            self.hide()
+            self._addVolume(reference)
+        self.asked = asked
+        rows, columns = slicer.util.arrayFromVolume(reference).shape[1:]
+        self.filter = LowPass((rows, columns), min(factor, rows, columns), preset.intensity)
+        self.queue = self._slicesByDistance()
+        self._portion()
+        self.timer.start()
+
+    def hide(self) -> None:
+        """Remove the preview and give the views back what they showed."""
+        self.timer.stop()
+        self.queue = []
+        for name, (volumeID, opacity) in self.before.items():
+            composite = slicer.mrmlScene.GetNodeByID(name)
+            if composite is not None:
+                composite.SetForegroundVolumeID(volumeID)
+                composite.SetForegroundOpacity(opacity)
+        if self.volume is not None and slicer.mrmlScene.IsNodePresent(self.volume):
+            slicer.mrmlScene.RemoveNode(self.volume)
+        self.volume = self.reference = self.asked = None
+        self.before = {}
+
+    def _addVolume(self, reference) -> None:
+        logic = slicer.modules.volumes.logic()
+        name = f"{reference.GetName()} low-pass preview"
+        self.volume = logic.CloneVolume(slicer.mrmlScene, reference, name)
+        self.volume.SetSaveWithScene(False)
+        self.volume.SetHideFromEditors(True)  # it must not be offered as a reference
+        self.volume.SetAttribute(scene.SYNTHETIC, None)
+        self.reference = reference
+        for composite in _composites():
+            self.before[composite.GetID()] = (
+                composite.GetForegroundVolumeID(),
+                composite.GetForegroundOpacity(),
+            )
+            composite.SetForegroundVolumeID(self.volume.GetID())
+            composite.SetForegroundOpacity(1.0)
+
+    def _slicesByDistance(self) -> list[int]:
+        """Slice numbers, the one on screen first."""
+        count = slicer.util.arrayFromVolume(self.reference).shape[0]
+        current = self._currentSlice(count)
+        return sorted(range(count), key=lambda k: abs(k - current))
+
+    def _currentSlice(self, count: int) -> int:
+        import numpy as np
+
+        from MedSynthLib.region import transformed
+
+        node = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
+        matrix = slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS())
+        center = transformed(matrix[None, :3, 3], None, self.reference.GetParentTransformNode())
+        k = (np.linalg.inv(scene.ijkToRAS(self.reference)) @ [*center[0], 1])[2]
+        return int(np.clip(round(k), 0, count - 1))
+
+    def _portion(self) -> None:
+        """Filter slices for a few hundredths of a second, then let Slicer breathe."""
+        if not self.queue or not slicer.mrmlScene.IsNodePresent(self.volume):
+            self.timer.stop()
+            return
+        image = slicer.util.arrayFromVolume(self.reference)
+        shown = slicer.util.arrayFromVolume(self.volume)
+        end = time.monotonic() + PORTION_S
+        while self.queue and time.monotonic() < end:
+            k = self.queue.pop(0)
+            shown[k] = self.filter(image[k]).astype(shown.dtype)
+        slicer.util.arrayFromVolumeModified(self.volume)
+
+
+def _composites():
+    count = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode")
+    return [
+        slicer.mrmlScene.GetNthNodeByClass(i, "vtkMRMLSliceCompositeNode") for i in range(count)
+    ]
+
+
+def explain(reference, factor: float) -> str:
+    """What a factor means for this image, in millimetres."""
+    if reference is None:
+        return ""
+    size = round(factor) * max(reference.GetSpacing()[:2])
+    if round(factor) == 1:
+        return "Factor 1: the result follows the reference in every detail."
+    return (
+        f"Factor {round(factor)}: structures larger than about {size:.0f} mm are kept, "
+        "finer detail is new."
+    )

@@ -1,0 +1,174 @@
+"""Volumes and segmentations between the scene and files; results under their SYNTHETIC item.
+
+Files hold the volume in its own coordinates (its parent transform is not applied). Results are given the
+reference's geometry and its parent transform, so that they come out where the reference is.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import slicer
+import vtk
+
+SYNTHETIC = "MedSynth.Synthetic"
+FOLDER = "MedSynth.Folder"
+GEOMETRY_TOLERANCE_MM = 1e-3
+
+
+def writeVolume(node, path: Path) -> Path:
+    """Write a volume or label map as NRRD; the node keeps its own file name and storage."""
+    storage = slicer.vtkMRMLNRRDStorageNode()
+    storage.SetFileName(str(path))
+    if not storage.WriteData(node):
+        raise RuntimeError(f"{node.GetName()} could not be written to {path}; is the disk full?")
+    return path
+
+
+def readVolume(path: Path, name: str, className="vtkMRMLScalarVolumeNode"):
+    """Add a volume from an NRRD file to the scene."""
+    node = slicer.mrmlScene.AddNewNodeByClass(className, name)
+    storage = slicer.vtkMRMLNRRDStorageNode()
+    storage.SetFileName(str(path))
+    if not storage.ReadData(node):
+        slicer.mrmlScene.RemoveNode(node)
+        raise RuntimeError(f"{path} could not be read.")
+    node.CreateDefaultDisplayNodes()
+    return node
+
+
+def ijkToRAS(node):
+    """The 4 x 4 matrix from voxel indices to the volume's own RAS."""
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    return slicer.util.arrayFromVTKMatrix(matrix)
+
+
+def takeGeometry(node, reference) -> None:
+    """Give a result the reference's exact geometry and transform.
+
+    Raises:
+        RuntimeError: it is on another grid; then it must not be shown as if it fitted.
+    """
+    import numpy as np
+
+    same = node.GetImageData().GetDimensions() == reference.GetImageData().GetDimensions()
+    # The far corner tells how much a difference in the matrix moves the last voxel.
+    corner = np.array([*reference.GetImageData().GetDimensions(), 1.0])
+    distance = np.abs((ijkToRAS(node) - ijkToRAS(reference)) @ corner).max()
+    if not same or distance > GEOMETRY_TOLERANCE_MM:
+        raise RuntimeError(
+            f"The result is on another grid than {reference.GetName()} (off by {distance:.3f} mm); "
+            "it was not loaded. The log says where its files are."
+        )
+    # The file's text rounds. The setters leave alone what is nearly equal, so they start from 1.
+    node.SetIJKToRASDirections(1, 0, 0, 0, 1, 0, 0, 0, 1)
+    node.SetSpacing(1, 1, 1)
+    directions = vtk.vtkMatrix4x4()
+    reference.GetIJKToRASDirectionMatrix(directions)
+    node.SetIJKToRASDirectionMatrix(directions)
+    node.SetSpacing(reference.GetSpacing())
+    node.SetOrigin(reference.GetOrigin())
+    node.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
+
+
+def addResult(folder: Path, reference):
+    """Load one OUT folder; all of it, or nothing.
+
+    Returns:
+        The synthetic volume and the segmentation of its lesions (None without lesions).
+    """
+    seed = json.loads((folder / "result.json").read_text(encoding="utf-8"))["seed"]
+    title = f"SYNTHETIC {reference.GetName()} seed {seed}"
+    added, segmentation = [], None
+    try:
+        volume = readVolume(folder / "image.nrrd", title)
+        added.append(volume)
+        takeGeometry(volume, reference)
+        _markSynthetic(volume, folder)
+        volume.GetDisplayNode().CopyContent(reference.GetDisplayNode())
+        masks = sorted(folder.glob("pathology_*.nrrd"))
+        if masks:
+            segmentation = addSegmentation(masks, volume, f"{title} lesions")
+            added.append(segmentation)
+            _markSynthetic(segmentation, folder)
+    except Exception:
+        for node in added:
+            slicer.mrmlScene.RemoveNode(node)
+        raise
+    hierarchy = slicer.mrmlScene.GetSubjectHierarchyNode()
+    item = hierarchy.CreateFolderItem(hierarchy.GetSceneItemID(), title)
+    for node in added:
+        hierarchy.SetItemParent(hierarchy.GetItemByDataNode(node), item)
+    return volume, segmentation
+
+
+def _markSynthetic(node, folder: Path) -> None:
+    node.SetAttribute(SYNTHETIC, "1")
+    node.SetAttribute(FOLDER, str(folder))
+    node.SetDescription("Synthetic image made by MedSynth. Not from a patient. Not for diagnosis.")
+
+
+def addSegmentation(masks: list[Path], volume, name: str):
+    """One segment per mask file, on the volume's grid and under its transform."""
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node.CreateDefaultDisplayNodes()
+    node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    logic = slicer.modules.segmentations.logic()
+    for number, path in enumerate(masks, start=1):
+        labelmap = readVolume(path, f"Pathology {number}", "vtkMRMLLabelMapVolumeNode")
+        try:
+            takeGeometry(labelmap, volume)
+            ids = vtk.vtkStringArray()
+            segmentName = f"Pathology {number} (synthetic)"
+            ids.InsertNextValue(node.GetSegmentation().AddEmptySegment("", segmentName))
+            if not logic.ImportLabelmapToSegmentationNode(labelmap, node, ids):
+                raise RuntimeError(f"{path} holds no lesion.")
+        finally:
+            slicer.mrmlScene.RemoveNode(labelmap)
+    return node
+
+
+def showSideBySide(reference, result, segmentation=None) -> None:
+    """The reference left, the result right, in the plane the slices were made in, at the lesion."""
+    manager = slicer.app.layoutManager()
+    manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutSideBySideView)
+    place = firstLesion(segmentation)
+    if place is None:
+        place = slicer.util.arrayFromVTKMatrix(
+            manager.sliceWidget("Red").mrmlSliceNode().GetSliceToRAS()
+        )[:3, 3]
+    for view, volume in (("Red", reference), ("Yellow", result)):
+        widget = manager.sliceWidget(view)
+        composite = widget.sliceLogic().GetSliceCompositeNode()
+        composite.SetBackgroundVolumeID(volume.GetID())
+        composite.SetForegroundVolumeID(None)
+        widget.mrmlSliceNode().SetOrientation("Axial")
+        widget.mrmlSliceNode().RotateToVolumePlane(volume)
+        widget.sliceLogic().FitSliceToBackground()
+        widget.mrmlSliceNode().JumpSliceByOffsetting(*place)
+        composite.SetLinkedControl(True)
+
+
+def firstLesion(segmentation):
+    """World position of the first segment's centre, or None without one."""
+    if segmentation is None or segmentation.GetSegmentation().GetNumberOfSegments() == 0:
+        return None
+    return segmentation.GetSegmentCenterRAS(segmentation.GetSegmentation().GetNthSegmentID(0))
+
+
+def jumpTo(positionRAS) -> None:
+    """Show this world position in every slice view."""
+    for name in slicer.app.layoutManager().sliceViewNames():
+        node = slicer.app.layoutManager().sliceWidget(name).mrmlSliceNode()
+        node.JumpSliceByCentering(*positionRAS)
+
+
+def setWindow(center: float, width: float, nodes) -> None:
+    """Set the display window of these volumes."""
+    for node in nodes:
+        display = node.GetDisplayNode()
+        display.AutoWindowLevelOff()
+        display.SetWindowLevel(width, center)

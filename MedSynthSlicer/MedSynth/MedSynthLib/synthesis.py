@@ -1,0 +1,117 @@
+"""One press of Run: the variants one after another, each in its own process.
+
+Nothing enters the scene before the last variant is done, so a run that is cancelled or fails leaves the
+scene, and the disk, as they were.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import slicer
+
+from MedSynthLib import request, scene
+from MedSynthLib.process import Process
+
+
+class Synthesis:
+    """Runs `medsynth synthesize` for every variant.
+
+    Args:
+        onProgress: called with a text and a share from 0 to 100 (or None while it is unknown).
+        onFinished: called once with (reason or None, list of (volume, segmentation)).
+        onLog: called with every line the processes write, and every warning.
+    """
+
+    def __init__(self, parameters, pathologies, *, onProgress, onFinished, onLog):
+        self.onProgress, self.onFinished, self.onLog = onProgress, onFinished, onLog
+        self.reference = parameters.reference
+        self.folder = Path(tempfile.mkdtemp(prefix="MedSynth-", dir=slicer.app.temporaryPath))
+        self.process = None
+        self.done: list[Path] = []
+        self.warnings = 0
+        try:
+            self.waiting = request.write(parameters, pathologies, self.folder)
+        except Exception:
+            self._removeFiles()
+            raise
+        self.total = len(self.waiting)
+
+    def start(self) -> None:
+        """Start the first variant.
+
+        Raises:
+            RuntimeError: the Python to run it with is not there.
+        """
+        try:
+            self._next()
+        except Exception:
+            self._removeFiles()
+            raise
+
+    def cancel(self) -> None:
+        """End the process tree; `onFinished("cancelled", [])` follows."""
+        self.waiting = []
+        self.process.cancel()
+
+    def _next(self) -> None:
+        file = self.waiting.pop(0)
+        self.out = self.folder / file.stem
+        arguments = ["synthesize", str(file), "-o", str(self.out), "--progress", "json"]
+        self.process = Process(arguments, self._finished, onEvent=self._event, onLog=self.onLog)
+        self.onProgress(self._prefix() + "starting", None)
+        self.process.start()
+
+    def _prefix(self) -> str:
+        return f"Variant {len(self.done) + 1} of {self.total}: " if self.total > 1 else ""
+
+    def _event(self, event: dict) -> None:
+        stage, message = event.get("stage", ""), event.get("message", "")
+        if event["kind"] == "progress":
+            done, total = event.get("done", 0), event.get("total", 0)
+            text = f"{self._prefix()}{stage} {done} of {total}{timeLeft(event.get('seconds_left'))}"
+            self.onProgress(text, 100 * done / total if total else None)
+        elif event["kind"] == "stage":
+            self.onProgress(f"{self._prefix()}{stage}", None)
+        elif message:
+            self.onLog(f"{event['kind']}: {message}")
+            self.warnings += event["kind"] == "warning"
+            if event["kind"] == "estimate":
+                self.onProgress(self._prefix() + message, None)
+
+    def _finished(self, reason: str | None) -> None:
+        if reason is not None:
+            self._removeFiles()
+            self.onFinished(reason, [])
+            return
+        self.done.append(self.out)
+        try:
+            if self.waiting:
+                self._next()
+                return
+            results = self._load()
+        except RuntimeError as error:
+            self.onFinished(str(error), [])
+            return
+        self.onFinished(None, results)
+
+    def _load(self) -> list:
+        if self.reference is None or not slicer.mrmlScene.IsNodePresent(self.reference):
+            raise RuntimeError(
+                f"The reference was removed while the synthesis ran. The results are in {self.folder}."
+            )
+        return [scene.addResult(out, self.reference) for out in self.done]
+
+    def _removeFiles(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def timeLeft(seconds: float | None) -> str:
+    """`, about 2 min left`; nothing while it is unknown, or when it is over."""
+    if not seconds:
+        return ""
+    if seconds < 90:
+        return f", about {max(1, round(seconds))} s left"
+    return f", about {round(seconds / 60)} min left"

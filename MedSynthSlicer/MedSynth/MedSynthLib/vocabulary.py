@@ -1,0 +1,38 @@
+"""The words a request may use, from the library itself: presets, lesion kinds, samplers and so on.
+
+Standard library only behind these imports, so they cost nothing when Slicer starts.
+"""
+
+import importlib
+import importlib.util
+import sys
+
+from MedSynthLib import library
+
+LIBRARY = library.libraryFolder()
+PRESETS = importlib.import_module("medsynth.presets").PRESETS
+
+
+def _words():
+    """medsynth.request.model by its file: its package also reads YAML, which Slicer has no reader for."""
+    name = "MedSynthLib._request_model"
+    file = LIBRARY / "medsynth" / "request" / "model.py"
+    specification = importlib.util.spec_from_file_location(name, file)
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[name] = module  # dataclasses look their module up there
+    specification.loader.exec_module(module)
+    return module
+
+
+_model = _words()
+FROM_VOLUME = "from another volume"
+KINDS = [*dict.fromkeys(k for p in PRESETS.values() for k in p.lesion_kinds), FROM_VOLUME]
+PRESET_NAMES = list(PRESETS)
+FIRST = next(iter(PRESETS.values()))
+EXTENTS = list(_model.EXTENTS)
+BACKGROUNDS = list(_model.BACKGROUNDS)
+SAMPLERS = list(_model.SAMPLERS)
+COMPOSITIONS = list(_model.COMPOSITIONS)
+FILTERS = list(_model.FILTERS)
+GUIDANCE = list(_model.GUIDANCE)
+DEVICES = list(_model.DEVICES)

@@ -1,0 +1,56 @@
+"""B-spline anatomy phantoms: a reference to start from without a patient image."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from medsynth.anatomy.files import load_control_points, save_control_points
+from medsynth.anatomy.habitus import NAMES as HABITUS_NAMES
+from medsynth.anatomy.render import Grid, Phantom, render
+from medsynth.anatomy.shape import ClosedCurves, Layer, Organ, ThoraxShape, Tree, Tube
+from medsynth.anatomy.thorax import shape, thorax
+
+__all__ = [
+    "PHANTOMS",
+    "ClosedCurves",
+    "Grid",
+    "Layer",
+    "Organ",
+    "Phantom",
+    "ThoraxShape",
+    "Tree",
+    "Tube",
+    "build",
+    "load_control_points",
+    "render",
+    "save_control_points",
+    "shape",
+    "thorax",
+]
+
+PHANTOMS: dict[str, Callable[..., Phantom]] = {"thorax": thorax}
+
+
+def build(kind: str, **options: Any) -> Phantom:
+    """The phantom `kind` with the options of a request, e.g. `build("thorax", seed=3, slices=1)`.
+
+    Raises:
+        ValueError: no such phantom or option; the message names the nearest match.
+    """
+    _check(kind, PHANTOMS, "phantom")
+    builder = PHANTOMS[kind]
+    parameters = inspect.signature(builder).parameters.values()
+    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY] + list(HABITUS_NAMES)
+    for name in options:
+        _check(name, known, f"option of phantom {kind!r}")
+    return builder(**options)
+
+
+def _check(name: str, known: Any, what: str) -> None:
+    if name not in known:
+        near = difflib.get_close_matches(str(name), known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"unknown {what} {name!r}, expected one of {', '.join(known)}{hint}")

@@ -1,0 +1,54 @@
+"""What the loop asks of a condition."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor
+
+from medsynth.diffusion.noise import Draw
+from medsynth.diffusion.step import Step
+
+SPACES = ("x0", "x_t")
+
+
+class Condition(Protocol):
+    """Something that the sample shall fulfil; put into the loop, never an edit of it.
+
+    A condition acts in one of two spaces. `x0`: the denoiser's estimate is corrected before the
+    sampler's step, with the clean reference. `x_t`: the new sample is corrected after the step, with
+    the reference noised to the *new* level; the last step's level is 0, its reference clean.
+    """
+
+    name: str
+    space: str
+
+    def impose(self, x0: Tensor, step: Step) -> Tensor:
+        """A clean image with what the condition knows put in; `x0` itself where it has stopped."""
+        ...
+
+    def impose_noised(self, x: Tensor, step: Step, *, draw: Draw) -> Tensor:
+        """The same for a sample at `step.t_next`; `draw(shape)` gives N(0, 1) of (B, *shape)."""
+        ...
+
+    def hint(self, step: Step) -> tuple[Tensor, Tensor] | None:
+        """Low band and factor map for a reference-aware network; None: nothing to tell.
+
+        The same objects are returned as long as they hold.
+        """
+        ...
+
+    def errors(self, x0: Tensor) -> dict[str, list[float | None]]:
+        """How far the result is off, per named part and slice; None where a part does not act."""
+        ...
+
+
+def check_space(space: str) -> str:
+    """`space` itself.
+
+    Raises:
+        ValueError: neither x0 nor x_t.
+    """
+    if space not in SPACES:
+        raise ValueError(f"guidance must be one of {', '.join(SPACES)}, got {space!r}")
+    return space

@@ -1,0 +1,68 @@
+"""Copy whitelisted attributes from the reference, if their values are fit to be written."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+
+from pydicom.config import RAISE
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.valuerep import validate_value
+
+from medsynth.dicom.geometry import ds
+
+# What an item of a copied sequence may hold: codes with their modifiers, and look-up tables.
+IN_ITEMS = frozenset(
+    {
+        "CodeValue",
+        "LongCodeValue",
+        "CodingSchemeDesignator",
+        "CodingSchemeVersion",
+        "CodeMeaning",
+        "AnatomicRegionModifierSequence",
+        "PrimaryAnatomicStructureModifierSequence",
+        "ViewModifierCodeSequence",
+        "LUTDescriptor",
+        "LUTExplanation",
+        "LUTData",
+    }
+)
+
+
+def copy_attributes(dataset: Dataset, header: Dataset, *, keywords: Iterable[str]) -> list[str]:
+    """Copy those `keywords` for which `header` has a valid value; the keywords it had to leave out.
+
+    Empty values are not copied: what is required though empty is written by the caller.
+    """
+    left_out = []
+    for keyword in keywords:
+        try:
+            if keyword in header and not header[keyword].is_empty:
+                dataset[keyword] = _fit(header[keyword])
+        except (ValueError, TypeError, OverflowError, NotImplementedError):
+            left_out.append(keyword)
+    return left_out
+
+
+def _fit(element: DataElement) -> DataElement:
+    """A copy with values of legal length and form.
+
+    Raises:
+        ValueError: a value breaks its value representation in a way that cannot be mended.
+    """
+    element = copy.deepcopy(element)
+    if element.VR == "SQ":
+        for item in element.value:
+            for inner in list(item):
+                if inner.keyword not in IN_ITEMS:
+                    del item[inner.tag]
+                elif inner.VR == "SQ":
+                    item[inner.tag] = _fit(inner)
+        return element
+    if element.VR == "DS":
+        values = ds([element.value] if element.VM == 1 else list(element.value))
+        return DataElement(element.tag, "DS", values[0] if len(values) == 1 else values)
+    for value in [element.value] if element.VM <= 1 else element.value:
+        validate_value(element.VR, str(value) if element.VR == "IS" else value, RAISE)
+    return element

@@ -1,0 +1,57 @@
+"""Data sets to files: marked or not at all, whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from medsynth import __version__
+from medsynth.dicom.provenance import require_marks
+
+IMPLEMENTATION_CLASS = "2.25.147885103186190537163325407930826309448"
+
+
+def save(dataset: Dataset, path: Path) -> None:
+    """Write an uncompressed Explicit VR Little Endian file, if it is marked as synthetic.
+
+    Raises:
+        ValueError: a mark is missing (see `require_marks`); nothing is written.
+    """
+    require_marks(dataset, where=path.name)
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.ImplementationClassUID = IMPLEMENTATION_CLASS
+    meta.ImplementationVersionName = f"MEDSYNTH_{__version__}"[:16]
+    dataset.file_meta = meta
+    dataset.save_as(path, enforce_file_format=True, little_endian=True, implicit_vr=False)
+
+
+@contextlib.contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A folder to write into that becomes `folder` when the block ends well, else vanishes.
+
+    Raises:
+        FileExistsError: `folder` has files in it; two series must not mix.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder} is not an empty folder; choose a new one")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.partial")
+    partial.mkdir()
+    try:
+        yield partial
+        if folder.exists():
+            folder.rmdir()
+        os.replace(partial, folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise

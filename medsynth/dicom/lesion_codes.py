@@ -1,0 +1,33 @@
+"""What a segment shows, in SNOMED CT: the property type of each kind of lesion."""
+
+from __future__ import annotations
+
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
+
+CATEGORY = codes.SCT.MorphologicallyAbnormalStructure  # 49755003, CID 7150
+
+NODULE = codes.SCT.Nodule  # 27925004, CID 7159
+MASS = codes.SCT.Mass  # 4147007, CID 7159
+CALCIFICATION = Code("18115005", "SCT", "Pathologic calcification")
+CALCIFICATION_CLUSTER = codes.SCT.CalcificationCluster  # 129769006
+LESION = codes.SCT.Lesion  # 52988006, CID 7159
+
+# Kinds of the lung: texture and margin vary, the finding is a nodule.
+NODULES = ("nodule", "solid", "part_solid", "ground_glass", "spiculated", "calcified")
+MASSES = ("mass", "round", "oval", "lobulated", "irregular")
+CLUSTERS = ("calcification_cluster", "microcalcifications")
+
+
+def property_type(kind: str, modality: str) -> Code:
+    """The coded type of a lesion of `kind`; in mammography what is no calcification is a mass.
+
+    A kind that is not known here (a lesion taken from an annotated study) is a lesion.
+    """
+    if kind in CLUSTERS:
+        return CALCIFICATION_CLUSTER
+    if kind in ("calcification", "calcifications"):
+        return CALCIFICATION
+    if kind in MASSES or (modality == "MG" and kind in NODULES):
+        return MASS
+    return NODULE if kind in NODULES else LESION

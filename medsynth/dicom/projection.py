@@ -1,0 +1,91 @@
+"""What a radiograph or mammogram shows, where no DICOM reference says it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydicom.dataset import Dataset
+
+from medsynth.dicom.image_classes import ImageClass
+from medsynth.dicom.provenance import code
+
+# CID 4014, the views of mammography.
+MAMMOGRAPHY_VIEWS = {
+    "CC": ("399162004", "cranio-caudal"),
+    "MLO": ("399368009", "medio-lateral oblique"),
+    "ML": ("399260004", "medio-lateral"),
+    "LM": ("399352003", "latero-medial"),
+}
+
+# CID 4010, for the defined terms of ViewPosition (PS3.3 C.8.11.5).
+RADIOGRAPH_VIEWS = {
+    "PA": ("272479007", "postero-anterior"),
+    "AP": ("399348003", "antero-posterior"),
+    "LL": ("399173006", "left lateral"),
+    "RL": ("399198007", "right lateral"),
+}
+
+
+@dataclass(frozen=True)
+class Projection:
+    """How the picture was taken.
+
+    `view` is CC, MLO, ML or LM for mammography and PA, AP, LL or RL for radiographs. `laterality`
+    is L, R, B or U (unpaired). `orientation` says where rows and columns lead in the patient
+    (PS3.3 C.7.6.1.1.1); without it mammograms are taken to be hung as usual, chest wall to the
+    left for a left breast and to the right for a right one, and radiographs with the patient's left
+    on the right of the picture.
+    """
+
+    view: str = ""
+    laterality: str = ""
+    orientation: tuple[str, str] | None = None
+
+    def write(self, dataset: Dataset, row: ImageClass) -> None:
+        """Put view, laterality and orientation into a projection of class `row`.
+
+        Raises:
+            ValueError: mammography without a view or a side, or a view that there is not.
+        """
+        if row.modality == "MG":
+            self._write_mammogram(dataset)
+        elif self.view:
+            self._write_radiograph(dataset, coded=row.modality == "DX")
+        if self.laterality and row.modality != "CR":
+            dataset.ImageLaterality = self.laterality
+        if self.orientation is not None:
+            dataset.PatientOrientation = list(self.orientation)
+
+    def _write_mammogram(self, dataset: Dataset) -> None:
+        if self.view not in MAMMOGRAPHY_VIEWS or self.laterality not in ("L", "R"):
+            raise ValueError(
+                f"a mammogram needs a view ({', '.join(MAMMOGRAPHY_VIEWS)}) and a laterality "
+                f"(L or R), got view {self.view!r} and laterality {self.laterality!r}"
+            )
+        dataset.ViewCodeSequence = [_coded(*MAMMOGRAPHY_VIEWS[self.view])]
+        dataset.PatientOrientation = list(self._hanging())
+
+    def _write_radiograph(self, dataset: Dataset, *, coded: bool) -> None:
+        if self.view not in RADIOGRAPH_VIEWS:
+            raise ValueError(
+                f"the view of a radiograph must be one of {', '.join(RADIOGRAPH_VIEWS)}, got "
+                f"{self.view!r}"
+            )
+        dataset.ViewPosition = self.view
+        if coded:
+            dataset.ViewCodeSequence = [_coded(*RADIOGRAPH_VIEWS[self.view])]
+
+    def _hanging(self) -> tuple[str, str]:
+        left = self.laterality == "L"
+        along_rows = "A" if left else "P"
+        if self.view == "CC":
+            return along_rows, "R" if left else "L"
+        if self.view == "MLO":
+            return along_rows, "FR" if left else "FL"
+        return along_rows, "F"
+
+
+def _coded(value: str, meaning: str) -> Dataset:
+    view = code(value, "SCT", meaning)
+    view.ViewModifierCodeSequence = []
+    return view

@@ -1,0 +1,169 @@
+"""The lesions of an exported series as one DICOM segmentation, a segment each."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import highdicom as hd
+import numpy as np
+import pydicom
+import SimpleITK as sitk
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+
+from medsynth import __version__
+from medsynth.dicom import patient as patients
+from medsynth.dicom.files import save, whole_folder
+from medsynth.dicom.geometry import same_plane
+from medsynth.dicom.job import Job
+from medsynth.dicom.lesion_codes import CATEGORY, property_type
+from medsynth.dicom.provenance import (
+    MANUFACTURER,
+    MODEL,
+    SERIAL_NUMBER,
+    WORD,
+    contributing_equipment,
+    in_character_set,
+    label,
+    line,
+)
+from medsynth.errors import GeometryError
+
+SEGMENTATION_SERIES_OFFSET = 500
+NAME = "0001.dcm"
+
+# Recommended display colours, CIELab, told apart from one another and from grey.
+COLOURS = ((54, 81, 70), (88, -79, 81), (63, 10, -64), (90, -11, 75), (60, 93, -61), (91, -51, -15))
+
+
+@dataclass(frozen=True)
+class LesionMask:
+    """Where one pathology is: `mask` is uint8 0/1 on the grid of the exported image.
+
+    `label` is what people read (at most 64 characters), `kind` the preset's word for it.
+    """
+
+    mask: sitk.Image
+    label: str
+    kind: str
+    description: str = ""
+
+
+def write_segmentation(
+    masks: Sequence[LesionMask], folder: str | Path, *, files: Sequence[str | Path], job: Job
+) -> Path:
+    """Write the one segmentation of the exported slices `files` into `folder`, as its only file.
+
+    `files` are those of `write_series`, in slice order: patient, study, frame of reference and the
+    references are taken from them.
+
+    Raises:
+        ValueError: there is no mask, or one of them is empty.
+        GeometryError: a mask is not on the grid of the exported slices.
+        FileExistsError: `folder` is not empty.
+    """
+    slices = [pydicom.dcmread(file, stop_before_pixels=True) for file in files]
+    if not masks:
+        raise ValueError("there is no lesion mask to write, expected at least one")
+    segments = np.stack([_voxels(lesion, slices) for lesion in masks], axis=-1)
+    dataset = _segmentation(segments, masks, slices=slices, job=job)
+    with whole_folder(Path(folder)) as partial:
+        save(dataset, partial / NAME)
+    return Path(folder) / NAME
+
+
+def _voxels(lesion: LesionMask, slices: Sequence[Dataset]) -> np.ndarray:
+    """The mask as bool (k, j, i), known to lie on the exported grid and not to be empty."""
+    voxels = sitk.GetArrayViewFromImage(lesion.mask) != 0
+    expected = (len(slices), slices[0].Rows, slices[0].Columns)
+    if voxels.shape != expected:
+        raise GeometryError(
+            f"the mask of {lesion.label!r} has {voxels.shape} voxels (k, j, i), the exported "
+            f"series {expected}; resample it onto the image first"
+        )
+    for k in (0, len(slices) - 1):
+        if "ImagePositionPatient" in slices[k] and not same_plane(slices[k], lesion.mask, k=k):
+            raise GeometryError(
+                f"slice {k} of the mask of {lesion.label!r} lies elsewhere than that of the "
+                "exported series; resample it onto the image first"
+            )
+    if not voxels.any():
+        raise ValueError(f"the mask of {lesion.label!r} is empty")
+    return voxels
+
+
+def _segmentation(
+    segments: np.ndarray, masks: Sequence[LesionMask], *, slices: Sequence[Dataset], job: Job
+) -> Dataset:
+    """The data set of `segments`, bool (k, j, i, segment)."""
+    first = slices[0]
+    with warnings.catch_warnings():
+        # It remarks upon patient names of one component; the reference's is what it is.
+        warnings.filterwarnings("ignore", message="The string .* is unlikely to represent")
+        dataset = hd.seg.Segmentation(
+            source_images=slices,
+            pixel_array=segments,
+            segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+            segment_descriptions=[
+                _describe(number, lesion, first=first, job=job)
+                for number, lesion in enumerate(masks, start=1)
+            ],
+            series_instance_uid=job.uid("series", "segmentation"),
+            series_number=int(first.SeriesNumber) + SEGMENTATION_SERIES_OFFSET,
+            sop_instance_uid=job.uid("segmentation"),
+            instance_number=1,
+            manufacturer=MANUFACTURER,
+            manufacturer_model_name=MODEL,
+            software_versions=__version__,
+            device_serial_number=SERIAL_NUMBER,
+            content_label=WORD,
+            content_description=f"{WORD} lesions placed by {MODEL}"[:64],
+            content_creator_name="MedSynth^Software",
+            series_description=label(job, first, suffix="lesions"),
+        )
+    _mark(dataset, first, job=job)
+    return dataset
+
+
+def _mark(dataset: Dataset, first: Dataset, *, job: Job) -> None:
+    """What highdicom does not know: the synthetic marks, times and UIDs that belong to the job."""
+    dataset.SyntheticData = "YES"
+    dataset.ContributingEquipmentSequence = contributing_equipment(job, None)
+    date, time = job.created.strftime("%Y%m%d"), job.created.strftime("%H%M%S")
+    for stem in ("InstanceCreation", "Content", "Series"):
+        setattr(dataset, f"{stem}Date", date)
+        setattr(dataset, f"{stem}Time", time)
+    organization = job.uid("dimension organization")
+    for item in (*dataset.DimensionOrganizationSequence, *dataset.DimensionIndexSequence):
+        item.DimensionOrganizationUID = organization
+    # highdicom takes over what the current standard knows, references have retired attributes too.
+    patients.keep(dataset, first)
+    if "LongitudinalTemporalInformationModified" in first:
+        dataset.LongitudinalTemporalInformationModified = "REMOVED"
+    if "PatientOrientation" in first and "ImageOrientationPatient" not in first:
+        # Without a frame of reference it is required, and highdicom leaves it out.
+        dataset.PatientOrientation = first.PatientOrientation
+
+
+def _describe(
+    number: int, lesion: LesionMask, *, first: Dataset, job: Job
+) -> hd.seg.SegmentDescription:
+    description = hd.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=line(lesion.label, first),
+        segmented_property_category=CATEGORY,
+        segmented_property_type=property_type(lesion.kind, first.Modality),
+        algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_identification=hd.AlgorithmIdentificationSequence(
+            name=MODEL, family=codes.DCM.ArtificialIntelligence, version=__version__
+        ),
+        tracking_uid=job.uid("lesion", number),
+        tracking_id=f"{WORD}-{job.short_id}-{number}",
+        display_color=hd.color.CIELabColor(*COLOURS[(number - 1) % len(COLOURS)]),
+    )
+    text = lesion.description or lesion.kind.replace("_", " ")
+    description.SegmentDescription = in_character_set(text, first)[:1024]
+    return description

@@ -1,0 +1,1 @@
+"""Noise schedules, the denoiser and the samplers."""

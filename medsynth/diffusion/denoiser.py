@@ -1,0 +1,116 @@
+"""The denoiser: any network, whatever it predicts, as an estimate of x0.
+
+epsilon, v_prediction and sample parametrizations, learned variances and reference-aware networks
+are told apart here and nowhere else; samplers and conditions see x0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from medsynth.diffusion.schedule import Schedule, per_sample
+
+PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """x0 (B, C, H, W) and, from a network with learned variance, where between beta~ and beta it lies.
+
+    `variance_weight` has the shape of x0: 0 is log beta~, 1 is log beta (Nichol & Dhariwal 2021 eq.
+    15). The weight and not the variance, since a respaced sampler has other betas than training.
+    """
+
+    x0: Tensor
+    variance_weight: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Hint:
+    """What a reference-aware network is told: the composed low band of all active conditions.
+
+    `low_band` (B, 1, H, W) in [-1, 1]; `factor_map` (B, 1, H, W) in pixels, 0 where no reference
+    acts. Low band values under factor 0 are ignored.
+    """
+
+    low_band: Tensor
+    factor_map: Tensor
+
+
+def to_x0(output: Tensor, x_t: Tensor, abar: Tensor, *, prediction_type: str) -> Tensor:
+    """x0 from a network's output; `abar` broadcasts to x_t.
+
+    epsilon: Ho et al. 2020 eq. 15; v = sqrt(abar) epsilon - sqrt(1 - abar) x0: Salimans & Ho 2022.
+    """
+    if prediction_type == "epsilon":
+        return (x_t - (1 - abar).sqrt() * output) / abar.sqrt()
+    if prediction_type == "v_prediction":
+        return abar.sqrt() * x_t - (1 - abar).sqrt() * output
+    return output
+
+
+def to_target(x0: Tensor, noise: Tensor, abar: Tensor, *, prediction_type: str) -> Tensor:
+    """What the network is trained to output; the counterpart of `to_x0`."""
+    if prediction_type == "epsilon":
+        return noise
+    if prediction_type == "v_prediction":
+        return abar.sqrt() * noise - (1 - abar).sqrt() * x0
+    return x0
+
+
+@dataclass(frozen=True)
+class Denoiser:
+    """`denoiser(x_t, t)` is the estimate of x0, (B, C, H, W) float32.
+
+    `network(x, timesteps, hint=...)` returns its prediction, with twice the channels when
+    `learned_variance`. `clip` bounds x0 to [-clip, clip] (None: unbounded data). `dtype` is what the
+    network computes in. `t` is a scalar or (B,), fractional timesteps allowed.
+    """
+
+    network: Callable[..., Tensor]
+    schedule: Schedule
+    prediction_type: str = "v_prediction"
+    learned_variance: bool = False
+    reference_aware: bool = False
+    clip: float | None = 1.0
+    dtype: torch.dtype = torch.float32
+    hint: Hint | None = None
+
+    def __post_init__(self) -> None:
+        if self.prediction_type not in PREDICTION_TYPES:
+            raise ValueError(
+                f"prediction_type must be one of {', '.join(PREDICTION_TYPES)}, "
+                f"got {self.prediction_type!r}"
+            )
+
+    def __call__(self, x_t: Tensor, t: Tensor | float) -> Tensor:
+        """Estimate of x0 from x_t at timestep t."""
+        return self.predict(x_t, t).x0
+
+    def with_hint(self, low_band: Tensor, factor_map: Tensor) -> Denoiser:
+        """A copy that tells its network about the references.
+
+        Raises:
+            ValueError: the network was not trained to be told.
+        """
+        if not self.reference_aware:
+            raise ValueError("this network takes no reference; use one with reference_aware set")
+        return replace(self, hint=Hint(low_band.to(self.dtype), factor_map.to(self.dtype)))
+
+    def predict(self, x_t: Tensor, t: Tensor | float) -> Prediction:
+        """Estimate of x0 and, where the network gives one, of the reverse step's variance."""
+        t = torch.as_tensor(t, dtype=torch.float64)
+        timesteps = t.to(device=x_t.device, dtype=torch.float32).expand(len(x_t))
+        options = {"hint": self.hint} if self.reference_aware else {}
+        output = self.network(x_t.to(self.dtype), timesteps, **options).to(x_t.dtype)
+        weight = None
+        if self.learned_variance:
+            output, fraction = output.chunk(2, dim=1)
+            weight = (fraction + 1) / 2
+        abar = per_sample(self.schedule.abar(t), x_t)
+        x0 = to_x0(output, x_t, abar, prediction_type=self.prediction_type)
+        return Prediction(x0 if self.clip is None else x0.clamp(-self.clip, self.clip), weight)

@@ -1,0 +1,50 @@
+"""SDE-DPM-Solver++ (2M): the multistep solver of the reverse SDE (Lu et al. 2022, algorithm 2, SDE).
+
+Fresh noise in every step gives the network the chance to correct what it left in earlier steps: with
+the shipped lung network the power at the highest frequencies is 0.8 to 1.4 times real instead of 1.7
+to 2.8 times with the deterministic solver at the same NFE (docs/performance.md).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from medsynth.diffusion.denoiser import Prediction
+from medsynth.diffusion.samplers.dpmpp_2m import DPMpp2M
+from medsynth.diffusion.step import Step
+
+
+@dataclass(frozen=True)
+class DPMpp2MSDE(DPMpp2M):
+    """The levels of `DPMpp2M`; `order` is that of the distribution (weak)."""
+
+    @property
+    def stochastic(self) -> bool:
+        """Fresh noise in every step but the last."""
+        return True
+
+    def step(
+        self,
+        x: Tensor,
+        prediction: Prediction,
+        step: Step,
+        *,
+        previous: tuple[Step, Tensor] | None = None,
+        noise: Tensor | None = None,
+    ) -> Tensor:
+        """The first step is of first order, the last gives x0 itself."""
+        x0 = prediction.x0
+        if step.last:
+            return x0
+        h = (step.log_snr_next - step.log_snr) / 2  # lambda = log-SNR / 2
+        deviation, deviation_next = math.sqrt(1 - step.abar), math.sqrt(1 - step.abar_next)
+        gain = math.sqrt(step.abar_next) * -math.expm1(-2 * h)
+        x_next = deviation_next / deviation * math.exp(-h) * x + gain * x0
+        if previous is not None:
+            earlier, x0_earlier = previous
+            r = (step.log_snr - earlier.log_snr) / (2 * h)
+            x_next = x_next + gain / (2 * r) * (x0 - x0_earlier)
+        return x_next + deviation_next * math.sqrt(-math.expm1(-2 * h)) * noise

@@ -1,0 +1,1 @@
+"""How fast and how faithful: figures that the documentation may quote."""

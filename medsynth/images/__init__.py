@@ -1,0 +1,31 @@
+"""Images at the border: SimpleITK images in LPS mm and physical units, read from anything."""
+
+from medsynth.images.dicom_pixels import is_mirrored, modality_transform, stored_range
+from medsynth.images.files import write_image
+from medsynth.images.grids import (
+    check_same_geometry,
+    fraction_outside,
+    mm_to_voxel,
+    resample_image,
+    resample_mask,
+    voxel_to_mm,
+)
+from medsynth.images.masks import read_mask
+from medsynth.images.read import read_image
+from medsynth.images.reference import ReferenceImage
+
+__all__ = [
+    "ReferenceImage",
+    "check_same_geometry",
+    "fraction_outside",
+    "is_mirrored",
+    "mm_to_voxel",
+    "modality_transform",
+    "read_image",
+    "read_mask",
+    "resample_image",
+    "resample_mask",
+    "stored_range",
+    "voxel_to_mm",
+    "write_image",
+]

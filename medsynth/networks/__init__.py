@@ -1,0 +1,20 @@
+"""Thin builders over monai.networks.nets, and the weights files."""
+
+from medsynth.networks.checkpoint import (
+    load_denoiser,
+    load_network,
+    read_card,
+    save_weights,
+    sha256,
+)
+from medsynth.networks.patch_unet import PatchUNet, PatchUNetConfig
+
+__all__ = [
+    "PatchUNet",
+    "PatchUNetConfig",
+    "load_denoiser",
+    "load_network",
+    "read_card",
+    "save_weights",
+    "sha256",
+]

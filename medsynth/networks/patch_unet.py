@@ -1,0 +1,145 @@
+"""MONAI's DiffusionModelUNet on patchified pixels: pixel-space diffusion that a CPU can afford.
+
+`pixel_unshuffle` by r in front and `pixel_shuffle` behind trade resolution for channels without
+loss, so guidance stays exact in pixels. Two coordinate channels tell a network trained on crops
+where it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from monai.networks.nets import DiffusionModelUNet
+from torch import Tensor, nn
+from torch.nn import functional
+
+from medsynth.diffusion.denoiser import Hint
+
+
+@dataclass(frozen=True)
+class PatchUNetConfig:
+    """Everything that is needed to build the network again; written into the weights' header.
+
+    `image_size` is (H, W) of the full image in pixels, the frame of the coordinate channels.
+    `attention_levels` and `channels` run from fine to coarse.
+    """
+
+    image_size: tuple[int, int] = (512, 512)
+    patch_size: int = 4
+    channels: tuple[int, ...] = (64, 128, 192, 256)
+    attention_levels: tuple[bool, ...] = (False, False, False, True)
+    num_res_blocks: int = 2
+    num_head_channels: int = 64
+    coordinates: bool = True
+    reference_aware: bool = False
+    learned_variance: bool = False
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> PatchUNetConfig:
+        """From a recipe or a header; unknown names raise TypeError."""
+        lists = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**lists)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-serializable; `from_dict` reads it back."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @property
+    def multiple(self) -> int:
+        """Image sides must be multiples of this many pixels."""
+        return self.patch_size * 2 ** (len(self.channels) - 1)
+
+
+class PatchUNet(nn.Module):
+    """x_t (B, 1, H, W) and timesteps (B,) to the network's prediction (B, 1 or 2, H, W)."""
+
+    def __init__(self, config: PatchUNetConfig):
+        super().__init__()
+        self.config = config
+        patch_pixels = config.patch_size**2
+        in_channels = patch_pixels + 2 * config.coordinates
+        if config.reference_aware:
+            in_channels += patch_pixels + 1  # the low band, and the map of its factor
+        self.unet = DiffusionModelUNet(
+            spatial_dims=2,
+            in_channels=in_channels,
+            out_channels=patch_pixels * (2 if config.learned_variance else 1),
+            channels=config.channels,
+            attention_levels=config.attention_levels,
+            num_res_blocks=config.num_res_blocks,
+            num_head_channels=config.num_head_channels,
+        )
+
+    def forward(
+        self,
+        x: Tensor,
+        timesteps: Tensor | None = None,
+        *,
+        hint: Hint | None = None,
+        origin: Tensor | None = None,
+    ) -> Tensor:
+        """`origin` (B, 2): row and column of each crop's corner in the full image, in pixels.
+
+        Without it the image is taken to be centred in the full one. Sides that are not a multiple
+        of `config.multiple` are continued by their edge and cut again. `timesteps` None means t = 0,
+        which lets MONAI's verify_net_in_out call the bare network.
+        """
+        if timesteps is None:
+            timesteps = torch.zeros(len(x), device=x.device)
+        height, width = x.shape[-2:]
+        missing = (-height % self.config.multiple, -width % self.config.multiple)
+        if any(missing):
+            x, hint = _continued(x, missing), _continued_hint(hint, missing)
+        return self._forward(x, timesteps, hint, origin)[..., :height, :width]
+
+    def _forward(
+        self, x: Tensor, timesteps: Tensor, hint: Hint | None, origin: Tensor | None
+    ) -> Tensor:
+        r = self.config.patch_size
+        channels = [functional.pixel_unshuffle(x, r)]
+        if self.config.reference_aware:
+            channels += self._hint_channels(x, hint)
+        if self.config.coordinates:
+            channels.append(self._coordinates(x, origin))
+        joined = torch.cat(channels, dim=1).contiguous(memory_format=torch.channels_last)
+        return functional.pixel_shuffle(self.unet(joined, timesteps), r)
+
+    def _hint_channels(self, x: Tensor, hint: Hint | None) -> list[Tensor]:
+        r = self.config.patch_size
+        if hint is None:
+            empty = torch.zeros_like(x)
+            hint = Hint(empty, empty)
+        present = hint.factor_map > 0
+        low_band = torch.where(present, hint.low_band, 0).to(x.dtype)
+        # 0 = no reference, then 1/6 for factor 1 and 1/6 more for each doubling.
+        level = torch.where(present, (1 + hint.factor_map.clamp(min=1).log2()) / 6, 0).to(x.dtype)
+        return [functional.pixel_unshuffle(low_band, r), functional.avg_pool2d(level, r)]
+
+    def _coordinates(self, x: Tensor, origin: Tensor | None) -> Tensor:
+        """Row and column of each patch's centre, -1 ... 1 over the full image; (B, 2, H/r, W/r)."""
+        r, (batch, _, height, width) = self.config.patch_size, x.shape
+        if origin is None:
+            rows, columns = self.config.image_size
+            centred = [(rows - height) / 2, (columns - width) / 2]
+            origin = torch.tensor([centred] * batch, device=x.device)
+        axes = []
+        for axis, length in enumerate((height, width)):
+            centers = (torch.arange(length // r, device=x.device) + 0.5) * r
+            full = self.config.image_size[axis]
+            axes.append((origin[:, axis, None].to(centers.dtype) + centers) * 2 / full - 1)
+        rows = axes[0][:, :, None].expand(-1, -1, width // r)
+        columns = axes[1][:, None, :].expand(-1, height // r, -1)
+        return torch.stack([rows, columns], dim=1).to(x.dtype)
+
+
+def _continued(image: Tensor, missing: tuple[int, int]) -> Tensor:
+    """`image` (B, 1, H, W) continued by its last row and column."""
+    return functional.pad(image, (0, missing[1], 0, missing[0]), mode="replicate")
+
+
+def _continued_hint(hint: Hint | None, missing: tuple[int, int]) -> Hint | None:
+    if hint is None:
+        return None
+    return Hint(_continued(hint.low_band, missing), _continued(hint.factor_map, missing))

@@ -1,0 +1,187 @@
+"""The slices of a volume through the sampling loop, one batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from torch import Tensor
+
+from medsynth.conditions import Condition, KnownRegion, LowFrequency, LowFrequencyGuidance
+from medsynth.diffusion import samplers
+from medsynth.diffusion.denoiser import Denoiser
+from medsynth.events import Listener, Stage
+from medsynth.pipeline.prepare import Prepared, Region
+from medsynth.presets import Preset
+from medsynth.request import Request
+from medsynth.synthesis import CorrelatedNoise, guidance_errors, sample, slice_noise
+
+# Air is the map's lower end, and half of it falls a hair below: that says nothing.
+NEARLY = 0.02
+
+
+@dataclass
+class Generated:
+    """`volume` (k, j, i) float32 in physical units: the reference with synthetic slices.
+
+    `errors` maps each condition to its guidance error in every slice where it acts. `clipped` is the
+    share of synthesized pixels beyond the intensity map by more than `NEARLY`.
+    """
+
+    volume: np.ndarray
+    errors: dict[str, list[float]] = field(default_factory=dict)
+    clipped: float = 0.0
+
+
+def generate(
+    prepared: Prepared,
+    denoiser: Denoiser,
+    *,
+    request: Request,
+    preset: Preset,
+    device: str,
+    listener: Listener,
+) -> Generated:
+    """Synthesize every slice of `prepared.change` and blend it into the reference.
+
+    Slices share noise that is correlated along z, so that neighbours stay coherent. On the CPU one
+    slice at a time: batching gains nothing there and would make the result depend on the batch.
+    """
+    reference = sitk.GetArrayViewFromImage(prepared.reference.image)
+    generated = Generated(np.array(reference, dtype=np.float32))
+    wanted = prepared.slices
+    sampler = samplers.build(request.sampler)
+    step_mm = prepared.reference.image.GetSpacing()[2]
+    noises = slice_noise(
+        request.seed,
+        [k * step_mm for k in range(wanted[-1] + 1)],
+        size=reference.shape[1:],
+        start=wanted[0],
+    )
+    loop_noise = CorrelatedNoise(
+        request.seed, step_mm=step_mm, like=torch.empty(1, 1, 1, 1, device=device)
+    )
+    beyond = 0
+    with Stage("sampling", total=len(wanted) * request.steps, listener=listener) as stage:
+        for (k,), noise in ((tuple(indices), noise) for indices, noise in noises):
+            if k not in prepared.change:
+                continue
+            conditions = conditions_of_slice(prepared, k, request=request, preset=preset)
+            x0 = sample(
+                denoiser,
+                sampler,
+                steps=request.steps,
+                noise=noise.to(device),
+                conditions=[to_device(c, device) for c in conditions],
+                draw=loop_noise.at(k),
+                on_step=lambda done, steps, k=k: stage.advance(message=f"slice {k + 1}", slice=k),
+            )
+            _record(generated.errors, guidance_errors(conditions, x0.cpu())[0])
+            plane = x0[0, 0].float().cpu().numpy()
+            beyond += int((np.abs(plane) > 1 + NEARLY).sum())
+            _blend(generated.volume[k], plane, prepared, k, preset=preset)
+    generated.clipped = beyond / (len(wanted) * reference[0].size)
+    return generated
+
+
+def conditions_of_slice(
+    prepared: Prepared, k: int, *, request: Request, preset: Preset
+) -> list[Condition]:
+    """The conditions of slice k: all references in one guidance, and the background to keep."""
+    values = sitk.GetArrayViewFromImage(prepared.reference.image)[k]
+    anatomy = LowFrequency(
+        name="anatomy",
+        reference=_unit(values, preset),
+        factor=request.anatomy.factor,
+        stop=request.anatomy.stop,
+        filter=request.filter,
+    )
+    references = [anatomy]
+    for index, region in enumerate(prepared.regions):
+        weights = region.at(k)
+        if weights is not None and weights.any():
+            references.append(_lesion_reference(region, weights, index, k, request, preset))
+    guidance = LowFrequencyGuidance(
+        references, composition=request.composition, space=request.guidance
+    )
+    conditions: list[Condition] = [guidance]
+    if request.background == "keep":
+        kept = torch.from_numpy(1 - prepared.change[k])[None, None]
+        conditions.append(
+            KnownRegion(_unit(values, preset), kept, space=request.guidance, name="background")
+        )
+    return conditions
+
+
+def _lesion_reference(
+    region: Region, weights: np.ndarray, index: int, k: int, request: Request, preset: Preset
+) -> LowFrequency:
+    values = sitk.GetArrayViewFromImage(region.lesion.image)[k]
+    return LowFrequency(
+        name=f"pathologies[{index}]",
+        reference=_unit(values, preset),
+        factor=region.pathology.factor,
+        weights=torch.from_numpy(weights)[None, None],
+        stop=region.pathology.stop,
+        filter=request.filter,
+    )
+
+
+def _unit(values: np.ndarray, preset: Preset) -> Tensor:
+    return torch.from_numpy(preset.intensity.to_unit(values))[None, None]
+
+
+def to_device(condition: Condition, device: str) -> Condition:
+    """The condition with its tensors where the network is."""
+    if device == "cpu":
+        return condition
+    if isinstance(condition, KnownRegion):
+        return KnownRegion(
+            condition.reference.to(device),
+            condition.weights.to(device),
+            space=condition.space,
+            name=condition.name,
+        )
+    moved = [
+        LowFrequency(
+            name=r.name,
+            reference=r.reference.to(device),
+            factor=r.factor,
+            weights=None if r.weights is None else r.weights.to(device),
+            stop=r.stop,
+            filter=r.filter,
+        )
+        for r in condition.references
+    ]
+    return LowFrequencyGuidance(moved, composition=condition.composition, space=condition.space)
+
+
+def _record(errors: dict[str, list[float]], figures: dict[str, float | None]) -> None:
+    for name, value in figures.items():
+        if value is not None:
+            errors.setdefault(name, []).append(value)
+
+
+def _blend(
+    target: np.ndarray, plane: np.ndarray, prepared: Prepared, k: int, *, preset: Preset
+) -> None:
+    """Put a synthetic slice into `target` (j, i), which holds the reference's.
+
+    Voxels that the network cannot represent (padding outside the scanner's circle) and those with
+    no weight stay exactly as they are.
+    """
+    values = np.rint(preset.intensity.from_unit(np.clip(plane, -1, 1)))
+    weight = np.broadcast_to(np.float32(prepared.change[k]), target.shape)
+    kept = (weight == 0) | (target < preset.intensity.physical[0])
+    if prepared.reference.padding is not None:
+        kept = kept | prepared.reference.padding[k]
+    blended = np.where(weight == 1, values, np.rint(target + weight * (values - target)))
+    target[~kept] = blended[~kept]
+
+
+def worst(errors: Sequence[float]) -> float:
+    """The largest error over the slices: the figure that is reported."""
+    return max(errors)

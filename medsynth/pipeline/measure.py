@@ -1,0 +1,67 @@
+"""What came out, in figures: the lesions, and how coherent neighbouring slices are."""
+
+from __future__ import annotations
+
+import numpy as np
+import SimpleITK as sitk
+from scipy import ndimage
+
+from medsynth.diffusion.coherence import coherence
+from medsynth.pathology import body_mask, mask_diameter_mm
+from medsynth.pipeline.prepare import Prepared, Region
+from medsynth.presets import Preset
+from medsynth.request import LesionMeasurement
+
+# The lesion's surroundings: a shell from 2 to 8 mm outside its mask.
+SHELL_MM = (2.0, 8.0)
+
+
+def measure_lesion(region: Region, volume: np.ndarray, *, file: str) -> LesionMeasurement:
+    """Mean inside the mask and around it, diameter and centroid, in the result `volume` (k, j, i)."""
+    mask = region.lesion.mask
+    inside = sitk.GetArrayViewFromImage(mask) > 0
+    box = _box(inside, mask.GetSpacing()[::-1])
+    near, values = inside[box], volume[box]
+    distance = ndimage.distance_transform_edt(~near, sampling=mask.GetSpacing()[::-1])
+    around = (distance > SHELL_MM[0]) & (distance <= SHELL_MM[1])
+    centroid = np.argwhere(inside).mean(axis=0)[::-1]
+    return LesionMeasurement(
+        mask=file,
+        mean=float(values[near].mean()),
+        mean_around=float(values[around].mean()) if around.any() else float("nan"),
+        diameter_mm=mask_diameter_mm(mask),
+        centroid_mm=tuple(mask.TransformContinuousIndexToPhysicalPoint(centroid.tolist())),
+        voxels=int(inside.sum()),
+        drawn={"kind": region.lesion.kind, **region.lesion.drawn},
+    )
+
+
+def _box(inside: np.ndarray, spacing_mm: tuple[float, ...]) -> tuple[slice, ...]:
+    """The voxels within `SHELL_MM` of the mask."""
+    found = ndimage.find_objects(inside.astype(np.uint8))[0]
+    reach = [int(np.ceil(SHELL_MM[1] / s)) + 1 for s in spacing_mm]
+    return tuple(
+        slice(max(part.start - r, 0), part.stop + r) for part, r in zip(found, reach, strict=True)
+    )
+
+
+def measure_coherence(
+    prepared: Prepared, volume: np.ndarray, *, preset: Preset
+) -> dict[str, float]:
+    """Per window, mean |difference of neighbouring slices| of the result over the reference's.
+
+    Over the synthesized slices and their two neighbours; empty for fewer than two slices.
+    """
+    first, last = prepared.slices[0], prepared.slices[-1]
+    part = slice(max(first - 1, 0), min(last + 2, len(volume)))
+    if part.stop - part.start < 2:
+        return {}
+    image = prepared.reference.image[:, :, part.start : part.stop]
+    body = sitk.GetArrayViewFromImage(body_mask(image, preset.body_threshold)) > 0
+    figures = coherence(
+        volume[part],
+        sitk.GetArrayViewFromImage(image),
+        body,
+        windows={window.name: window.limits for window in preset.windows},
+    )
+    return {name: round(figure["ratio"], 4) for name, figure in figures.items()}

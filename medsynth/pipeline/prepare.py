@@ -1,0 +1,233 @@
+"""What is known before any sampling: the reference, the lesions in it, and where anything changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+
+from medsynth import anatomy
+from medsynth.conditions import feathered, low_pass, spherical_gaussian
+from medsynth.dicom.patient import check_policy
+from medsynth.errors import GeometryError
+from medsynth.events import Listener, Stage
+from medsynth.images import ReferenceImage, fraction_outside, read_image, read_mask, resample_mask
+from medsynth.pathology import Lesion, from_study, mask_diameter_mm, procedural
+from medsynth.presets import Preset
+from medsynth.request import Pathology, Request
+
+# Below this difference in physical units a lesion image is its reference.
+UNCHANGED = 1.0
+# Diameter of the patch of a Gaussian weight map, in diameters of the lesion.
+PATCH = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """Where one lesion acts: `weights` (k, j, i) in [0, 1] for the slices `first` to `last`."""
+
+    lesion: Lesion
+    pathology: Pathology
+    first: int
+    last: int
+    weights: np.ndarray
+
+    def at(self, k: int) -> np.ndarray | None:
+        """The weights of slice k, (j, i); None where the lesion has no part."""
+        return self.weights[k - self.first] if self.first <= k <= self.last else None
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """The anatomy, its lesions, and per slice how much of it is synthesized.
+
+    `change` maps the index of every slice to synthesize to its blend: a float (the whole slice,
+    below 1 in the feathered margin of `extent: roi`) or an array (j, i) (`background: keep`).
+    """
+
+    reference: ReferenceImage
+    regions: tuple[Region, ...]
+    change: dict[int, float | np.ndarray]
+    warnings: tuple[str, ...]
+
+    @property
+    def slices(self) -> list[int]:
+        """The slices to synthesize, in order."""
+        return sorted(self.change)
+
+
+def prepare(request: Request, *, preset: Preset, listener: Listener) -> Prepared:
+    """Read or draw the anatomy, place the lesions.
+
+    Raises:
+        ValueError: an image that cannot be used, or a value out of its range.
+        GeometryError: a mask or a lesion that lies where it cannot act.
+    """
+    reference = load_anatomy(request, listener=listener)
+    warnings = list(reference.warnings)
+    _check_units(reference, preset)
+    check_policy(request.patient, has_reference=bool(reference.headers))
+    _check_factors(request, reference.image)
+    regions = []
+    with Stage("placing lesions", total=len(request.pathologies), listener=listener) as stage:
+        for index, pathology in enumerate(request.pathologies):
+            lesion, notes = place(pathology, request, reference.image, preset=preset, index=index)
+            warnings += [f"pathologies[{index}]: {note}" for note in (*notes, *lesion.warnings)]
+            regions.append(region_of(lesion, pathology, request, reference.image))
+            stage.advance()
+    change = changes(request, reference.image, regions)
+    return Prepared(reference, tuple(regions), change, tuple(warnings))
+
+
+def load_anatomy(request: Request, *, listener: Listener) -> ReferenceImage:
+    """The reference of a request, read from its file or drawn."""
+    source = request.anatomy
+    if source.image is not None:
+        return read_image(source.image, series_uid=source.series_uid, listener=listener)
+    with Stage("drawing the phantom", total=1, listener=listener) as stage:
+        phantom = anatomy.build(source.phantom.kind, **source.phantom.options)
+        stage.advance()
+    return ReferenceImage(phantom.image, source=f"phantom {source.phantom.kind}")
+
+
+def _check_units(reference: ReferenceImage, preset: Preset) -> None:
+    """Refuse images that cannot be in the preset's units: all values in a sliver of the range."""
+    values = sitk.GetArrayViewFromImage(reference.image)
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        raise ValueError(f"{reference.source}: all voxels are {low:g}; there is nothing to follow")
+    if preset.units == "HU" and low >= 0:
+        raise ValueError(
+            f"{reference.source}: values run from {low:g} to {high:g}, expected {preset.units} with "
+            f"air near {preset.air:g}; rescale the image, or choose another preset"
+        )
+
+
+def _check_factors(request: Request, image: sitk.Image) -> None:
+    """Refuse factors larger than a slice before the network is loaded."""
+    factors = {"anatomy.factor": request.anatomy.factor}
+    for index, pathology in enumerate(request.pathologies):
+        factors[f"pathologies[{index}].factor"] = pathology.factor
+    for key, factor in factors.items():
+        try:
+            low_pass.build(request.filter, size=image.GetSize()[1::-1], factor=factor)
+        except ValueError as error:
+            raise ValueError(f"{key}: {error}") from None
+
+
+def place(
+    pathology: Pathology, request: Request, image: sitk.Image, *, preset: Preset, index: int
+) -> tuple[Lesion, list[str]]:
+    """One lesion in the reference, and what to tell about its region of interest."""
+    where: dict[str, object] = {}
+    notes: list[str] = []
+    if pathology.roi is not None:
+        mask = read_mask(pathology.roi)
+        cut = fraction_outside(mask, image)
+        if 0 < cut < 1:
+            notes.append(f"{cut:.0%} of the roi lies outside the reference and has no effect")
+        where["roi"] = resample_mask(mask, image)
+    else:
+        where["centre_mm"] = pathology.center_mm
+        where["diameter_mm"] = pathology.diameter_mm
+    source = pathology.source
+    if source.procedural is None:
+        lesion = from_study(
+            read_image(source.image, series_uid=source.series_uid).image,
+            read_mask(source.mask),
+            reference=image,
+            rotate_deg=source.rotate_deg,
+            scale=source.scale,
+            mirror=source.mirror,
+            body_threshold=preset.body_threshold,
+            **where,
+        )
+        return lesion, notes
+    options = dict(source.procedural)
+    kind = options.pop("kind")
+    seed = options.pop("seed", request.seed + index)
+    threshold = preset.body_threshold
+    return (
+        procedural(kind, reference=image, seed=seed, body_threshold=threshold, **where, **options),
+        notes,
+    )
+
+
+def region_of(lesion: Lesion, pathology: Pathology, request: Request, image: sitk.Image) -> Region:
+    """Where the lesion's reference acts, on the slices between the first and the last it reaches.
+
+    Raises:
+        GeometryError: it reaches no slice centre.
+    """
+    values, before = (sitk.GetArrayViewFromImage(i) for i in (lesion.image, image))
+    mask = sitk.GetArrayViewFromImage(lesion.mask)
+    planes = zip(values, before, mask, strict=True)
+    touched = np.flatnonzero([bool(m.any()) or _differs(v, b) for v, b, m in planes])
+    if not len(touched):
+        raise GeometryError("the lesion does not reach any slice centre; make it larger")
+    spacing = image.GetSpacing()[::-1]
+    patch_mm = PATCH * mask_diameter_mm(lesion.mask)
+    reach_mm = request.feather_mm if pathology.weight == "mask" else patch_mm / 2
+    reach = int(np.ceil(reach_mm / spacing[0]))
+    first, last = max(touched[0] - reach, 0), min(touched[-1] + reach, len(values) - 1)
+    part = slice(first, last + 1)
+    if pathology.weight == "mask":
+        inside = (mask[part] > 0) | (np.abs(values[part] - before[part]) > UNCHANGED)
+        weights = feathered(inside, spacing=spacing, feather=request.feather_mm)
+    else:
+        weights = _gaussian(mask, patch_mm, spacing=spacing, slices=range(part.start, part.stop))
+    return Region(lesion, pathology, int(first), int(last), weights)
+
+
+def _gaussian(
+    mask: np.ndarray, patch_mm: float, *, spacing: tuple[float, ...], slices: range
+) -> np.ndarray:
+    """The spherical Gaussian of the paper around the lesion's centre of mass, (k, j, i)."""
+    k, row, column = np.argwhere(mask).mean(axis=0)
+    planes = [
+        spherical_gaussian(
+            mask.shape[1:],
+            center=(row, column),
+            diameter=patch_mm,
+            spacing=spacing[1:],
+            offset=(index - k) * spacing[0],
+        )
+        for index in slices
+    ]
+    return np.concatenate([plane[0].numpy() for plane in planes])
+
+
+def _differs(a: np.ndarray, b: np.ndarray) -> bool:
+    return bool((np.abs(a - b) > UNCHANGED).any())
+
+
+def changes(
+    request: Request, image: sitk.Image, regions: list[Region]
+) -> dict[int, float | np.ndarray]:
+    """Which slices are synthesized, and how each is blended with the reference."""
+    count = image.GetDepth()
+    if request.background == "keep":
+        blend: dict[int, np.ndarray] = {}
+        for region in regions:
+            for k in range(region.first, region.last + 1):
+                weights = region.at(k)
+                if weights.any():
+                    blend[k] = np.maximum(blend.get(k, 0), weights)
+        return blend
+    if request.extent == "all":
+        return dict.fromkeys(range(count), 1.0)
+    return _with_margin(request, regions, count, image.GetSpacing()[2])
+
+
+def _with_margin(
+    request: Request, regions: list[Region], count: int, step_mm: float
+) -> dict[int, float]:
+    """Every slice that a lesion touches, and around them a margin that fades into the reference."""
+    touched = np.zeros(count, dtype=bool)
+    for region in regions:
+        mask = sitk.GetArrayViewFromImage(region.lesion.mask)[region.first : region.last + 1]
+        certain = (region.weights == 1).any(axis=(1, 2)) | mask.any(axis=(1, 2))
+        touched[region.first : region.last + 1] |= certain
+    fade = feathered(touched, spacing=(step_mm,), feather=request.margin_mm)
+    return {k: float(weight) for k, weight in enumerate(fade) if weight > 0}

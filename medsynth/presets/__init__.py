@@ -1,0 +1,25 @@
+"""One file per domain; `get` finds a preset by name."""
+
+from __future__ import annotations
+
+import difflib
+
+from medsynth.presets.base import IntensityMap, Preset, Window
+from medsynth.presets.lung_ct import PRESET as LUNG_CT
+
+PRESETS: dict[str, Preset] = {preset.name: preset for preset in (LUNG_CT,)}
+
+__all__ = ["PRESETS", "IntensityMap", "Preset", "Window", "get"]
+
+
+def get(name: str) -> Preset:
+    """The preset called `name`.
+
+    Raises:
+        ValueError: no such preset; the message lists those there are and the nearest match.
+    """
+    if name in PRESETS:
+        return PRESETS[name]
+    near = difflib.get_close_matches(str(name), PRESETS, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"unknown preset {name!r}, expected one of {', '.join(PRESETS)}{hint}")

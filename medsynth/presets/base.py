@@ -1,0 +1,95 @@
+"""What a domain is: units, windows, grid, the map between physical units and the network's [-1, 1].
+
+No torch here, and numpy only once pixels are there: presets are read by the command line before
+anything heavy is loaded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Window:
+    """A display window in physical units: `center` -/+ `width` / 2."""
+
+    name: str
+    center: float
+    width: float
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Lowest and highest value that is told apart on the screen."""
+        return self.center - self.width / 2, self.center + self.width / 2
+
+
+@dataclass(frozen=True)
+class IntensityMap:
+    """Monotone piecewise-linear map between physical units and [-1, 1], exactly invertible.
+
+    `physical` and `unit` are the knots, both strictly increasing, `unit` from -1 to 1. A steeper
+    piece gives that range of tissue more of the network's resolution (a compander). Values outside
+    the first and last knot cannot be represented; `clipped_fraction` says how many there are.
+    """
+
+    physical: tuple[float, ...]
+    unit: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        rising = all(a < b for knots in (self.physical, self.unit) for a, b in pairwise(knots))
+        if len(self.physical) != len(self.unit) or not rising:
+            raise ValueError(
+                f"knots must be two strictly increasing lists of one length, got "
+                f"{self.physical} and {self.unit}"
+            )
+        if self.unit[0] != -1 or self.unit[-1] != 1:
+            raise ValueError(f"unit knots must run from -1 to 1, got {self.unit}")
+
+    def to_unit(self, values: np.ndarray) -> np.ndarray:
+        """Physical units to [-1, 1], float32; values beyond the end knots become -1 or 1."""
+        import numpy as np
+
+        return np.interp(values, self.physical, self.unit).astype(np.float32)
+
+    def from_unit(self, values: np.ndarray) -> np.ndarray:
+        """[-1, 1] to physical units, float32; the inverse of `to_unit`."""
+        import numpy as np
+
+        return np.interp(values, self.unit, self.physical).astype(np.float32)
+
+    def clipped_fraction(self, values: np.ndarray) -> float:
+        """Share of `values` that lies beyond the end knots."""
+        import numpy as np
+
+        low, high = self.physical[0], self.physical[-1]
+        return float(np.mean((values < low) | (values > high)))
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One domain: everything that differs between lung CT, mammography, X-ray and so on."""
+
+    name: str
+    title: str
+    modality: str
+    units: str
+    windows: tuple[Window, ...]
+    intensity: IntensityMap
+    grid: tuple[int, int]
+    weights: str
+    anatomy_factor: int
+    anatomy_stop: float
+    pathology_factor: int
+    pathology_stop: float
+    steps: int = 20
+    sampler: str = "dpmpp_2m"
+    air: float = -1024.0
+    body_threshold: float = -500.0
+    lesion_kinds: tuple[str, ...] = ()
+    phantoms: tuple[str, ...] = ()
+    extra: dict[str, Any] = field(default_factory=dict)

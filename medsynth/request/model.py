@@ -1,0 +1,112 @@
+"""What can be asked for: the request as frozen dataclasses, every value already checked.
+
+`medsynth.request.parse` builds these from a mapping and fills in the preset's defaults.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SAMPLERS = ("dpmpp_2m", "dpmpp_2m_sde", "ddim", "ddpm")
+COMPOSITIONS = ("nested", "sum", "weighted")
+FILTERS = ("dct", "block", "bicubic")
+GUIDANCE = ("x0", "x_t")
+EXTENTS = ("roi", "all")
+BACKGROUNDS = ("resynthesize", "keep")
+PATIENTS = ("synthetic", "keep")
+WEIGHTS = ("mask", "gaussian")
+DEVICES = ("auto", "cpu", "cuda")
+LARGEST_SEED = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Where a condition stops acting: below the noise level `sigma`, or after a share of the steps.
+
+    Exactly one is set. `sigma` >= 0 (0: active to the end); `fraction` in (0, 1] (1: to the end).
+    """
+
+    sigma: float | None = None
+    fraction: float | None = None
+
+    def to_value(self) -> float | dict[str, float]:
+        """As a request writes it: a number is sigma."""
+        return {"fraction": self.fraction} if self.sigma is None else self.sigma
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """An anatomy that is drawn: its `kind` and the options that `medsynth.anatomy.build` takes."""
+
+    kind: str
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """The reference that gives the shape: an image, or a phantom (exactly one)."""
+
+    factor: int
+    stop: Stop
+    image: Path | None = None
+    phantom: Phantom | None = None
+    series_uid: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a lesion comes from: drawn (`procedural`), or taken from an annotated study.
+
+    `procedural` holds the kind and its options. `image` and `mask` are a pair; `rotate_deg` turns the
+    lesion about the slice normal, or about the patient's x, y, z; `scale` multiplies its size;
+    `mirror` flips it left to right, or along the patient's axis x, y or z.
+    """
+
+    procedural: dict[str, Any] | None = None
+    image: Path | None = None
+    mask: Path | None = None
+    series_uid: str | None = None
+    rotate_deg: float | tuple[float, float, float] = 0.0
+    scale: float = 1.0
+    mirror: bool | str = False
+
+
+@dataclass(frozen=True)
+class Pathology:
+    """One lesion: a painted `roi`, or a sphere (`center_mm` in LPS, `diameter_mm`); and its source.
+
+    `weight` is the map W of its reference: `mask` is 1 on the lesion and fades over `feather_mm`;
+    `gaussian` is the paper's spherical Gaussian on a patch of twice the lesion's diameter.
+    """
+
+    source: Source
+    factor: int
+    stop: Stop
+    roi: Path | None = None
+    center_mm: tuple[float, float, float] | None = None
+    diameter_mm: float | None = None
+    weight: str = "mask"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One synthesis, fully resolved: every default is filled in, every path is absolute."""
+
+    preset: str
+    anatomy: Anatomy
+    steps: int
+    pathologies: tuple[Pathology, ...] = ()
+    extent: str = "all"
+    background: str = "resynthesize"
+    sampler: str = "dpmpp_2m"
+    composition: str = "nested"
+    filter: str = "dct"
+    guidance: str = "x0"
+    seed: int = 0
+    patient: str = "synthetic"
+    weights: Path | None = None
+    device: str = "auto"
+    margin_mm: float = 6.0
+    feather_mm: float = 4.0

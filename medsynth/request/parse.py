@@ -1,0 +1,153 @@
+"""A mapping becomes a `Request`: every key known, every value in its range, every path there.
+
+Runs before anything heavy is loaded: no numpy, torch or SimpleITK here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from medsynth import presets
+from medsynth.request import fields, model
+from medsynth.request.model import LARGEST_SEED, Anatomy, Pathology, Request, Stop
+from medsynth.request.phantom import parse_phantom
+from medsynth.request.source import parse_source
+
+KEYS = (
+    *("preset", "anatomy", "pathologies", "extent", "background", "steps", "sampler"),
+    *("composition", "seed", "output", "filter", "guidance", "weights", "device"),
+    *("margin_mm", "feather_mm"),
+)
+ANATOMY_KEYS = ("image", "phantom", "series_uid", "factor", "stop")
+PATHOLOGY_KEYS = ("roi", "center_mm", "diameter_mm", "source", "factor", "stop", "weight")
+DIAMETER_MM = (2.0, 150.0)
+
+
+def parse(raw: Mapping[str, Any], base_folder: Path | str = ".") -> Request:
+    """The request that `raw` describes, with the preset's defaults filled in.
+
+    Args:
+        raw: the keys of the request contract.
+        base_folder: where relative paths start.
+
+    Raises:
+        ValueError: an unknown key, a value of the wrong type or out of range, keys that exclude each
+            other; the message opens with the key's path.
+        FileNotFoundError: a path leads nowhere.
+    """
+    base = Path(base_folder).absolute()
+    raw = fields.mapping(raw, "", keys=KEYS)
+    preset = _preset(fields.required(raw, "preset", "", example="preset: lung_ct"))
+    anatomy = fields.required(raw, "anatomy", "", example="anatomy: {image: path/to/ct_series}")
+    pathologies = raw.get("pathologies", ())
+    if not isinstance(pathologies, (list, tuple)):
+        raise fields.refusal("pathologies", "a list (each begins with a dash)", pathologies)
+    lesions = tuple(
+        _pathology(entry, f"pathologies[{i}]", base=base, preset=preset)
+        for i, entry in enumerate(pathologies)
+    )
+    return Request(
+        preset=preset.name,
+        anatomy=_anatomy(anatomy, base=base, preset=preset),
+        pathologies=lesions,
+        steps=fields.integer(raw.get("steps", preset.steps), "steps", low=1),
+        seed=fields.integer(raw.get("seed", 0), "seed", low=0, high=LARGEST_SEED),
+        patient=_patient(raw.get("output", {})),
+        weights=_path(raw, "weights", "", base=base),
+        margin_mm=fields.number(raw.get("margin_mm", Request.margin_mm), "margin_mm", low=0),
+        feather_mm=fields.number(raw.get("feather_mm", Request.feather_mm), "feather_mm", low=0),
+        **{"sampler": preset.sampler, **_choices(raw, with_lesions=bool(lesions))},
+    )
+
+
+def _preset(name: Any) -> presets.Preset:
+    try:
+        return presets.get(name if isinstance(name, str) else fields.shown(name))
+    except ValueError as error:
+        raise ValueError(f"preset: {error}") from None
+
+
+def _choices(raw: Mapping[str, Any], *, with_lesions: bool) -> dict[str, str]:
+    """The words among the keys; what needs a pathology to act is refused without one."""
+    words = {
+        "extent": model.EXTENTS,
+        "background": model.BACKGROUNDS,
+        "sampler": model.SAMPLERS,
+        "composition": model.COMPOSITIONS,
+        "filter": model.FILTERS,
+        "guidance": model.GUIDANCE,
+        "device": model.DEVICES,
+    }
+    chosen = {k: fields.one_of(raw[k], k, choices=c) for k, c in words.items() if k in raw}
+    if with_lesions:
+        return {"extent": "roi", **chosen}
+    for key, idle, cure in (("extent", "roi", "all"), ("background", "keep", "resynthesize")):
+        if chosen.get(key) == idle:
+            raise ValueError(
+                f"{key}: {idle} has nothing to act on without pathologies; "
+                f"add one, or write {key}: {cure}"
+            )
+    return chosen
+
+
+def _patient(output: Any) -> str:
+    patient = fields.mapping(output, "output", keys=("patient",)).get("patient", Request.patient)
+    return fields.one_of(patient, "output.patient", choices=model.PATIENTS)
+
+
+def _path(raw: Mapping[str, Any], key: str, at: str, *, base: Path) -> Path | None:
+    if key not in raw:
+        return None
+    return fields.existing_path(raw[key], fields.join(at, key), base=base)
+
+
+def _text(raw: Mapping[str, Any], key: str, at: str) -> str | None:
+    return fields.text(raw[key], fields.join(at, key)) if key in raw else None
+
+
+def _stop(value: Any, at: str) -> Stop:
+    """A number is sigma; `{fraction: 0.9}` acts during the first 90 % of the steps."""
+    if isinstance(value, Mapping):
+        entry = fields.mapping(value, at, keys=("sigma", "fraction"))
+        if fields.exclusive(entry, at, first=("sigma",), second=("fraction",)) == "fraction":
+            share = fields.number(entry["fraction"], f"{at}.fraction", above=0, high=1)
+            return Stop(fraction=share)
+        return Stop(sigma=fields.number(entry["sigma"], f"{at}.sigma", low=0))
+    return Stop(sigma=fields.number(value, at, low=0))
+
+
+def _anatomy(value: Any, *, base: Path, preset: presets.Preset) -> Anatomy:
+    raw = fields.mapping(value, "anatomy", keys=ANATOMY_KEYS)
+    phantom = None
+    if fields.exclusive(raw, "anatomy", first=("image",), second=("phantom",)) == "phantom":
+        phantom = parse_phantom(raw["phantom"], base=base, preset=preset)
+        if "series_uid" in raw:
+            raise ValueError("anatomy.series_uid: a phantom has no series; remove it")
+    return Anatomy(
+        image=_path(raw, "image", "anatomy", base=base),
+        phantom=phantom,
+        series_uid=_text(raw, "series_uid", "anatomy"),
+        factor=fields.integer(raw.get("factor", preset.anatomy_factor), "anatomy.factor", low=1),
+        stop=_stop(raw.get("stop", preset.anatomy_stop), "anatomy.stop"),
+    )
+
+
+def _pathology(value: Any, at: str, *, base: Path, preset: presets.Preset) -> Pathology:
+    raw = fields.mapping(value, at, keys=PATHOLOGY_KEYS)
+    place: dict[str, Any] = {"roi": _path(raw, "roi", at, base=base)}
+    if fields.exclusive(raw, at, first=("roi",), second=("center_mm", "diameter_mm")) != "roi":
+        place["center_mm"] = fields.triple(raw["center_mm"], f"{at}.center_mm")
+        low, high = DIAMETER_MM
+        diameter = fields.number(raw["diameter_mm"], f"{at}.diameter_mm", low=low, high=high)
+        place["diameter_mm"] = diameter
+    example = "source: {procedural: {kind: solid}}"
+    source = fields.required(raw, "source", at, example=example)
+    return Pathology(
+        source=parse_source(source, f"{at}.source", base=base, preset=preset, painted="roi" in raw),
+        factor=fields.integer(raw.get("factor", preset.pathology_factor), f"{at}.factor", low=1),
+        stop=_stop(raw.get("stop", preset.pathology_stop), f"{at}.stop"),
+        weight=fields.one_of(raw.get("weight", "mask"), f"{at}.weight", choices=model.WEIGHTS),
+        **place,
+    )

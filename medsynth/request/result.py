@@ -1,0 +1,117 @@
+"""What came out of one synthesis, as `result.json` records it."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from medsynth import __version__
+
+RECORDED_PACKAGES = ("torch", "monai", "numpy", "SimpleITK", "pydicom", "highdicom")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The weights that were used: file name and SHA-256 of the file."""
+
+    name: str
+    sha256: str
+    iterations: int | None = None
+
+
+@dataclass(frozen=True)
+class GuidanceError:
+    """How far the low band of the result is from the reference's, as a share of the image's std.
+
+    `condition` is `anatomy` or `pathologies[0]`; `error` is
+    rms(phi(result) - phi(reference)) / std(reference), network units, where the condition acts.
+    """
+
+    condition: str
+    factor: int
+    stop: float | dict[str, float]
+    error: float
+
+
+@dataclass(frozen=True)
+class LesionMeasurement:
+    """One lesion, measured in the result inside its mask, and the parameters it was drawn with."""
+
+    mask: str
+    mean: float
+    mean_around: float
+    diameter_mm: float
+    centroid_mm: tuple[float, float, float]
+    voxels: int
+    drawn: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Result:
+    """Everything worth knowing about a finished synthesis besides its pixels.
+
+    `nfe` counts network forward passes per sample; `seconds` per stage; `slices` are the indices
+    (first, last) that were synthesized; `coherence` is, per window, the mean difference of
+    neighbouring slices of the result over that of the reference; `clipped` the share of voxels per
+    image that the preset's intensity map could not represent.
+    """
+
+    seed: int
+    nfe: int
+    sampler: str
+    device: str
+    dtype: str
+    checkpoint: Checkpoint
+    slices: tuple[int, int]
+    seconds: dict[str, float] = field(default_factory=dict)
+    guidance_errors: tuple[GuidanceError, ...] = ()
+    coherence: dict[str, float] = field(default_factory=dict)
+    lesions: tuple[LesionMeasurement, ...] = ()
+    clipped: dict[str, float] = field(default_factory=dict)
+    dicom: dict[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    versions: dict[str, str] = field(default_factory=lambda: software_versions())
+    created: str = field(default_factory=lambda: _now())
+    synthetic: bool = True
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values only; a figure that is not finite becomes null."""
+        return _plain(asdict(self))
+
+    def write(self, path: Path | str) -> None:
+        """`result.json`."""
+        text = json.dumps(self.to_dict(), indent=2, allow_nan=False, ensure_ascii=False)
+        Path(path).write_text(text + "\n", encoding="utf-8")
+
+
+def software_versions() -> dict[str, str]:
+    """Versions of medsynth, Python and the packages that shape a result, without importing them."""
+    versions = {"medsynth": __version__, "python": platform.python_version()}
+    for name in RECORDED_PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    if hasattr(value, "tolist"):  # numpy and torch scalars and arrays
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,102 @@
+"""The `source` part of a pathology: a lesion that is drawn, or one taken from an annotated study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields as dataclass_fields
+from pathlib import Path
+from typing import Any
+
+from medsynth import presets
+from medsynth.request import fields
+from medsynth.request.model import LARGEST_SEED, Source
+
+KEYS = tuple(field.name for field in dataclass_fields(Source))
+TRANSFORM_KEYS = ("series_uid", "rotate_deg", "scale", "mirror")
+SCALE = (0.2, 5.0)
+# Lowest and highest, or the words, as in medsynth.pathology.KINDS; a test holds the tables equal.
+SHAPE = {"lobulation": (0.0, 0.35), "elongation": (1.0, 2.5)}
+OPTIONS: dict[str, dict[str, tuple]] = {
+    "solid": {"hu": (-50, 150), **SHAPE},
+    "part_solid": {
+        "hu": (-750, -300),
+        "core_hu": (-200, 150),
+        "core_fraction": (0.2, 0.9),
+        **SHAPE,
+    },
+    "ground_glass": {"hu": (-750, -300), **SHAPE},
+    "spiculated": {
+        "hu": (-50, 150),
+        "spicules": (3, 60),
+        "spicule_length_mm": (1, 15),
+        "pleural_tags": (0, 5),
+        **SHAPE,
+    },
+    "calcified": {
+        "hu": (-50, 150),
+        "calcium_hu": (200, 1500),
+        "pattern": ("central", "diffuse", "laminated", "popcorn"),
+        **SHAPE,
+    },
+}
+WHOLE_NUMBERS = ("spicules", "pleural_tags")
+
+
+def parse_source(
+    value: Any, at: str, *, base: Path, preset: presets.Preset, painted: bool
+) -> Source:
+    """The source that `value` describes; `painted`: the lesion fills an ROI, which gives its shape."""
+    raw = fields.mapping(value, at, keys=KEYS)
+    if fields.exclusive(raw, at, first=("procedural",), second=("image", "mask")) == "procedural":
+        for key in TRANSFORM_KEYS:
+            if key in raw:
+                raise ValueError(f"{at}.{key}: acts on a lesion taken from an image; remove it")
+        at = f"{at}.procedural"
+        return Source(procedural=_procedural(raw["procedural"], at, preset=preset, painted=painted))
+    uid = fields.text(raw["series_uid"], f"{at}.series_uid") if "series_uid" in raw else None
+    scale = fields.number(raw.get("scale", 1.0), f"{at}.scale", low=SCALE[0], high=SCALE[1])
+    return Source(
+        image=fields.existing_path(raw["image"], f"{at}.image", base=base),
+        mask=fields.existing_path(raw["mask"], f"{at}.mask", base=base),
+        series_uid=uid,
+        rotate_deg=_rotation(raw.get("rotate_deg", 0.0), f"{at}.rotate_deg"),
+        scale=scale,
+        mirror=_mirror(raw.get("mirror", False), f"{at}.mirror"),
+    )
+
+
+def _rotation(value: Any, at: str) -> float | tuple[float, float, float]:
+    if isinstance(value, (list, tuple)):
+        return fields.triple(value, at)
+    return fields.number(value, at)
+
+
+def _mirror(value: Any, at: str) -> bool | str:
+    if isinstance(value, str):
+        return fields.one_of(value, at, choices=("x", "y", "z"))
+    return fields.flag(value, at)
+
+
+def _procedural(value: Any, at: str, *, preset: presets.Preset, painted: bool) -> dict[str, Any]:
+    named = value if isinstance(value, Mapping) else fields.mapping(value, at, keys=())
+    example = f"kind: {(*preset.lesion_kinds, 'solid')[0]}"
+    kind = fields.required(named, "kind", at, example=example)
+    kind = fields.one_of(kind, f"{at}.kind", choices=preset.lesion_kinds)
+    options = OPTIONS.get(kind, {})
+    raw = fields.mapping(value, at, keys=("kind", "seed", *options))
+    drawn: dict[str, Any] = {"kind": kind}
+    if "seed" in raw:
+        drawn["seed"] = fields.integer(raw["seed"], f"{at}.seed", low=0, high=LARGEST_SEED)
+    for key in [key for key in raw if key in options]:
+        if painted and key in SHAPE:
+            raise ValueError(f"{at}.{key}: the roi gives the shape; remove it")
+        drawn[key] = _option(raw[key], f"{at}.{key}", allowed=options[key])
+    return drawn
+
+
+def _option(value: Any, at: str, *, allowed: tuple) -> float | str:
+    if isinstance(allowed[0], str):
+        return fields.one_of(value, at, choices=allowed)
+    if at.endswith(WHOLE_NUMBERS):
+        return fields.integer(value, at, low=allowed[0], high=allowed[1])
+    return fields.number(value, at, low=allowed[0], high=allowed[1])

@@ -1,0 +1,205 @@
+"""The OUT folder of a synthesis: it appears complete, or not at all.
+
+Everything is written into a hidden sibling, `.OUT.partial-xxxx`, which is renamed at the end. Whatever
+stops the run on the way (an error, Ctrl-C, a full disk) removes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+# Names that a run leaves in OUT; a folder that holds anything else is never replaced.
+CONTENTS = (
+    *("image.nrrd", "pathology_*.nrrd", "dicom", "request.yaml", "result.json"),
+    *("preview.png", "report.html"),
+)
+FULL = (errno.ENOSPC, errno.EDQUOT)
+# Below this much free space a write that failed for an unclear reason failed for want of space.
+NEARLY_FULL_BYTES = 1 << 20
+
+
+class OutputFolder:
+    """`with OutputFolder(out, needed_bytes=n) as folder:` write into `folder`; it becomes `out`.
+
+    Args:
+        out: the folder to make; missing parents are made too, and removed if the run fails.
+        needed_bytes: what the run will write, checked against the free space beforehand.
+        overwrite: replace `out` if it is an earlier result; the earlier one stays until the new one is
+            complete.
+
+    Raises:
+        FileExistsError: `out` exists and is not empty, or is not a folder; with `overwrite`, it holds
+            files that no run writes.
+        PermissionError: `out` cannot be made there.
+        OSError: (ENOSPC) the disk has too little room, beforehand or while writing.
+    """
+
+    def __init__(self, out: Path | str, *, needed_bytes: int = 0, overwrite: bool = False):
+        self.out = Path(out).expanduser().resolve()
+        self.needed_bytes = needed_bytes
+        self.overwrite = overwrite
+
+    def __enter__(self) -> Path:
+        check_output(self.out, needed_bytes=self.needed_bytes, overwrite=self.overwrite)
+        self._made_parents = [p for p in self.out.parents if not p.exists()]
+        try:
+            self.out.parent.mkdir(parents=True, exist_ok=True)
+            prefix = f".{self.out.name}.partial-"
+            self._partial = Path(tempfile.mkdtemp(prefix=prefix, dir=self.out.parent))
+        except OSError as error:
+            self._remove_made_parents()
+            raise _cannot_make(self.out, error) from error
+        self._partial.chmod(0o777 & ~_umask())  # mkdtemp's 0700 would keep others out of OUT
+        return self._partial
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if error is None:
+            try:
+                self._publish()
+            except BaseException:
+                self._discard()
+                raise
+            return
+        full = isinstance(error, Exception) and _is_disk_full(error, self._partial)
+        self._discard()
+        if full:
+            raise _no_room(self.out, self.needed_bytes, "the disk is full") from error
+
+    def _publish(self) -> None:
+        """Rename the partial folder to `out`; an earlier result goes only once that has worked."""
+        check_output(self.out, overwrite=self.overwrite)
+        earlier = self._partial.with_name(self._partial.name.replace(".partial-", ".earlier-"))
+        if self.out.exists():
+            self.out.rename(earlier)
+        try:
+            self._partial.rename(self.out)
+        except BaseException:
+            if earlier.exists():
+                earlier.rename(self.out)
+            raise
+        shutil.rmtree(earlier, ignore_errors=True)
+
+    def _discard(self) -> None:
+        shutil.rmtree(self._partial, ignore_errors=True)
+        self._remove_made_parents()
+
+    def _remove_made_parents(self) -> None:
+        for parent in self._made_parents:
+            with contextlib.suppress(OSError):
+                parent.rmdir()
+
+
+@contextlib.contextmanager
+def new_file(path: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
+    """`with new_file(path) as partial:` write `partial`, of the same suffix; it becomes `path`.
+
+    Raises:
+        FileExistsError: `path` is there and `overwrite` is false, or is a folder.
+        FileNotFoundError: the folder to write in is not there.
+        OSError: the disk is full, or the folder cannot be written in.
+    """
+    path = check_new_file(path, overwrite=overwrite)
+    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    try:
+        yield partial
+        partial.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def check_new_file(path: Path | str, *, overwrite: bool = False) -> Path:
+    """Refuse a file that `new_file` could not make, before any work is done; its absolute path.
+
+    Raises:
+        FileExistsError, FileNotFoundError, PermissionError: see `new_file`.
+    """
+    path = Path(path).expanduser().absolute()
+    if path.is_dir():
+        raise FileExistsError(f"{path} is a folder, expected a file to make")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists; choose another name, or replace it with --overwrite")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"cannot write {path}: the folder {path.parent} is not there")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise PermissionError(f"cannot write {path}: no permission to write in {path.parent}")
+    return path
+
+
+def check_output(out: Path | str, *, needed_bytes: int = 0, overwrite: bool = False) -> None:
+    """Refuse an `out` that `OutputFolder` could not make, before any work is done; writes nothing.
+
+    Raises:
+        FileExistsError, PermissionError, OSError: see `OutputFolder`.
+    """
+    out = Path(out).expanduser().resolve()
+    if out.exists():
+        _check_existing(out, overwrite=overwrite)
+    parent = next(p for p in out.parents if p.exists())
+    if not parent.is_dir():
+        raise FileExistsError(f"cannot make {out}: {parent} is a file; choose another folder")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise PermissionError(
+            errno.EACCES, f"cannot make {out}: no permission to write in {parent}; choose another"
+        )
+    if needed_bytes > shutil.disk_usage(parent).free:
+        raise _no_room(out, needed_bytes, "not enough room")
+
+
+def _check_existing(out: Path, *, overwrite: bool) -> None:
+    if not out.is_dir():
+        raise FileExistsError(f"{out} is a file, expected a folder to make; choose another name")
+    if os.path.ismount(out):
+        raise FileExistsError(f"{out} is a mount point; choose a folder in it, such as {out}/run1")
+    names = sorted(entry.name for entry in out.iterdir())
+    if names and not overwrite:
+        raise FileExistsError(
+            f"{out} exists and is not empty; choose another folder, or replace it with --overwrite"
+        )
+    foreign = [name for name in names if not any(fnmatch(name, known) for known in CONTENTS)]
+    if foreign:
+        raise FileExistsError(
+            f"{out} is not replaced: it holds {foreign[0]}, which is not part of a result; "
+            "choose another folder"
+        )
+
+
+def _is_disk_full(error: Exception, folder: Path) -> bool:
+    """Whether `error` comes from a full disk; SimpleITK and others do not pass the errno on."""
+    if getattr(error, "errno", None) in FULL:
+        return True
+    return shutil.disk_usage(folder).free < NEARLY_FULL_BYTES
+
+
+def _no_room(out: Path, needed_bytes: int, what: str) -> OSError:
+    free = shutil.disk_usage(next(p for p in out.parents if p.exists())).free
+    need = f"needs {_megabytes(needed_bytes)}, " if needed_bytes else ""
+    return OSError(
+        errno.ENOSPC,
+        f"{what} for {out}: {need}{_megabytes(free)} free; make room, or choose another disk",
+    )
+
+
+def _cannot_make(out: Path, error: OSError) -> OSError:
+    """`error` with a message that names `out`; OSError picks its subclass by the errno."""
+    return OSError(
+        error.errno, f"cannot make {out}: {error.strerror} in {out.parent}; choose another folder"
+    )
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:,.0f} MB"
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

@@ -1,0 +1,1 @@
+"""Recipes, training data and the trainer."""

@@ -1,0 +1,60 @@
+"""MedSynthSlicer: guided synthesis of annotated, clearly marked synthetic medical images."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "medsynth/__init__.py").read_text()).group(1)
+
+DICOM = [
+    "pydicom>=3.0",
+    "highdicom>=0.27",
+    "pylibjpeg>=2.0",
+    "pylibjpeg-openjpeg>=2.3",
+    "pylibjpeg-libjpeg>=2.1",
+    "pylibjpeg-rle>=2.0",
+]
+PACS = ["pynetdicom>=3.0", "dicomweb-client>=0.60", "keyring>=24"]
+TRAIN = ["tensorboard>=2.14"]
+EVAL = ["scikit-learn>=1.3"]
+BUNDLE = ["fire>=0.5", "jsonschema>=4.0", "requests>=2.28"]
+DEV = ["pytest>=8.0", "pytest-timeout>=2.3", "ruff>=0.8", *PACS, *TRAIN, *EVAL, *BUNDLE]
+
+setup(
+    name="medsynth-slicer",
+    version=VERSION,
+    description=__doc__.strip(),
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.13",
+    packages=find_packages(include=["medsynth", "medsynth.*"]),
+    package_data={"medsynth": ["report/*.html", "training/recipes/*.yaml"]},
+    install_requires=[
+        "torch>=2.3",
+        "monai>=1.4",
+        "einops>=0.7",
+        "numpy>=1.24",
+        "scipy>=1.10",
+        "SimpleITK>=2.3",
+        "nibabel>=5.0",
+        "itk>=5.3",
+        "safetensors>=0.4",
+        "pyyaml>=6.0",
+        "pillow>=10.0",
+        "matplotlib>=3.7",
+        "psutil>=5.9",
+        *DICOM,
+    ],
+    extras_require={
+        "dicom": DICOM,
+        "pacs": PACS,
+        "train": TRAIN,
+        "eval": EVAL,
+        "bundle": BUNDLE,
+        "dev": DEV,
+    },
+    entry_points={"console_scripts": ["medsynth = medsynth.cli:main"]},
+)

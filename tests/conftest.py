@@ -1,0 +1,36 @@
+"""What every test may ask for: the shared real images, and Debian tools, or a skip that says why."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def repo_root() -> Path:
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real images beside the checkout; the test is skipped where it is absent."""
+    folder = Path(os.environ.get("MEDSYNTH_SHARED_DATA", ROOT.parent / "shared" / "data"))
+    if not (folder / "README.md").exists():
+        pytest.skip(f"needs the real images in {folder} (set MEDSYNTH_SHARED_DATA)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def needs_tool():
+    """`needs_tool("dciodvfy", "dicom3tools")`: its path, or a skip that names the Debian package."""
+
+    def find(program: str, package: str) -> str:
+        path = shutil.which(program)
+        if path is None:
+            pytest.skip(f"needs {program} (Debian package {package})")
+        return path
+
+    return find

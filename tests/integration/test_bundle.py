@@ -1,0 +1,307 @@
+"""The MONAI bundle does what the `medsynth` commands do, bit for bit, and refuses what cannot act."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+import yaml
+
+from medsynth import pipeline, presets
+from medsynth.bundle import check_options
+from medsynth.dicom import Job, write_series
+from medsynth.networks import PatchUNet, PatchUNetConfig, save_weights
+from medsynth.request import load_request
+from medsynth.training.data import load_slices
+from medsynth.training.recipe import load_recipe
+from medsynth.training.trainer import Limits, Trainer
+
+monai_bundle = pytest.importorskip("monai.bundle")
+pytest.importorskip("fire", reason="needs the extra medsynth-slicer[bundle]")
+
+BUNDLE = Path(__file__).resolve().parents[2] / "monai_bundle"
+INFERENCE, TRAIN = BUNDLE / "configs/inference.json", BUNDLE / "configs/train.json"
+SHIPPED = BUNDLE / "models" / presets.get("lung_ct").weights
+NETWORK = {
+    "image_size": [64, 64],
+    "channels": [32, 32],
+    "attention_levels": [False, False],
+    "num_res_blocks": 1,
+    "num_head_channels": 32,
+    "reference_aware": True,
+}
+REQUEST = {
+    "preset": "lung_ct",
+    "anatomy": {
+        "phantom": {"kind": "thorax", "slices": 2, "size": [64, 64], "spacing_mm": [6, 6, 6]},
+        "factor": 4,
+    },
+    "steps": 3,
+    "seed": 1,
+    "device": "cpu",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A request, and the weights of a small network of the shipped network's kind."""
+    folder = tmp_path_factory.mktemp("bundle")
+    generator = torch.Generator().manual_seed(0)
+    config = PatchUNetConfig.from_dict(NETWORK)
+    # The last layer begins at zero in an untrained network, which would then not matter.
+    state = {
+        name: 0.1 * torch.randn(value.shape, generator=generator)
+        for name, value in PatchUNet(config).state_dict().items()
+    }
+    card = {
+        "network": config.to_dict(),
+        "schedule": {"kind": "log_snr_linear"},
+        "prediction_type": "v_prediction",
+        "preset": "lung_ct",
+        "data": "none",
+        "licence": "none",
+    }
+    save_weights(state, folder / "tiny.safetensors", card=card)
+    request = REQUEST | {"weights": "tiny.safetensors"}
+    (folder / "request.yaml").write_text(yaml.safe_dump(request))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(folder):
+    """What the library makes of the request with seed 5 and 2 steps."""
+    request = load_request(folder / "request.yaml", overrides={"seed": 5, "steps": 2})
+    pipeline.run(request, folder / "expected")
+    return folder / "expected"
+
+
+def monai(*arguments, cwd):
+    """`python -m monai.bundle`, as a user starts it."""
+    return subprocess.run(
+        [sys.executable, "-m", "monai.bundle", *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def run_here(config, **options):
+    """The same without the seconds of starting Python; the test's logging is left alone."""
+    monai_bundle.run(config_file=str(config), logging_file=False, **options)
+
+
+def assert_same_image(out, expected):
+    ours, theirs = (sitk.ReadImage(str(f / "image.nrrd")) for f in (out, expected))
+    assert np.array_equal(*map(sitk.GetArrayFromImage, (ours, theirs)))
+    assert ours.GetPixelID() == theirs.GetPixelID()
+    for geometry in ("GetSpacing", "GetOrigin", "GetDirection"):
+        assert getattr(ours, geometry)() == getattr(theirs, geometry)()
+
+
+def test_the_command_line_makes_the_same_image_bit_for_bit(folder, expected):
+    out = folder / "out"
+    done = monai(
+        "run",
+        *("--config_file", "configs/inference.json", "--meta_file", "configs/metadata.json"),
+        *("--request", folder / "request.yaml", "--out", out, "--seed", 5, "--steps", 2),
+        *("--progress", "json"),
+        cwd=BUNDLE,
+    )
+    assert done.returncode == 0, done.stderr
+    assert_same_image(out, expected)
+    assert (out / "request.yaml").read_text() == (expected / "request.yaml").read_text()
+    assert sorted(p.name for p in out.iterdir()) == sorted(p.name for p in expected.iterdir())
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    sampled = [e["done"] for e in events if e["kind"] == "progress" and e["stage"] == "sampling"]
+    assert sampled == [1, 2, 3, 4]
+    assert events[-1]["kind"] == "result"
+
+
+def test_monai_verifies_the_network_of_the_bundle():
+    if not SHIPPED.exists():
+        pytest.skip(f"needs the shipped weights {SHIPPED}")
+    done = monai(
+        *("verify_net_in_out", "network_def", "--device", "cpu"),
+        *("--config_file", "monai_bundle/configs/inference.json"),
+        *("--meta_file", "monai_bundle/configs/metadata.json"),
+        cwd=BUNDLE.parent,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "verified with no error" in done.stdout + done.stderr
+
+
+def test_the_seed_matters(folder, expected):
+    """Else the comparison above would not notice a dropped override."""
+    run_here(INFERENCE, request=str(folder / "request.yaml"), out=str(folder / "seed1"), steps=2)
+    with pytest.raises(AssertionError):
+        assert_same_image(folder / "seed1", expected)
+
+
+def test_every_option_reaches_the_request(folder, monkeypatch, tmp_path):
+    """Also weights named from where the user stands, which is not the request's folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.safetensors").write_bytes((folder / "tiny.safetensors").read_bytes())
+    seen = []
+    monkeypatch.setattr(pipeline, "run", lambda request, out, **kw: seen.append((request, out, kw)))
+    run_here(
+        INFERENCE,
+        request=str(folder / "request.yaml"),
+        out="there",
+        preset="lung_ct",
+        seed=9,
+        steps=7,
+        device="auto",
+        weights="mine.safetensors",
+        set=["anatomy.factor=8", "filter=block"],
+        overwrite=True,
+        dry_run=True,
+        progress="none",
+    )
+    ((request, out, options),) = seen
+    assert (request.seed, request.steps, request.device) == (9, 7, "auto")
+    assert (request.anatomy.factor, request.filter) == (8, "block")
+    assert request.weights == tmp_path / "mine.safetensors"
+    assert out == Path("there")
+    assert options["overwrite"] is True
+    assert options["dry_run"] is True
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"out": "x"}, "--request is not given"),
+        ({"request": "nowhere.yaml", "out": "x"}, "no such request file"),
+        ({"request": "REQUEST", "out": 7}, "--out was read as 7"),
+        ({"request": "REQUEST", "out": "x", "preset": "lung"}, "did you mean 'lung_ct'?"),
+        ({"request": "REQUEST", "out": "x", "seed": "seven"}, "seed"),
+        ({"request": "REQUEST", "out": "x", "device": "tpu"}, "device"),
+        ({"request": "REQUEST", "out": "x", "weights": "none.safetensors"}, "none.safetensors"),
+        ({"request": "REQUEST", "out": "x", "set": ["anatomy.facter=8"]}, "facter"),
+        ({"request": "REQUEST", "out": "x", "overwrite": "yes"}, "must be True or False"),
+        ({"request": "REQUEST", "out": "x", "progress": "loud"}, "progress"),
+    ],
+)
+def test_a_refusal_is_one_line_and_code_2(folder, tmp_path, monkeypatch, capsys, options, message):
+    monkeypatch.chdir(tmp_path)
+    if options.get("request") == "REQUEST":
+        options = options | {"request": str(folder / "request.yaml")}
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        run_here(INFERENCE, **options)
+    assert stop.value.code == 2
+    lines = [x for x in capsys.readouterr().err.splitlines() if x.startswith("medsynth: error:")]
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("config", [INFERENCE, TRAIN])
+def test_a_misspelt_option_is_refused_before_anything_runs(config, monkeypatch, capsys):
+    program = str(Path(monai_bundle.__file__).with_name("__main__.py"))
+    monkeypatch.setattr(sys, "argv", [program, "run", "--config_file", "x", "--devise=cpu"])
+    with pytest.raises(SystemExit) as stop:
+        run_here(config, devise="cpu")
+    assert stop.value.code == 2
+    assert "unknown option --devise; did you mean --device?" in capsys.readouterr().err
+
+
+def test_options_that_are_let_through_or_not():
+    def check(*arguments):
+        check_options(["seed", "dry_run"], argv=[program, "run", *arguments])
+
+    program = "/somewhere/monai/bundle/__main__.py"
+    check("--config_file", "c", "--meta_file=m", "--seed", "-4", "--dry-run")
+    check("--network_def::weights", "w", "--_meta_#version", "2", "--", "--trace")
+    check_options(["seed"], argv=["pytest", "--durations=15"])
+    for wrong in (["--sede", "4"], ["--seed", "1", "--seed", "2"], ["--nodry_run"]):
+        with pytest.raises(SystemExit):
+            check(*wrong)
+
+
+@pytest.mark.parametrize("config", [INFERENCE, TRAIN])
+def test_the_list_of_options_is_the_config_and_each_one_acts(config):
+    values = json.loads(config.read_text())
+    (check,) = values["initialize"]
+    assert set(check["options"]) == set(values) - {"network_def", "initialize", "run"}
+    used = json.dumps(values["run"])
+    assert all(f'"@{name}"' in used for name in check["options"])
+
+
+def test_training_is_the_commands_trainer(tmp_path):
+    values = np.random.default_rng(0).integers(-1000, 400, (2, 512, 512))
+    write_series(
+        sitk.GetImageFromArray(values.astype(np.float32)),
+        tmp_path / "data/P1/ct",
+        preset=presets.get("lung_ct"),
+        job=Job("test-job", title="made up"),
+        derivation="Made for a test.",
+    )
+    recipe = {
+        "preset": "lung_ct",
+        "network": NETWORK | {"image_size": [512, 512]},
+        "phases": [{"crop": 32, "batch_size": 1, "steps": 5}],
+        "workers": 0,
+    }
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    run_here(
+        TRAIN,
+        recipe=str(tmp_path / "recipe.yaml"),
+        dataset_dir=str(tmp_path / "data"),
+        out=str(tmp_path / "run"),
+        stop_at=2,
+        device="cpu",
+        set="seed=4",
+    )
+    changed = {"data.root": str(tmp_path / "data"), "seed": 4}
+    expected = load_recipe(tmp_path / "recipe.yaml", overrides=changed)
+    slices = load_slices(expected.data, preset=presets.get("lung_ct"))
+    trainer = Trainer(expected, slices, run=tmp_path / "expected")
+    trainer.train(limits=Limits(step=2))
+    assert (tmp_path / "run/weights.safetensors").read_bytes() == trainer.weights.read_bytes()
+
+
+def test_monai_notices_metadata_that_do_not_fit_the_network(folder):
+    wrong = {"_meta_#network_data_format#outputs#pred#num_channels": 2}
+    options = {
+        "net_id": "network_def",
+        "config_file": str(INFERENCE),
+        "meta_file": str(BUNDLE / "configs/metadata.json"),
+        "device": "cpu",
+        "weights": str(folder / "tiny.safetensors"),
+        "_meta_#network_data_format#inputs#image#spatial_shape": [64, 64],
+    }
+    monai_bundle.verify_net_in_out(**options)
+    with pytest.raises(ValueError, match="output channel number `1`"):
+        monai_bundle.verify_net_in_out(**options, **wrong)
+
+
+def test_the_network_is_the_one_of_the_weights(folder):
+    parser = monai_bundle.ConfigParser()
+    parser.read_config(str(INFERENCE))
+    parser["weights"] = str(folder / "tiny.safetensors")
+    net = parser.get_parsed_content("network_def")
+    assert isinstance(net, PatchUNet)
+    assert net.config == PatchUNetConfig.from_dict(NETWORK)
+    assert next(net.parameters()).dtype == torch.float32
+
+
+def test_metadata_hold_what_the_schema_requires():
+    metadata = json.loads((BUNDLE / "configs/metadata.json").read_text())
+    words = ("schema", "version", "monai_version", "pytorch_version", "numpy_version", "task")
+    for key in (*words, "description", "authors", "copyright"):
+        assert isinstance(metadata[key], str), key
+        assert metadata[key], key
+    assert metadata["version"] in metadata["changelog"]
+    assert metadata["required_packages_version"]["medsynth-slicer"]
+    tensors = {**metadata["network_data_format"]["inputs"]}
+    tensors |= metadata["network_data_format"]["outputs"]
+    for tensor in tensors.values():
+        assert set(tensor) >= {"type", "format", "num_channels", "spatial_shape", "dtype"}
+        assert isinstance(tensor["value_range"], list)

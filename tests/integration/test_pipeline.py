@@ -1,0 +1,323 @@
+"""From a request to OUT: every file read back with another tool, every promise of the request kept."""
+
+import json
+from dataclasses import replace
+
+import highdicom
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+import torch
+
+from medsynth import dicom, events, pipeline, presets
+from medsynth.networks import PatchUNet, PatchUNetConfig, load_denoiser, save_weights
+from medsynth.pipeline.generate import generate
+from medsynth.pipeline.prepare import prepare
+from medsynth.request import load_request, parse
+
+CONFIG = PatchUNetConfig(
+    image_size=(64, 64),
+    patch_size=4,
+    channels=(32, 32),
+    attention_levels=(False, False),
+    num_res_blocks=1,
+    num_head_channels=32,
+    reference_aware=True,
+)
+# A rotation about z and then x: no axis of the oblique grid lies on one of the patient's.
+COS, SIN = np.cos(0.3), np.sin(0.3)
+OBLIQUE = np.array([[1, 0, 0], [0, COS, -SIN], [0, SIN, COS]]) @ np.array(
+    [[COS, -SIN, 0], [SIN, COS, 0], [0, 0, 1]]
+)
+CENTRE = [20.0, -10.0, 5.0]
+
+
+def chest(shape=(20, 60, 64), spacing=(2.4, 2.5, 3.0), direction=None):
+    """Lung in a shell of soft tissue around `CENTRE`, in whole HU; sides that are no multiple of 8."""
+    image = sitk.Image([int(n) for n in shape[::-1]], sitk.sitkFloat32)
+    image.SetSpacing(spacing)
+    direction = np.eye(3) if direction is None else direction
+    image.SetDirection(direction.ravel().tolist())
+    middle = np.array(spacing) * (np.array(shape[::-1]) - 1) / 2
+    image.SetOrigin((np.array(CENTRE) - direction @ middle).tolist())
+    k, j, i = np.indices(shape)
+    x = (i - (shape[2] - 1) / 2) * spacing[0]
+    y = (j - (shape[1] - 1) / 2) * spacing[1]
+    radius = np.hypot(x, y)
+    values = np.select([radius < 52, radius < 66], [-850, 40], -1000) + (3 * k + 5 * j + i) % 7
+    filled = sitk.GetImageFromArray(values.astype(np.float32))
+    filled.CopyInformation(image)
+    return filled
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pipeline")
+    torch.manual_seed(0)
+    network = PatchUNet(CONFIG)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.03)
+    card = {
+        "network": CONFIG.to_dict(),
+        "schedule": {"kind": "log_snr_linear"},
+        "prediction_type": "v_prediction",
+        "preset": "lung_ct",
+        "data": "none",
+        "licence": "none",
+    }
+    save_weights(network.state_dict(), folder / "tiny.safetensors", card=card)
+    sitk.WriteImage(chest(), str(folder / "straight.nrrd"))
+    sitk.WriteImage(chest(direction=OBLIQUE), str(folder / "oblique.nrrd"))
+    sitk.WriteImage(chest() + 0.25, str(folder / "fractions.nrrd"))
+    headers = dicom.write_series(
+        sitk.Cast(chest(), sitk.sitkInt16),
+        folder / "series",
+        preset=presets.get("lung_ct"),
+        job=dicom.Job("made up"),
+        derivation="made up",
+    )
+    assert headers.files
+    return folder
+
+
+def nodule(**changes):
+    source = {"procedural": {"kind": "spiculated", "pleural_tags": 0}}
+    values = {"center_mm": CENTRE, "diameter_mm": 18, "source": source, "factor": 4}
+    return values | changes
+
+
+BASE = {
+    "preset": "lung_ct",
+    "anatomy": {"image": "straight.nrrd", "factor": 8},
+    "pathologies": [nodule()],
+    "weights": "tiny.safetensors",
+    "steps": 2,
+    "seed": 7,
+}
+
+
+def run(folder, out, image="straight.nrrd", **changes):
+    anatomy = {"image": image, "factor": 8}
+    return pipeline.run(parse(BASE | {"anatomy": anatomy} | changes, folder), out)
+
+
+def array(path):
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+
+
+@pytest.fixture(scope="module")
+def out(folder):
+    run(folder, folder / "out")
+    return folder / "out"
+
+
+def test_out_holds_what_the_contract_says(out):
+    names = {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()}
+    images = {f"dicom/image/{k:04d}.dcm" for k in range(1, 21)}
+    records = {"request.yaml", "result.json", "preview.png", "report.html"}
+    assert names == {"image.nrrd", "pathology_01.nrrd", "dicom/seg/0001.dcm"} | images | records
+
+
+def test_the_resolved_request_gives_the_same_image_again(folder, out, tmp_path):
+    again = load_request(out / "request.yaml")
+    pipeline.run(again, tmp_path / "again")
+    assert np.array_equal(array(out / "image.nrrd"), array(tmp_path / "again" / "image.nrrd"))
+
+
+def test_the_image_file_is_marked_too(out):
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(out / "image.nrrd"))
+    reader.ReadImageInformation()
+    assert reader.GetMetaData("SYNTHETIC").startswith("YES")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"output": {"patient": "keep"}}, "keep"),
+        ({"composition": "sum"}, "would diverge"),
+        ({"sampler": "ddpm", "steps": 1001}, "at most 1000"),
+    ],
+)
+def test_what_sampling_would_refuse_is_refused_on_a_dry_run(folder, tmp_path, changes, message):
+    request = parse(BASE | changes, folder)
+    with pytest.raises(ValueError, match=message):
+        pipeline.run(request, tmp_path / "out", dry_run=True)
+
+
+def test_another_seed_gives_another_image_and_another_study(folder, out, tmp_path):
+    run(folder, tmp_path / "other", seed=8)
+    assert not np.array_equal(array(out / "image.nrrd"), array(tmp_path / "other" / "image.nrrd"))
+    first, second = (pydicom.dcmread(o / "dicom/image/0001.dcm") for o in (out, tmp_path / "other"))
+    assert first.StudyInstanceUID != second.StudyInstanceUID
+
+
+def test_the_record_says_what_happened(out):
+    record = json.loads((out / "result.json").read_text())
+    assert record["synthetic"] is True
+    assert (record["seed"], record["nfe"], record["sampler"]) == (7, 2, "dpmpp_2m_sde")
+    assert len(record["checkpoint"]["sha256"]) == 64
+    errors = {e["condition"]: e["error"] for e in record["guidance_errors"]}
+    assert errors["anatomy"] < 0.05
+    assert set(errors) == {"anatomy", "pathologies[0]"}
+    lesion = record["lesions"][0]
+    np.testing.assert_allclose(lesion["centroid_mm"], CENTRE, atol=2)
+    assert lesion["diameter_mm"] == pytest.approx(18, rel=0.1)
+    assert record["dicom"]["round_trip_error"] <= 1
+    assert set(record["coherence"]) == {"lung", "soft tissue", "bone"}
+
+
+def test_the_dicom_series_is_the_image(out):
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(out / "dicom/image")))
+    series, image = reader.Execute(), sitk.ReadImage(str(out / "image.nrrd"))
+    assert series.GetSize() == image.GetSize()
+    np.testing.assert_allclose(series.GetOrigin(), image.GetOrigin(), atol=1e-3)
+    np.testing.assert_allclose(series.GetDirection(), image.GetDirection(), atol=1e-5)
+    assert np.abs(sitk.GetArrayFromImage(series) - sitk.GetArrayFromImage(image)).max() <= 1
+
+
+def test_the_segmentation_is_the_mask(out):
+    segmentation = highdicom.seg.segread(out / "dicom/seg/0001.dcm")
+    files = sorted((out / "dicom/image").glob("*.dcm"))
+    uids = [pydicom.dcmread(f, stop_before_pixels=True).SOPInstanceUID for f in files]
+    voxels = segmentation.get_pixels_by_source_instance(
+        uids,
+        segment_numbers=[1],
+        ignore_spatial_locations=False,
+        assert_missing_frames_are_empty=True,
+    )
+    mask = array(out / "pathology_01.nrrd")
+    assert mask.any()
+    assert np.array_equal(voxels[..., 0], mask)
+
+
+def test_slices_away_from_the_lesion_are_the_reference(folder, out):
+    reference, result = array(folder / "straight.nrrd"), array(out / "image.nrrd")
+    first, last = json.loads((out / "result.json").read_text())["slices"]
+    mask = array(out / "pathology_01.nrrd")
+    assert 0 < first < np.flatnonzero(mask.any(axis=(1, 2)))[0]
+    assert np.array_equal(result[:first], reference[:first])
+    assert np.array_equal(result[last + 1 :], reference[last + 1 :])
+    assert not np.array_equal(result[10], reference[10])
+
+
+def test_keeping_the_background_changes_nothing_outside_the_feathered_roi(folder, tmp_path):
+    run(folder, tmp_path / "kept", "fractions.nrrd", background="keep", feather_mm=5)
+    reference, result = array(folder / "fractions.nrrd"), array(tmp_path / "kept/image.nrrd")
+    mask = sitk.ReadImage(str(tmp_path / "kept/pathology_01.nrrd"))
+    distance = sitk.GetArrayFromImage(
+        sitk.SignedMaurerDistanceMap(mask, squaredDistance=False, useImageSpacing=True)
+    )
+    # Spicules reach out of the mask by at most 25 mm; beyond them and the feather nothing changes.
+    far = distance > 25 + 5
+    assert far.any()
+    assert np.array_equal(result[far], reference[far])
+    changed = result != reference
+    assert changed.any()
+    assert changed.mean() < 0.1
+    assert changed[distance < 0].mean() > 0.9
+
+
+def test_a_region_weighs_1_on_its_lesion_in_every_slice(folder):
+    request = parse(BASE | {"pathologies": [nodule(), nodule(weight="gaussian")]}, folder)
+    prepared = prepare(request, preset=presets.get("lung_ct"), listener=events.ignore)
+    for region, least in zip(prepared.regions, (1.0, 0.4), strict=True):
+        mask = sitk.GetArrayFromImage(region.lesion.mask) > 0
+        for k in range(len(mask)):
+            weights = region.at(k)
+            assert weights is not None or not mask[k].any()
+            assert not mask[k].any() or weights[mask[k]].min() >= least
+        weights = np.stack([region.at(k) for k in range(region.first, region.last + 1)])
+        where = np.argwhere(weights > 0.4).mean(axis=0) + [region.first, 0, 0]
+        np.testing.assert_allclose(where, np.argwhere(mask).mean(axis=0), atol=0.8)
+
+
+def test_padded_voxels_stay_padding(folder):
+    request = parse(BASE, folder)
+    prepared = prepare(request, preset=presets.get("lung_ct"), listener=events.ignore)
+    padding = np.zeros(sitk.GetArrayViewFromImage(prepared.reference.image).shape, dtype=bool)
+    padding[:, :3] = True
+    prepared = replace(prepared, reference=replace(prepared.reference, padding=padding))
+    generated = generate(
+        prepared,
+        load_denoiser(folder / "tiny.safetensors"),
+        request=request,
+        preset=presets.get("lung_ct"),
+        device="cpu",
+        listener=events.ignore,
+    )
+    before = sitk.GetArrayViewFromImage(prepared.reference.image)
+    changed = generated.volume != before
+    assert changed.any()
+    assert not changed[padding].any()
+
+
+def test_an_oblique_anisotropic_reference_keeps_its_grid(folder, tmp_path):
+    run(folder, tmp_path / "oblique", image="oblique.nrrd")
+    reference = sitk.ReadImage(str(folder / "oblique.nrrd"))
+    for name in ("image.nrrd", "pathology_01.nrrd"):
+        written = sitk.ReadImage(str(tmp_path / "oblique" / name))
+        np.testing.assert_allclose(written.GetDirection(), reference.GetDirection(), atol=1e-9)
+        np.testing.assert_allclose(written.GetOrigin(), reference.GetOrigin(), atol=1e-6)
+        assert written.GetSpacing() == pytest.approx(reference.GetSpacing())
+    record = json.loads((tmp_path / "oblique/result.json").read_text())
+    np.testing.assert_allclose(record["lesions"][0]["centroid_mm"], CENTRE, atol=2)
+
+
+def test_several_lesions_each_with_their_own_factor_and_mask(folder, tmp_path):
+    other = [CENTRE[0] - 28, CENTRE[1], CENTRE[2]]
+    lesions = [
+        nodule(diameter_mm=14),
+        nodule(
+            center_mm=other,
+            diameter_mm=12,
+            factor=2,
+            source={"procedural": {"kind": "calcified"}},
+            weight="gaussian",
+        ),
+    ]
+    run(folder, tmp_path / "two", pathologies=lesions)
+    record = json.loads((tmp_path / "two/result.json").read_text())
+    assert [lesion["drawn"]["kind"] for lesion in record["lesions"]] == ["spiculated", "calcified"]
+    np.testing.assert_allclose(record["lesions"][1]["centroid_mm"], other, atol=2)
+    segmentation = pydicom.dcmread(tmp_path / "two/dicom/seg/0001.dcm")
+    assert len(segmentation.SegmentSequence) == 2
+    assert (tmp_path / "two/pathology_02.nrrd").exists()
+
+
+def test_every_slice_without_a_pathology(folder, tmp_path):
+    result = run(folder, tmp_path / "all", pathologies=[], extent="all")
+    assert result.slices == (0, 19)
+    assert not (tmp_path / "all/dicom/seg").exists()
+    reference, image = array(folder / "straight.nrrd"), array(tmp_path / "all/image.nrrd")
+    assert all((image[k] != reference[k]).any() for k in range(20))
+
+
+def test_a_painted_roi_on_another_grid_is_found_in_mm(folder, tmp_path):
+    roi = sitk.Image(30, 30, 30, sitk.sitkUInt8)
+    roi[8:22, 8:22, 8:22] = 1
+    roi.SetOrigin([c - 14.5 for c in CENTRE])
+    sitk.WriteImage(roi, str(tmp_path / "roi.nrrd"))
+    lesion = {"roi": str(tmp_path / "roi.nrrd"), "source": {"procedural": {"kind": "solid"}}}
+    result = run(folder, tmp_path / "painted", pathologies=[lesion])
+    np.testing.assert_allclose(result.lesions[0].centroid_mm, CENTRE, atol=2)
+
+
+def test_a_lesion_from_an_annotated_study(folder, out, tmp_path):
+    source = {"image": str(out / "dicom/image"), "mask": str(out / "dicom/seg/0001.dcm")}
+    place = [CENTRE[0] + 20, CENTRE[1] + 5, CENTRE[2]]
+    lesion = {"center_mm": place, "diameter_mm": 16, "source": source}
+    result = run(folder, tmp_path / "taken", pathologies=[lesion])
+    np.testing.assert_allclose(result.lesions[0].centroid_mm, place, atol=3)
+
+
+def test_keeping_the_patient_stays_in_the_study_and_warns(folder, tmp_path):
+    result = run(folder, tmp_path / "kept", image="series", output={"patient": "keep"})
+    before = pydicom.dcmread(folder / "series/0001.dcm")
+    after = pydicom.dcmread(tmp_path / "kept/dicom/image/0001.dcm")
+    assert after.StudyInstanceUID == before.StudyInstanceUID
+    assert after.SeriesInstanceUID != before.SeriesInstanceUID
+    assert after.PatientID == before.PatientID
+    assert any("real" in warning for warning in result.warnings)

@@ -1,0 +1,156 @@
+"""Stands for a Python that has medsynth: `PYTHON -c ENTRY synthesize ...` with a small, quick result.
+
+Reads the module's real request and files, so what it gets wrong the tests see: a lesion asked for by its
+centre is a ball around that LPS point, an ROI comes back as it was written. The environment variable
+MEDSYNTH_FAKE picks a failure instead.
+"""
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+TO_LPS = {"right-anterior-superior": (-1, -1, 1), "left-posterior-superior": (1, 1, 1)}
+
+
+def emit(kind, **fields):
+    if sys.argv[-2:] == ["--progress", "json"]:  # else it speaks to people, as the real one
+        print(json.dumps({"kind": kind, **fields}), flush=True)
+
+
+def readNrrd(path):
+    """Header lines, voxels (k, j, i) and the 4 x 4 matrix from (i, j, k) to LPS mm."""
+    head, _, body = Path(path).read_bytes().partition(b"\n\n")
+    fields = dict(
+        line.split(": ", 1)
+        for line in head.decode().splitlines()
+        if ": " in line and line[0] != "#"
+    )
+    kinds = {"short": "<i2", "unsigned char": "u1", "float": "<f4", "int": "<i4", "double": "<f8"}
+    kinds |= {"int16": "<i2", "uint8": "u1", "unsigned short": "<u2"}
+    sizes = [int(n) for n in fields["sizes"].split()]
+    raw = gzip.decompress(body) if fields["encoding"] == "gzip" else body
+    voxels = np.frombuffer(raw, kinds[fields["type"]]).reshape(sizes[::-1])
+
+    def triple(t):
+        return np.array([float(v) for v in t.strip("()").split(",")])
+
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.stack([triple(t) for t in fields["space directions"].split()], 1)
+    matrix[:3, 3] = triple(fields["space origin"])
+    return head, voxels, np.diag([*TO_LPS[fields["space"]], 1.0]) @ matrix
+
+
+def writeNrrd(path, head, voxels, typeName):
+    lines = [
+        f"type: {typeName}" if line.startswith("type: ") else line
+        for line in head.decode().splitlines()
+    ]
+    lines = ["encoding: gzip" if line.startswith("encoding: ") else line for line in lines]
+    body = gzip.compress(np.ascontiguousarray(voxels).tobytes(), 1)
+    Path(path).write_bytes("\n".join(lines).encode() + b"\n\n" + body)
+
+
+def ball(lesion, voxels, matrix):
+    k, j, i = np.indices(voxels.shape)
+    lps = np.stack([i, j, k], -1) @ matrix[:3, :3].T + matrix[:3, 3]
+    return np.linalg.norm(lps - lesion["center_mm"], axis=-1) <= lesion["diameter_mm"] / 2
+
+
+def synthesize(requestFile, out):
+    folder = Path(requestFile).parent
+    request = json.loads(Path(requestFile).read_text())
+    head, voxels, matrix = readNrrd(folder / request["anatomy"]["image"])
+    emit("estimate", message="about 1 s, 0.1 GB")
+    emit("stage", stage="sampling", total=request["steps"])
+    for step in range(1, request["steps"] + 1):
+        left = 0.02 * (request["steps"] - step)
+        emit("progress", stage="sampling", done=step, total=request["steps"], seconds_left=left)
+        time.sleep(0.02 if step < 4 else 0)
+    image = voxels.astype("<f4").copy()
+    out.mkdir()
+    for number, lesion in enumerate(request["pathologies"], start=1):
+        if "roi" in lesion:
+            mask = readNrrd(folder / lesion["roi"])[1] > 0
+        else:
+            mask = ball(lesion, voxels, matrix)
+        image[mask] = 100 + number
+        writeNrrd(out / f"pathology_{number:02d}.nrrd", head, mask.astype("u1"), "uint8")
+    writeNrrd(out / "image.nrrd", head, image, "float")
+    for name in ("image", "seg"):
+        (out / "dicom" / name).mkdir(parents=True)
+        (out / "dicom" / name / "0001.dcm").write_bytes(b"not read by these tests")
+    (out / "request.yaml").write_text(Path(requestFile).read_text())
+    (out / "result.json").write_text(json.dumps({"seed": request["seed"]}))
+    print("a line for the log", flush=True)
+
+
+def fail(case):
+    if case == "missing":
+        raise ModuleNotFoundError("No module named 'medsynth'")
+    if case == "broken":
+        message = "this is a bug (ModuleNotFoundError: No module named 'torch'); run again"
+        emit("error", message=message)
+        sys.exit(f"medsynth: error: {message}")
+    if case == "memory":
+        emit("error", message="needs 31 GB, 4 GB are free; choose fewer slices (extent: roi)")
+        # What libraries print at their end must not hide the reason.
+        sys.exit("medsynth: needs 31 GB\nresource_tracker: There appear to be 3 leaked objects")
+    if case == "refused":
+        print("medsynth: anatomy.factor: expected an integer >= 1, got 0", file=sys.stderr)
+        sys.exit(2)
+    if case == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if case in ("hang", "hang politely"):
+        # A stubborn tree: the child ignores the polite request, as a worker in native code would.
+        stubborn = (
+            "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+        )
+        child = subprocess.Popen([sys.executable, "-c", stubborn])
+        if case == "hang":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        emit("stage", stage=f"pids {os.getpid()} {child.pid}", total=1)
+        time.sleep(600)
+
+
+def main(arguments):
+    case = os.environ.get("MEDSYNTH_FAKE", "")
+    if case:
+        fail(case)
+    if arguments[0] == "synthesize":
+        synthesize(arguments[1], Path(arguments[arguments.index("-o") + 1]))
+    elif arguments[0] == "phantom":
+        path = Path(arguments[arguments.index("-o") + 1])
+        j, i = np.indices((24, 64, 64))[1:]
+        body = (i - 32) ** 2 + (j - 32) ** 2 < 28**2
+        lungs = ((np.abs(i - 32) - 14) / 10) ** 2 + ((j - 30) / 16) ** 2 < 1
+        voxels = np.where(lungs, -850, np.where(body, 40, -1000)).astype("<i2")
+        head = (
+            "NRRD0004\ntype: short\ndimension: 3\nspace: left-posterior-superior\nsizes: 64 64 24\n"
+            "space directions: (5,0,0) (0,5,0) (0,0,5)\nkinds: domain domain domain\n"
+            "endian: little\nencoding: raw\nspace origin: (-160,-160,-60)"
+        )
+        writeNrrd(path, head.encode(), voxels, "short")
+    elif arguments[0] == "send":
+        broken = arguments[arguments.index("--to") + 1] == "broken"
+        emit("estimate", message="2 images go to archive: PACS@127.0.0.1:104")
+        for done in (1, 2):
+            emit("progress", stage="sending", done=done, total=2)
+        if broken:
+            emit("warning", message="1 failed: 0xA700 out of resources")
+        emit("result", message=f"{2 - broken} of 2 objects are verified")
+        sys.exit(3 if broken else 0)
+    elif arguments[:2] == ["pacs", "list"]:
+        emit("result", message="two", data={"archive": "A", "broken": "B"})
+    else:
+        sys.exit(f"medsynth: unknown command {arguments}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,212 @@
+"""The parts of the Slicer application the module talks to, around a real MRML scene and real logics."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import types
+from pathlib import Path
+
+import slicer
+import vtk
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QApplication
+
+from harness.pythonqt import wrapperClass
+from harness.sliceview import SliceView
+
+VIEWS = ("Red", "Yellow", "Green")
+
+
+class _Environment:
+    """QProcessEnvironment as PythonQt shows it."""
+
+    def keys(self):
+        return list(os.environ)
+
+    def value(self, name):
+        return os.environ[name]
+
+
+class _LayoutManager:
+    def __init__(self, views):
+        self._views, self.layout = views, 0
+
+    def setLayout(self, layout):
+        self.layout = layout
+
+    def sliceViewNames(self):
+        return list(self._views)
+
+    def sliceWidget(self, name):
+        return self._views[name]
+
+    def mrmlSliceLogics(self):
+        collection = vtk.vtkCollection()
+        for view in self._views.values():
+            collection.AddItem(view.sliceLogic())
+        return collection
+
+    def resetSliceViews(self):
+        for view in self._views.values():
+            view.sliceLogic().FitSliceToBackground()
+
+
+class _App(QObject):
+    """qSlicerApplication: what the module asks of it."""
+
+    startupCompleted = Signal()
+
+    def __init__(self):
+        super().__init__()
+        self.temporary = tempfile.TemporaryDirectory(prefix="slicer-harness-")
+
+
+class Application:
+    applicationName = "Slicer"
+
+    def __init__(self):
+        self._q = wrapperClass(_App)()
+        self.temporaryPath = self._q.q.temporary.name
+        self._logic = slicer.vtkSlicerApplicationLogic()
+        self._views = {}
+        self._layoutManager = _LayoutManager(self._views)
+
+    def connect(self, signal, slot):
+        return self._q.connect(signal, slot)
+
+    def emitStartupCompleted(self):
+        self._q.q.startupCompleted.emit()
+
+    def applicationLogic(self):
+        return self._logic
+
+    def layoutManager(self):
+        return self._layoutManager
+
+    def startupEnvironment(self):
+        return _Environment()
+
+    def processEvents(self):
+        QApplication.processEvents()
+
+    def testingEnabled(self):
+        return True
+
+    def setUpViews(self, scene):
+        for name in VIEWS:
+            self._views[name] = SliceView(name, scene)
+
+
+class _SegmentEditor:
+    """Slicer's Segment Editor as the module steers it; what it was given is kept for the test."""
+
+    def __init__(self):
+        self.segmentationNode = self.volumeNode = self.segmentID = self.effect = None
+
+    def setSegmentationNode(self, node):
+        assert node is None or node.IsA("vtkMRMLSegmentationNode")
+        self.segmentationNode = node
+
+    def setSourceVolumeNode(self, node):
+        assert node is None or node.IsA("vtkMRMLScalarVolumeNode")
+        self.volumeNode = node
+
+    def setCurrentSegmentID(self, segmentID):
+        self.segmentID = segmentID
+
+    def setActiveEffectByName(self, name):
+        assert name in ("", "Paint", "Draw", "Threshold", "Scissors")
+        self.effect = name
+
+
+class _ModuleSelector:
+    def __init__(self):
+        self.selected = None
+
+    def selectModule(self, name):
+        self.selected = name
+
+
+class _DicomDatabase:
+    """ctkDICOMDatabase: instances by their SOPInstanceUID."""
+
+    def __init__(self):
+        self.isOpen, self.instances = True, {}
+
+
+def _importDicom(dicomDataDir, dicomDatabase=None, copyFiles=False):
+    import pydicom
+
+    for path in sorted(Path(dicomDataDir).rglob("*.dcm")):
+        header = pydicom.dcmread(path, stop_before_pixels=True)
+        slicer.dicomDatabase.instances[header.SOPInstanceUID] = header.Modality, copyFiles
+    return True
+
+
+class _ItemMaker:
+    """Stands for the subject hierarchy plugins (Qt), which give every data node its item."""
+
+    kinds = ("vtkMRMLVolumeNode", "vtkMRMLSegmentationNode", "vtkMRMLMarkupsNode")
+
+    def __init__(self, scene):
+        @vtk.calldata_type(vtk.VTK_OBJECT)
+        def added(caller, event, node):
+            if any(node.IsA(kind) for kind in self.kinds) and not node.GetHideFromEditors():
+                hierarchy = scene.GetSubjectHierarchyNode()
+                if hierarchy and not hierarchy.GetItemByDataNode(node):
+                    hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
+
+        @vtk.calldata_type(vtk.VTK_OBJECT)
+        def removed(caller, event, node):
+            hierarchy = scene.GetSubjectHierarchyNode()
+            item = hierarchy.GetItemByDataNode(node) if hierarchy else 0
+            if item:
+                hierarchy.RemoveItem(item, False)
+
+        scene.AddObserver(scene.NodeAddedEvent, added)
+        scene.AddObserver(scene.NodeAboutToBeRemovedEvent, removed)
+
+
+def start():
+    """A running application with an empty scene; returns it, with everything in the slicer module."""
+    scene = slicer.mrmlScene = slicer.vtkMRMLScene()
+    app = slicer.app = Application()
+    app._logic.SetMRMLScene(scene)
+    # Opening an MRB unpacks it into the cache folder.
+    cache, inputOutput = slicer.vtkCacheManager(), slicer.vtkDataIOManager()
+    cache.SetRemoteCacheDirectory(app.temporaryPath)
+    inputOutput.SetCacheManager(cache)
+    scene.SetCacheManager(cache)
+    scene.SetDataIOManager(inputOutput)
+    logics = {
+        "colors": slicer.vtkSlicerColorLogic(),
+        "volumes": slicer.vtkSlicerVolumesLogic(),
+        "segmentations": slicer.vtkSlicerSegmentationsModuleLogic(),
+        "markups": slicer.vtkSlicerMarkupsLogic(),
+        "subjecthierarchy": slicer.vtkSlicerSubjectHierarchyModuleLogic(),
+        "transforms": slicer.vtkSlicerTransformLogic(),
+    }
+    for logic in logics.values():
+        logic.SetMRMLScene(scene)
+    logics["colors"].AddDefaultColorNodes()  # Volumes logic needs them for its display nodes
+    slicer.modules = types.SimpleNamespace(
+        **{k: types.SimpleNamespace(logic=lambda v=v: v) for k, v in logics.items()}
+    )
+    _ItemMaker(scene)
+    editor = _SegmentEditor()
+    panel = types.SimpleNamespace(editor=editor)
+    representation = types.SimpleNamespace(self=lambda: panel)
+    slicer.modules.segmenteditor = types.SimpleNamespace(
+        widgetRepresentation=lambda: representation
+    )
+    selector = _ModuleSelector()
+    slicer.util.moduleSelector = lambda: selector
+    slicer.util.mainWindow = lambda: None
+    slicer.dicomDatabase = _DicomDatabase()
+    dicomLib = types.ModuleType("DICOMLib")
+    dicomLib.DICOMUtils = types.SimpleNamespace(importDicom=_importDicom)
+    scene.AddNewNodeByClass("vtkMRMLLayoutNode")
+    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
+    app.setUpViews(scene)
+    return app, dicomLib

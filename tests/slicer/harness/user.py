@@ -1,0 +1,116 @@
+"""What a person does: real mouse clicks and choices on visible, enabled widgets."""
+
+from __future__ import annotations
+
+import slicer
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+
+
+def _reachable(widget):
+    q = widget.q
+    QApplication.processEvents()
+    assert q.isVisible(), f"{q.objectName()} is not visible"
+    assert q.isEnabled(), f"{q.objectName()} is disabled"
+    return q
+
+
+def click(button) -> None:
+    """Press a button, box or section header with the mouse."""
+    q = _reachable(button)
+    # A section's header, and a check box's square, are at its upper left.
+    position = q.rect().topLeft() + q.rect().topLeft().__class__(10, 10)
+    QTest.mouseClick(q, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, position)
+    QApplication.processEvents()
+
+
+def choose(comboBox, text: str) -> None:
+    """Pick an entry of a plain combo box."""
+    q = _reachable(comboBox)
+    row = q.findText(text)
+    assert row >= 0, f"{q.objectName()} has no entry {text!r}"
+    q.setCurrentIndex(row)
+    q.activated.emit(row)
+    QApplication.processEvents()
+
+
+def pick(nodeComboBox, node) -> None:
+    """Pick a node in a node selector; it must be offered there."""
+    q = _reachable(nodeComboBox)
+    wanted = node.GetID() if node is not None else ""
+    assert wanted in q._ids, f"{q.objectName()} does not offer {node and node.GetName()}"
+    q._combo.setCurrentIndex(q._ids.index(wanted))
+    q._combo.activated.emit(q._ids.index(wanted))
+    QApplication.processEvents()
+
+
+def offered(nodeComboBox) -> list[str]:
+    """The names a node selector offers."""
+    q = nodeComboBox.q
+    q._refresh()
+    return [q._combo.itemText(i) for i in range(q._combo.count())]
+
+
+def slide(widget, value: float) -> None:
+    """Move a slider, or turn a spin box, to a value."""
+    _reachable(widget).setProperty("value", value)
+    QApplication.processEvents()
+
+
+def placePoint(ras) -> None:
+    """Click into a slice view at this world position, in Slicer's placement mode."""
+    interaction = slicer.app.applicationLogic().GetInteractionNode()
+    assert interaction.GetCurrentInteractionMode() == interaction.Place, "not in placement mode"
+    nodeID = slicer.app.applicationLogic().GetSelectionNode().GetActivePlaceNodeID()
+    node = slicer.mrmlScene.GetNodeByID(nodeID)
+    node.AddControlPointWorld(*ras)
+    interaction.SwitchToViewTransformMode()
+    QApplication.processEvents()
+
+
+def paintBall(center, radius: float, reference) -> None:
+    """Paint a ball with Segment Editor's brush, as the module opened it."""
+    import numpy as np
+
+    editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
+    assert slicer.util.moduleSelector().selected == "SegmentEditor"
+    assert editor.effect == "Paint"
+    assert editor.volumeNode is reference
+    node, segmentID = editor.segmentationNode, editor.segmentID
+    assert segmentID == node.GetSegmentation().GetNthSegmentID(0)
+    world = voxelsInWorld(reference)
+    mask = np.linalg.norm(world - center, axis=-1) <= radius
+    from MedSynthLib import selftest
+
+    selftest.paint({segmentID: mask.astype("u1")}, reference, node)
+    slicer.util.moduleSelector().selectModule("MedSynth")
+
+
+def ijkToWorld(volume):
+    """4 x 4 from voxel indices (i, j, k) to world RAS; linear transforms only."""
+    import vtk
+
+    toRAS, toWorld = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(toRAS)
+    slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(
+        volume.GetParentTransformNode(), None, toWorld
+    )
+    return slicer.util.arrayFromVTKMatrix(toWorld) @ slicer.util.arrayFromVTKMatrix(toRAS)
+
+
+def voxelsInWorld(volume):
+    """World RAS of every voxel centre: (k, j, i, 3)."""
+    import numpy as np
+
+    matrix = ijkToWorld(volume)
+    k, j, i = np.indices(slicer.util.arrayFromVolume(volume).shape)
+    return np.stack([i, j, k], -1) @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+def centerInWorld(mask, volume):
+    """World RAS of the centre of a mask (k, j, i)."""
+    import numpy as np
+
+    k, j, i = np.argwhere(mask).mean(axis=0)
+    return (ijkToWorld(volume) @ [i, j, k, 1])[:3]

@@ -1,0 +1,394 @@
+"""Behaving stand-ins for the CTK and MRML widgets the module uses.
+
+Each has the properties, signals and slots of the real class that the module may touch, and no other:
+`API` lists the methods that exist in the real class, `SIGNALS` its signals with C++ types that PySide6
+does not know. What is not here does not exist for the module under test.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from PySide6.QtCore import Property, QPoint, QRect, Qt, Signal
+from PySide6.QtGui import QColor, QPainter, QPalette, QPolygon
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QComboBox,
+    QDoubleSpinBox,
+    QFileDialog,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QSizePolicy,
+    QSlider,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+HEADER_HEIGHT = 24
+
+
+class qMRMLWidget(QWidget):
+    """The root of a module panel: hands the scene on to the MRML widgets inside."""
+
+    API = frozenset({"setMRMLScene", "mrmlScene"})
+    SIGNALS = MappingProxyType({"mrmlSceneChanged(vtkMRMLScene*)": "sceneChanged(object)"})
+    sceneChanged = Signal(object)
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self._scene = None
+
+    def mrmlScene(self):
+        return self._scene
+
+    def setMRMLScene(self, scene):
+        self._scene = scene
+        self.sceneChanged.emit(scene)
+
+
+class ctkCollapsibleButton(QAbstractButton):
+    """A section with a header that opens and closes it."""
+
+    API = frozenset()
+    contentsCollapsed = Signal(bool)
+
+    def __init__(self, *arguments):
+        super().__init__()
+        if arguments and isinstance(arguments[0], str):
+            self.setText(arguments[0])
+        self._collapsed = False
+        self.setContentsMargins(0, HEADER_HEIGHT, 0, 0)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.clicked.connect(lambda checked: self._setCollapsed(not self._collapsed))
+
+    def _isCollapsed(self):
+        return self._collapsed
+
+    def _setCollapsed(self, collapsed):
+        if collapsed == self._collapsed:
+            return
+        self._collapsed = collapsed
+        self._applyVisibility()
+        self.contentsCollapsed.emit(collapsed)
+
+    collapsed = Property(bool, _isCollapsed, _setCollapsed, user=True)
+
+    def _applyVisibility(self):
+        self.setFixedHeight(HEADER_HEIGHT + 2) if self._collapsed else self._unfix()
+        self.updateGeometry()
+
+    def _unfix(self):
+        self.setMinimumHeight(0)
+        self.setMaximumHeight(16777215)
+
+    def sizeHint(self):
+        hint = self.layout().totalSizeHint() if self.layout() else super().minimumSizeHint()
+        hint.setHeight(max(hint.height(), HEADER_HEIGHT))
+        return hint
+
+    def minimumSizeHint(self):
+        return self.sizeHint()
+
+    def paintEvent(self, event):
+        painter = QPainter(self)
+        header = QRect(0, 0, self.width(), HEADER_HEIGHT - 2)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(self.palette().color(QPalette.ColorRole.Button).darker(108))
+        painter.drawRoundedRect(header, 3, 3)
+        painter.setBrush(QColor(70, 70, 70))
+        y = HEADER_HEIGHT // 2 - 1
+        closed = [(8, y - 5), (14, y), (8, y + 5)]
+        opened = [(6, y - 3), (16, y - 3), (11, y + 4)]
+        painter.drawPolygon(QPolygon([QPoint(*p) for p in (closed if self._collapsed else opened)]))
+        painter.setPen(QColor(20, 20, 20))
+        painter.drawText(header.adjusted(22, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, self.text())
+
+
+class ctkSliderWidget(QWidget):
+    """A slider and a spin box that show one number."""
+
+    API = frozenset({"setRange", "reset"})
+    valueChanged = Signal(float)
+    valueIsChanging = Signal(float)
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self._slider, self._box = QSlider(Qt.Orientation.Horizontal), QDoubleSpinBox()
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._slider, 1)
+        layout.addWidget(self._box)
+        self._slider.setRange(0, 1000)
+        self._slider.valueChanged.connect(self._slid)
+        self._box.valueChanged.connect(self._typed)
+
+    def _slid(self, position):
+        low, high = self._box.minimum(), self._box.maximum()
+        step = self._box.singleStep() or 1
+        self._box.setValue(low + round((high - low) * position / 1000 / step) * step)
+
+    def _typed(self, value):
+        low, high = self._box.minimum(), self._box.maximum()
+        self._slider.blockSignals(True)
+        self._slider.setValue(int(1000 * (value - low) / (high - low)) if high > low else 0)
+        self._slider.blockSignals(False)
+        self.valueChanged.emit(value)
+
+    def setRange(self, low, high):
+        self._box.setRange(low, high)
+        self._typed(self._box.value())
+
+    value = Property(float, lambda s: s._box.value(), lambda s, v: s._box.setValue(v), user=True)
+    minimum = Property(
+        float, lambda s: s._box.minimum(), lambda s, v: s.setRange(v, s._box.maximum())
+    )
+    maximum = Property(
+        float, lambda s: s._box.maximum(), lambda s, v: s.setRange(s._box.minimum(), v)
+    )
+    singleStep = Property(
+        float, lambda s: s._box.singleStep(), lambda s, v: s._box.setSingleStep(v)
+    )
+    pageStep = Property(float, lambda s: 0.0, lambda s, v: None)
+    decimals = Property(int, lambda s: s._box.decimals(), lambda s, v: s._box.setDecimals(v))
+    suffix = Property(str, lambda s: s._box.suffix(), lambda s, v: s._box.setSuffix(v))
+    tracking = Property(bool, lambda s: True, lambda s, v: None)
+
+
+class ctkPathLineEdit(QWidget):
+    """A line for a file or folder with a browse button."""
+
+    API = frozenset({"addCurrentPathToHistory"})
+    currentPathChanged = Signal(str)
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        self._line, self._button = QLineEdit(), QToolButton()
+        self._button.setText("...")
+        layout.addWidget(self._line, 1)
+        layout.addWidget(self._button)
+        self._line.textChanged.connect(self.currentPathChanged)
+        self._key = ""
+
+    def addCurrentPathToHistory(self):
+        pass
+
+    currentPath = Property(
+        str, lambda s: s._line.text(), lambda s, v: s._line.setText(v), user=True
+    )
+    settingKey = Property(str, lambda s: s._key, lambda s, v: setattr(s, "_key", v))
+
+
+class ctkDirectoryButton(QWidget):
+    """A button that shows a folder and asks for another."""
+
+    API = frozenset()
+    directoryChanged = Signal(str)
+    directorySelected = Signal(str)
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        self._button = QPushButton("...")
+        self._button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        layout.addWidget(self._button)
+        self._directory = ""
+        self._button.clicked.connect(
+            lambda: self._set(QFileDialog.getExistingDirectory(self) or self._directory)
+        )
+
+    def _set(self, directory):
+        if directory != self._directory:
+            self._directory = directory
+            self._elide()
+            self.directoryChanged.emit(directory)
+
+    def _elide(self):
+        width = self._button.width() - 16
+        text = self._button.fontMetrics().elidedText(
+            self._directory or "...", Qt.TextElideMode.ElideMiddle, width
+        )
+        self._button.setText(text)
+
+    def resizeEvent(self, event):
+        super().resizeEvent(event)
+        self._elide()
+
+    directory = Property(str, lambda s: s._directory, _set, user=True)
+
+
+class qMRMLNodeComboBox(QWidget):
+    """Picks a node of the given classes from the scene and follows the scene's changes."""
+
+    API = frozenset(
+        ("currentNode", "setCurrentNode", "setCurrentNodeID", "setMRMLScene", "mrmlScene")
+        + ("nodeCount", "addNode", "addAttribute")
+    )
+    SIGNALS = MappingProxyType(
+        {
+            "currentNodeChanged(vtkMRMLNode*)": "nodeChanged(object)",
+            "currentNodeIDChanged(QString)": "nodeIDChanged(QString)",
+            "nodeAddedByUser(vtkMRMLNode*)": "nodeAdded(object)",
+        }
+    )
+    nodeChanged, nodeAdded, nodeIDChanged = Signal(object), Signal(object), Signal(str)
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        self._combo = QComboBox()
+        self._combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        layout.addWidget(self._combo)
+        self._types, self._ids, self._scene, self._tags, self._id = [], [], None, [], ""
+        self._attributes = []
+        self._flags = dict.fromkeys(("addEnabled", "removeEnabled", "renameEnabled"), True)
+        self._flags |= {"noneEnabled": False, "showHidden": False, "showChildNodeTypes": True}
+        self._flags |= {"selectNodeUponCreation": True, "editEnabled": False}
+        self._none = "None"
+        self.setEnabled(False)
+        self._combo.activated.connect(lambda row: self.setCurrentNodeID(self._ids[row]))
+
+    def mrmlScene(self):
+        return self._scene
+
+    def setMRMLScene(self, scene):
+        for tag in self._tags:
+            self._scene.RemoveObserver(tag)
+        self._scene, self._tags = scene, []
+        self.setEnabled(scene is not None)
+        if scene is not None:
+            events = (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent)
+            events += (scene.EndImportEvent, scene.EndBatchProcessEvent)
+            self._tags = [scene.AddObserver(e, self._sceneChanged) for e in events]
+        self._refresh()
+
+    def _sceneChanged(self, caller, event):
+        self._refresh()
+
+    def _nodes(self):
+        if self._scene is None:
+            return []
+        found = []
+        for className in self._types:
+            collection = self._scene.GetNodesByClass(className)
+            collection.UnRegister(None)
+            for i in range(collection.GetNumberOfItems()):
+                node = collection.GetItemAsObject(i)
+                exact = self._flags["showChildNodeTypes"] or node.GetClassName() == className
+                exact = exact and all(
+                    node.GetAttribute(a) is not None and v in (None, node.GetAttribute(a))
+                    for t, a, v in self._attributes
+                    if node.IsA(t)
+                )
+                if exact and (self._flags["showHidden"] or not node.GetHideFromEditors()):
+                    found.append(node)
+        return found
+
+    def _refresh(self):
+        nodes = self._nodes()
+        self._combo.blockSignals(True)
+        self._combo.clear()
+        self._ids = []
+        if self._flags["noneEnabled"] or not nodes:
+            self._combo.addItem(self._none)
+            self._ids.append("")
+        for node in nodes:
+            self._combo.addItem(node.GetName())
+            self._ids.append(node.GetID())
+        self._combo.blockSignals(False)
+        if self._id not in self._ids:
+            # Without a None item the real widget selects the first node there is.
+            self._choose(self._ids[0])
+        else:
+            self._combo.setCurrentIndex(self._ids.index(self._id))
+
+    def _choose(self, nodeID):
+        self._combo.setCurrentIndex(self._ids.index(nodeID))
+        if nodeID != self._id:
+            self._id = nodeID
+            self.nodeChanged.emit(self.currentNode())
+            self.nodeIDChanged.emit(nodeID)
+
+    def currentNode(self):
+        return self._scene.GetNodeByID(self._id) if self._scene and self._id else None
+
+    def setCurrentNode(self, node):
+        self.setCurrentNodeID(node.GetID() if node is not None else "")
+
+    def setCurrentNodeID(self, nodeID):
+        if self._scene is None:
+            return
+        self._refresh()
+        wanted = nodeID or ""
+        if wanted in self._ids:
+            self._choose(wanted)
+        elif wanted == "" and self._id:
+            # setCurrentNode(None) deselects also where None cannot be picked by hand.
+            self._combo.insertItem(0, self._none)
+            self._ids.insert(0, "")
+            self._choose("")
+
+    def addAttribute(self, nodeType, attributeName, attributeValue=None):
+        self._attributes.append((nodeType, attributeName, attributeValue))
+        self._refresh()
+
+    def nodeCount(self):
+        return len(self._nodes())
+
+    def addNode(self):
+        node = self._scene.AddNewNodeByClass(self._types[0])
+        self.setCurrentNode(node)
+        self.nodeAdded.emit(node)
+        return node
+
+    def _setTypes(self, types):
+        self._types = list(types)
+        self._refresh()
+
+    nodeTypes = Property("QStringList", lambda s: s._types, _setTypes)
+    currentNodeID = Property(str, lambda s: s._id, lambda s, v: s.setCurrentNodeID(v))
+    noneDisplay = Property(str, lambda s: s._none, lambda s, v: s._setNone(v))
+
+    def _setNone(self, text):
+        self._none = text
+        self._refresh()
+
+    def _setFlag(self, name, value):
+        self._flags[name] = value
+        self._refresh()
+
+    addEnabled = Property(
+        bool, lambda s: s._flags["addEnabled"], lambda s, v: s._setFlag("addEnabled", v)
+    )
+    removeEnabled = Property(
+        bool, lambda s: s._flags["removeEnabled"], lambda s, v: s._setFlag("removeEnabled", v)
+    )
+    renameEnabled = Property(
+        bool, lambda s: s._flags["renameEnabled"], lambda s, v: s._setFlag("renameEnabled", v)
+    )
+    noneEnabled = Property(
+        bool, lambda s: s._flags["noneEnabled"], lambda s, v: s._setFlag("noneEnabled", v)
+    )
+    showHidden = Property(
+        bool, lambda s: s._flags["showHidden"], lambda s, v: s._setFlag("showHidden", v)
+    )
+    showChildNodeTypes = Property(
+        bool,
+        lambda s: s._flags["showChildNodeTypes"],
+        lambda s, v: s._setFlag("showChildNodeTypes", v),
+    )
+    selectNodeUponCreation = Property(
+        bool,
+        lambda s: s._flags["selectNodeUponCreation"],
+        lambda s, v: s._setFlag("selectNodeUponCreation", v),
+    )
+
+
+CTK = {c.__name__: c for c in (ctkCollapsibleButton, ctkSliderWidget, ctkPathLineEdit)}
+CTK["ctkDirectoryButton"] = ctkDirectoryButton
+MRML = {c.__name__: c for c in (qMRMLWidget, qMRMLNodeComboBox)}

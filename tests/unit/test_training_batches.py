@@ -1,0 +1,103 @@
+"""Training batches: a function of (seed, step), with the hints that guidance will give."""
+
+import numpy as np
+import pytest
+import torch
+
+from medsynth import presets
+from medsynth.conditions import low_pass
+from medsynth.diffusion import schedule
+from medsynth.training.batches import augment, draw_batch, draw_reference, draw_timesteps
+from medsynth.training.data import Slices
+from medsynth.training.recipe import Augment, Phase, Recipe, Reference
+
+SCHEDULE = schedule.build("log_snr_linear")
+PRESET = presets.get("lung_ct")
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def slices():
+    images = np.random.default_rng(0).integers(-1000, 1000, (5, 64, 64)).astype(np.int16)
+    return Slices(images, tuple("abcde"), tuple("abcde"))
+
+
+def recipe(**changes):
+    network = {"patch_size": 4, "reference_aware": True}
+    values = {"preset": "lung_ct", "phases": (Phase(9, 3, crop=32),), "network": network}
+    return Recipe(**(values | changes))
+
+
+def batch(slices, step, **changes):
+    return draw_batch(slices, recipe=recipe(**changes), preset=PRESET, schedule=SCHEDULE, step=step)
+
+
+def test_a_step_always_draws_the_same_batch_and_another_step_another(slices):
+    one, again, other = batch(slices, 4), batch(slices, 4), batch(slices, 5)
+    assert torch.equal(one.x0, again.x0)
+    assert torch.equal(one.noise, again.noise)
+    assert torch.equal(one.hint.low_band, again.hint.low_band)
+    assert not torch.equal(one.x0, other.x0)
+    assert not torch.equal(one.noise, batch(slices, 4, seed=1).noise)
+
+
+def test_crops_are_cut_from_the_image_at_the_corner_they_name(slices):
+    still = Augment(flip=0, shift_pixels=0, affine=0)
+    drawn = batch(slices, 0, augment=still)
+    images = torch.from_numpy(PRESET.intensity.to_unit(slices.images))
+    for x0, (row, column) in zip(drawn.x0, drawn.origin.tolist(), strict=True):
+        windows = images[:, row : row + 32, column : column + 32]
+        assert any(torch.equal(x0[0], window) for window in windows)
+        assert row % 4 == column % 4 == 0
+
+
+def test_every_stratum_of_the_noise_levels_is_drawn_once():
+    t = draw_timesteps(10, SCHEDULE, generator())
+    assert sorted((t // 100).tolist()) == list(range(10))
+
+
+def test_the_hint_is_the_low_band_that_guidance_imposes():
+    image = torch.randn(1, 64, 64, generator=generator())
+    options = Reference(factors=(8,), weights=(1.0,), region=0.0)
+    low_band, factor_map = draw_reference(image, options, generator())
+    phi = low_pass.build("dct", size=(64, 64), factor=8)
+    assert torch.equal(low_band, phi(image))
+    assert (factor_map == 8).all()
+
+
+def test_a_region_has_its_own_factor_and_low_band():
+    image = torch.randn(1, 64, 64, generator=generator())
+    options = Reference(factors=(16,), weights=(1.0,), region=1.0, region_factors=(2,))
+    low_band, factor_map = draw_reference(image, options, generator(3))
+    coarse, fine = (low_pass.build("dct", size=(64, 64), factor=n)(image) for n in (16, 2))
+    assert set(factor_map.unique().tolist()) == {2.0, 16.0}
+    inside = factor_map == 2
+    assert (low_band - fine)[inside].abs().mean() < (low_band - coarse)[inside].abs().mean()
+    assert (low_band - coarse)[~inside].abs().mean() < (low_band - fine)[~inside].abs().mean()
+
+
+def test_without_a_reference_nothing_is_told():
+    image = torch.randn(1, 64, 64, generator=generator())
+    options = Reference(factors=(0,), weights=(1.0,), region=0.0)
+    low_band, factor_map = draw_reference(image, options, generator())
+    assert not low_band.any()
+    assert not factor_map.any()
+
+
+def test_shifting_moves_whole_pixels_and_brings_in_air():
+    image = torch.rand(1, 64, 64, generator=generator())
+    options = Augment(flip=0, shift_pixels=9, affine=0)
+    moved = augment(image, options, generator(2))
+    assert moved.shape == image.shape
+    kept = moved[moved > -1]
+    assert set(kept.tolist()) <= set(image.flatten().tolist())
+    assert (moved == -1).any()
+
+
+def test_flipping_mirrors_left_and_right():
+    image = torch.rand(1, 64, 64, generator=generator())
+    flipped = augment(image, Augment(flip=1, shift_pixels=0, affine=0), generator())
+    assert torch.equal(flipped, image.flip(-1))
