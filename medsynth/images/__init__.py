@@ -2,6 +2,7 @@
 
 from medsynth.images.dicom_pixels import is_mirrored, modality_transform, stored_range
 from medsynth.images.files import write_image
+from medsynth.images.fit import fit_to_grid
 from medsynth.images.grids import (
     check_same_geometry,
     fraction_outside,
@@ -17,6 +18,7 @@ from medsynth.images.reference import ReferenceImage
 __all__ = [
     "ReferenceImage",
     "check_same_geometry",
+    "fit_to_grid",
     "fraction_outside",
     "is_mirrored",
     "mm_to_voxel",

@@ -2,7 +2,8 @@
 
 `pixel_unshuffle` by r in front and `pixel_shuffle` behind trade resolution for channels without
 loss, so guidance stays exact in pixels. Two coordinate channels tell a network trained on crops
-where it is.
+where it is. An optional fine stage on a finer patch grid corrects the output where the coarse grid's
+few channels a pixel cannot hold texture and thin edges.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import torch
 from monai.networks.nets import DiffusionModelUNet
+from monai.networks.nets.diffusion_model_unet import get_timestep_embedding
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -23,7 +25,7 @@ class PatchUNetConfig:
     """Everything that is needed to build the network again; written into the weights' header.
 
     `image_size` is (H, W) of the full image in pixels, the frame of the coordinate channels.
-    `attention_levels` and `channels` run from fine to coarse.
+    `attention_levels` and `channels` run from fine to coarse. `fine_channels` 0 means no fine stage.
     """
 
     image_size: tuple[int, int] = (512, 512)
@@ -35,6 +37,9 @@ class PatchUNetConfig:
     coordinates: bool = True
     reference_aware: bool = False
     learned_variance: bool = False
+    fine_channels: int = 0
+    fine_patch_size: int = 2
+    fine_blocks: int = 2
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> PatchUNetConfig:
@@ -71,6 +76,7 @@ class PatchUNet(nn.Module):
             num_res_blocks=config.num_res_blocks,
             num_head_channels=config.num_head_channels,
         )
+        self.fine = FineStage(config) if config.fine_channels else None
 
     def forward(
         self,
@@ -100,22 +106,15 @@ class PatchUNet(nn.Module):
         r = self.config.patch_size
         channels = [functional.pixel_unshuffle(x, r)]
         if self.config.reference_aware:
-            channels += self._hint_channels(x, hint)
+            channels += _hint_channels(x, hint, r)
         if self.config.coordinates:
             channels.append(self._coordinates(x, origin))
         joined = torch.cat(channels, dim=1).contiguous(memory_format=torch.channels_last)
-        return functional.pixel_shuffle(self.unet(joined, timesteps), r)
-
-    def _hint_channels(self, x: Tensor, hint: Hint | None) -> list[Tensor]:
-        r = self.config.patch_size
-        if hint is None:
-            empty = torch.zeros_like(x)
-            hint = Hint(empty, empty)
-        present = hint.factor_map > 0
-        low_band = torch.where(present, hint.low_band, 0).to(x.dtype)
-        # 0 = no reference, then 1/6 for factor 1 and 1/6 more for each doubling.
-        level = torch.where(present, (1 + hint.factor_map.clamp(min=1).log2()) / 6, 0).to(x.dtype)
-        return [functional.pixel_unshuffle(low_band, r), functional.avg_pool2d(level, r)]
+        output = functional.pixel_shuffle(self.unet(joined, timesteps), r)
+        if self.fine is None:
+            return output
+        hints = _hint_channels(x, hint, self.fine.patch_size) if self.config.reference_aware else []
+        return output + self.fine(x, output, hints, timesteps)
 
     def _coordinates(self, x: Tensor, origin: Tensor | None) -> Tensor:
         """Row and column of each patch's centre, -1 ... 1 over the full image; (B, 2, H/r, W/r)."""
@@ -132,6 +131,62 @@ class PatchUNet(nn.Module):
         rows = axes[0][:, :, None].expand(-1, -1, width // r)
         columns = axes[1][:, None, :].expand(-1, height // r, -1)
         return torch.stack([rows, columns], dim=1).to(x.dtype)
+
+
+class FineStage(nn.Module):
+    """Residual convolutions on patches of `fine_patch_size`: a correction of the U-Net's output.
+
+    The last layer begins at zero, so that a network can be given this stage in mid-training.
+    """
+
+    EMBEDDING = 64
+
+    def __init__(self, config: PatchUNetConfig):
+        super().__init__()
+        self.patch_size, width = config.fine_patch_size, config.fine_channels
+        pixels = self.patch_size**2
+        out_channels = pixels * (2 if config.learned_variance else 1)
+        hint_channels = pixels + 1 if config.reference_aware else 0
+        self.embed = nn.Sequential(
+            nn.Linear(self.EMBEDDING, self.EMBEDDING),
+            nn.SiLU(),
+            nn.Linear(self.EMBEDDING, 2 * width * config.fine_blocks),
+        )
+        self.first = nn.Conv2d(pixels + out_channels + hint_channels, width, 3, padding=1)
+        self.blocks = nn.ModuleList(
+            nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
+            for _ in range(config.fine_blocks)
+        )
+        self.last = nn.Conv2d(width, out_channels, 3, padding=1)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, x: Tensor, output: Tensor, hints: list[Tensor], timesteps: Tensor) -> Tensor:
+        """The correction, shaped as `output` (B, 1 or 2, H, W)."""
+        patches = [functional.pixel_unshuffle(v.to(x.dtype), self.patch_size) for v in (x, output)]
+        joined = torch.cat([*patches, *hints], dim=1)
+        h = self.first(joined.contiguous(memory_format=torch.channels_last))
+        embedding = get_timestep_embedding(timesteps, self.EMBEDDING).to(x.dtype)
+        scales = self.embed(embedding)[:, :, None, None].to(h.dtype).chunk(2 * len(self.blocks), 1)
+        for index, (one, two) in enumerate(self.blocks):
+            inner = one(functional.silu(h)) * (1 + scales[2 * index]) + scales[2 * index + 1]
+            h = h + two(functional.silu(inner))
+        return functional.pixel_shuffle(self.last(functional.silu(h)), self.patch_size)
+
+
+def _hint_channels(x: Tensor, hint: Hint | None, patch_size: int) -> list[Tensor]:
+    """Low band and level of the reference on the patch grid: patch_size^2 and 1 channels."""
+    if hint is None:
+        empty = torch.zeros_like(x)
+        hint = Hint(empty, empty)
+    present = hint.factor_map > 0
+    low_band = torch.where(present, hint.low_band, 0).to(x.dtype)
+    # 0 = no reference, then 1/6 for factor 1 and 1/6 more for each doubling.
+    level = torch.where(present, (1 + hint.factor_map.clamp(min=1).log2()) / 6, 0).to(x.dtype)
+    return [
+        functional.pixel_unshuffle(low_band, patch_size),
+        functional.avg_pool2d(level, patch_size),
+    ]
 
 
 def _continued(image: Tensor, missing: tuple[int, int]) -> Tensor:

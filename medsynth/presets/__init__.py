@@ -5,9 +5,15 @@ from __future__ import annotations
 import difflib
 
 from medsynth.presets.base import IntensityMap, Preset, Window
+from medsynth.presets.brain_ct import PRESET as BRAIN_CT
+from medsynth.presets.brain_mri import PRESET as BRAIN_MRI
+from medsynth.presets.chest_xray import PRESET as CHEST_XRAY
 from medsynth.presets.lung_ct import PRESET as LUNG_CT
+from medsynth.presets.mammography import PRESET as MAMMOGRAPHY
 
-PRESETS: dict[str, Preset] = {preset.name: preset for preset in (LUNG_CT,)}
+PRESETS: dict[str, Preset] = {
+    preset.name: preset for preset in (LUNG_CT, MAMMOGRAPHY, CHEST_XRAY, BRAIN_MRI, BRAIN_CT)
+}
 
 __all__ = ["PRESETS", "IntensityMap", "Preset", "Window", "get"]
 

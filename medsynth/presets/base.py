@@ -72,7 +72,11 @@ class IntensityMap:
 
 @dataclass(frozen=True)
 class Preset:
-    """One domain: everything that differs between lung CT, mammography, X-ray and so on."""
+    """One domain: everything that differs between lung CT, mammography, X-ray and so on.
+
+    `grid` is (H, W) of the images trained on. `pixel_mm` is the size of their pixels where films of
+    any scanner are brought to one scale; None: they fill the grid, whatever their size.
+    """
 
     name: str
     title: str
@@ -86,6 +90,7 @@ class Preset:
     anatomy_stop: float
     pathology_factor: int
     pathology_stop: float
+    pixel_mm: float | None = None
     steps: int = 20
     sampler: str = "dpmpp_2m"
     air: float = -1024.0

@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -111,8 +111,16 @@ class Trainer:
                 f"{self.run} holds a run already, which goes on by itself; choose another folder to "
                 f"start from {path}"
             )
-        network, _ = load_network(path)
-        if network.config != self.config:
+        started, _ = load_network(path)
+        same = replace(
+            started.config, **_fine_stage(self.config), image_size=self.config.image_size
+        )
+        if same != self.config:
+            raise CheckpointError(f"{path} holds another network than the recipe describes")
+        network = PatchUNet(self.config)
+        # A fine stage that the file lacks begins at zero: the network starts as what the file holds.
+        missing, unexpected = network.load_state_dict(started.state_dict(), strict=False)
+        if unexpected or not all(key.startswith("fine.") for key in missing):
             raise CheckpointError(f"{path} holds another network than the recipe describes")
         return network.train()
 
@@ -271,6 +279,12 @@ class Trainer:
         self.optimizer.load_state_dict(state | {"state": states})
         self.step = record["step"]
         self.losses = _read_losses(self.run / "losses.csv", self.step)
+
+
+def _fine_stage(config: PatchUNetConfig) -> dict[str, int]:
+    """What may be added to a network, or moved to another frame, before it is trained on."""
+    names = ("fine_channels", "fine_patch_size", "fine_blocks")
+    return {name: getattr(config, name) for name in names}
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
