@@ -7,7 +7,7 @@ solid (Scholten et al., Eur Radiol 2015;25:488), about -600 in the mean. Calcium
 benign when central, diffuse, laminated or popcorn-like (Siegelman et al., Radiology 1986;160:307;
 MacMahon et al., Radiology 2017;284:228).
 
-A new kind is one more function that returns `Matter` and one more entry in `KINDS`.
+A new kind is one more function that returns `Matter` and one more entry in `LUNG_KINDS`.
 """
 
 from __future__ import annotations
@@ -78,14 +78,16 @@ class Kind:
             the words to choose from.
         reach_mm: how far the kind may stand out beyond its outline.
         lobes: the bumps of its outline.
+        family: which drawer of `medsynth.pathology.procedural` puts it into the reference.
     """
 
     title: str
-    draw: Callable[[Site, dict[str, Any]], Matter]
+    draw: Callable[[Any, dict[str, Any]], Any]
     options: Mapping[str, tuple]
     ranges: Mapping[str, tuple]
     reach_mm: float = 0.0
     lobes: Lobes = field(default_factory=Lobes)
+    family: str = "lung"
 
 
 _SHAPE_OPTIONS = {"lobulation": (0.0, 0.35), "elongation": (1.0, 2.5)}
@@ -220,7 +222,7 @@ def spicule_length_mm(diameter_mm: float) -> float:
     return float(np.clip(0.75 * diameter_mm, *SPICULE_MM))
 
 
-KINDS: dict[str, Kind] = {
+LUNG_KINDS: dict[str, Kind] = {
     "solid": Kind(
         "solid nodule", solid, {"hu": (-50, 150), **_SHAPE_OPTIONS}, {"hu": (20, 60), **_SMOOTH}
     ),

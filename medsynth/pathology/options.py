@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from medsynth.pathology.kinds import KINDS, Kind, spicule_length_mm
+from medsynth.pathology.kinds import Kind, spicule_length_mm
+from medsynth.pathology.registry import KINDS
 
 
 def kind_named(name: str) -> Kind:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from medsynth.pathology.window import Window, check_within_image
 DIAMETER_MM = (2.0, 150.0)
 MARGIN_MM = 3.0  # for soft edges
 PSF_SIGMA_MM = 0.55
+SHAPE = ("lobulation", "elongation")  # options that a painted region has no use for
 
 
 def procedural(
@@ -41,26 +43,26 @@ def procedural(
     mask, as a reader's outline leaves them out; a ground-glass halo belongs to it.
 
     Args:
-        kind: solid, part_solid, ground_glass, spiculated or calcified.
-        reference: 3-D, in HU, any direction and spacing; it is not changed.
+        kind: one of `KINDS`.
+        reference: 3-D, in the units of the kind's domain (lung nodules: HU), any direction and spacing; it is not changed.
         roi: a mask on any grid; where it is non-zero the lesion is.
         seed: of everything that is drawn; the same seed draws the same lesion.
-        body_threshold: HU above which the body is told from air.
+        body_threshold: value above which the body is told from air.
         **options: parameters to set instead of drawing them; `KINDS[kind].options` lists them.
 
     Raises:
         ValueError: an unknown kind or option, or a value out of its range.
         GeometryError: the lesion would leave the image or the body; the message tells by how much.
     """
-    kind_named(kind)
+    draw_in = DRAWERS[kind_named(kind).family]
     generators = _generators(seed)
     place = (centre_mm, diameter_mm, roi)
     surface, drawn = _outline(kind, reference, place, options, generators[:2])
     drawn = {"seed": int(seed)} | drawn
-    return _draw_in(reference, kind, surface, drawn, generators[2], body_threshold)
+    return draw_in(reference, kind, surface, drawn, generators[2], body_threshold)
 
 
-def _draw_in(
+def _lung_nodule(
     reference: sitk.Image,
     kind: str,
     surface: Surface,
@@ -68,7 +70,7 @@ def _draw_in(
     generator: np.random.Generator,
     body_threshold: float,
 ) -> Lesion:
-    """The lesion of this outline, filled, in the reference."""
+    """The lung nodule of this outline, filled, in the reference."""
     recipe = kind_named(kind)
     check_within_image(reference, surface.surface_points(), surface.centre_mm)
     window = _window(recipe, reference, surface)
@@ -117,14 +119,15 @@ def _outline(
     if (roi is None) == (centre_mm is None and diameter_mm is None):
         raise ValueError("give either roi, or centre_mm and diameter_mm")
     if roi is not None:
-        for key in ("lobulation", "elongation"):
+        for key in SHAPE:
             if key in options:
                 raise ValueError(f"{key} cannot act: the lesion takes the shape of the roi")
         surface = painted(roi, reference)
         drawn = draw_options(
             kind, options, diameter_mm=surface.diameter_mm, generator=generators[0]
         )
-        del drawn["lobulation"], drawn["elongation"]
+        for key in SHAPE:
+            drawn.pop(key, None)
         return surface, drawn
     centre, diameter = check_place(centre_mm, diameter_mm)
     drawn = draw_options(kind, options, diameter_mm=diameter, generator=generators[0])
@@ -200,3 +203,8 @@ def _blurred(values: np.ndarray, window: Window) -> np.ndarray:
     return ndimage.gaussian_filter(
         np.asarray(values, dtype=np.float32), [0, PSF_SIGMA_MM / step[1], PSF_SIGMA_MM / step[0]]
     )
+
+
+# Who puts a lesion of a family into the reference:
+# draw_in(reference, kind, surface, drawn, generator, body_threshold) -> Lesion.
+DRAWERS: dict[str, Callable[..., Lesion]] = {"lung": _lung_nodule}

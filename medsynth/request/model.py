@@ -17,6 +17,10 @@ EXTENTS = ("roi", "all")
 BACKGROUNDS = ("resynthesize", "keep")
 PATIENTS = ("synthetic", "keep")
 WEIGHTS = ("mask", "gaussian")
+# Of projections, by the preset's modality: as in medsynth.dicom.projection; a test holds them equal.
+VIEWS = {"MG": ("CC", "MLO", "ML", "LM"), "DX": ("PA", "AP", "LL", "RL")}
+LATERALITIES = ("L", "R")
+PIXEL_MM = (0.01, 10.0)
 DEVICES = ("auto", "cpu", "cuda")
 LARGEST_SEED = 2**63 - 1
 
@@ -46,13 +50,20 @@ class Phantom:
 
 @dataclass(frozen=True)
 class Anatomy:
-    """The reference that gives the shape: an image, or a phantom (exactly one)."""
+    """The reference that gives the shape: an image, or a phantom (exactly one).
+
+    `view`, `laterality` and `pixel_mm` say what a picture without a DICOM header cannot: how a
+    radiograph or mammogram was taken, of which side, and the size of the picture's pixels.
+    """
 
     factor: int
     stop: Stop
     image: Path | None = None
     phantom: Phantom | None = None
     series_uid: str | None = None
+    view: str | None = None
+    laterality: str | None = None
+    pixel_mm: float | None = None
 
 
 @dataclass(frozen=True)

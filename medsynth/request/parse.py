@@ -20,7 +20,10 @@ KEYS = (
     *("composition", "seed", "output", "filter", "guidance", "weights", "device"),
     *("margin_mm", "feather_mm"),
 )
-ANATOMY_KEYS = ("image", "phantom", "series_uid", "factor", "stop")
+ANATOMY_KEYS = (
+    *("image", "phantom", "series_uid", "factor", "stop"),
+    *("view", "laterality", "pixel_mm"),
+)
 PATHOLOGY_KEYS = ("roi", "center_mm", "diameter_mm", "source", "factor", "stop", "weight")
 DIAMETER_MM = (2.0, 150.0)
 
@@ -125,13 +128,33 @@ def _anatomy(value: Any, *, base: Path, preset: presets.Preset) -> Anatomy:
         phantom = parse_phantom(raw["phantom"], base=base, preset=preset)
         if "series_uid" in raw:
             raise ValueError("anatomy.series_uid: a phantom has no series; remove it")
+        if "pixel_mm" in raw:
+            raise ValueError("anatomy.pixel_mm: a phantom has its own spacing_mm; remove it")
     return Anatomy(
         image=_path(raw, "image", "anatomy", base=base),
         phantom=phantom,
         series_uid=_text(raw, "series_uid", "anatomy"),
         factor=fields.integer(raw.get("factor", preset.anatomy_factor), "anatomy.factor", low=1),
         stop=_stop(raw.get("stop", preset.anatomy_stop), "anatomy.stop"),
+        **_projection(raw, preset=preset),
     )
+
+
+def _projection(raw: Mapping[str, Any], *, preset: presets.Preset) -> dict[str, Any]:
+    """View, side and pixel size of a picture that has no header to say them."""
+    said: dict[str, Any] = {}
+    words = {"view": model.VIEWS.get(preset.modality, ()), "laterality": model.LATERALITIES}
+    for key in [key for key in words if key in raw]:
+        if preset.modality not in model.VIEWS:
+            raise ValueError(
+                f"anatomy.{key}: acts on radiographs and mammograms, {preset.name} is "
+                f"{preset.modality}; remove it"
+            )
+        said[key] = fields.one_of(raw[key], f"anatomy.{key}", choices=words[key])
+    if "pixel_mm" in raw:
+        low, high = model.PIXEL_MM
+        said["pixel_mm"] = fields.number(raw["pixel_mm"], "anatomy.pixel_mm", low=low, high=high)
+    return said
 
 
 def _pathology(value: Any, at: str, *, base: Path, preset: presets.Preset) -> Pathology:

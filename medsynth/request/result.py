@@ -59,7 +59,8 @@ class Result:
     `nfe` counts network forward passes per sample; `seconds` per stage; `slices` are the indices
     (first, last) that were synthesized; `coherence` is, per window, the mean difference of
     neighbouring slices of the result over that of the reference; `clipped` the share of voxels per
-    image that the preset's intensity map could not represent.
+    image that the preset's intensity map could not represent. `reference` says how the anatomy's
+    image was brought onto the network's grid and grey values; empty where it was taken as it is.
     """
 
     seed: int
@@ -74,6 +75,7 @@ class Result:
     coherence: dict[str, float] = field(default_factory=dict)
     lesions: tuple[LesionMeasurement, ...] = ()
     clipped: dict[str, float] = field(default_factory=dict)
+    reference: dict[str, Any] = field(default_factory=dict)
     dicom: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=lambda: software_versions())

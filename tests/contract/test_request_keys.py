@@ -12,9 +12,10 @@ import yaml
 from medsynth import pathology
 from medsynth import request as requests
 from medsynth.anatomy import habitus
+from medsynth.dicom.projection import MAMMOGRAPHY_VIEWS, RADIOGRAPH_VIEWS
 from medsynth.pathology.procedural import DIAMETER_MM as DRAWN_DIAMETER_MM
 from medsynth.pathology.transplant import SCALE as MOVED_SCALE
-from medsynth.request import Stop, load_request, parse, source, to_dict, write
+from medsynth.request import Stop, load_request, model, parse, source, to_dict, write
 from medsynth.request import phantom as request_phantom
 from medsynth.request.parse import DIAMETER_MM
 
@@ -105,6 +106,7 @@ def test_every_field_is_written(folder):
     words = (
         *("filter=block", "guidance=x_t", "weights=weights.safetensors", "device=cpu"),
         *("margin_mm=3", "feather_mm=2", "anatomy.series_uid=1.2.3", "steps=5"),
+        "anatomy.pixel_mm=0.5",
         *("pathologies.1.source.rotate_deg=30", "pathologies.1.source.scale=2"),
         *("pathologies.1.source.mirror=true", "pathologies.1.source.series_uid=4.5.6"),
         *("pathologies.1.factor=2", "pathologies.1.stop={fraction: 0.5}", "extent=all"),
@@ -113,7 +115,7 @@ def test_every_field_is_written(folder):
     for part in (request, request.anatomy, request.pathologies[1].source):
         defaults = {f.name: f.default for f in dataclasses.fields(part)}
         same = [k for k, v in defaults.items() if getattr(part, k) == v]
-        assert same in ([], ["extent"], ["phantom"], ["procedural"])
+        assert same in ([], ["extent"], ["phantom", "view", "laterality"], ["procedural"])
     assert parse(to_dict(request)) == request
 
 
@@ -210,6 +212,21 @@ def test_an_override_of_null_removes_a_key(folder):
     )
     assert (request.anatomy.image, request.anatomy.phantom.options) == (None, {"seed": 3})
     assert request.pathologies == ()
+
+
+@pytest.mark.parametrize(
+    ("preset", "view"), [("chest_xray", "PA"), ("mammography", "MLO"), ("mammography", "CC")]
+)
+def test_how_a_film_was_taken_is_written_back(folder, preset, view):
+    anatomy = {"image": "other.nrrd", "view": view, "laterality": "L", "pixel_mm": 0.2}
+    request = parse({"preset": preset, "anatomy": anatomy}, folder)
+    assert (request.anatomy.view, request.anatomy.laterality) == (view, "L")
+    assert request.anatomy.pixel_mm == 0.2
+    assert parse(to_dict(request)) == request
+
+
+def test_views_are_those_that_dicom_can_write():
+    assert model.VIEWS == {"MG": tuple(MAMMOGRAPHY_VIEWS), "DX": tuple(RADIOGRAPH_VIEWS)}
 
 
 def test_json_is_read_too(folder):

@@ -35,7 +35,8 @@ def axial():
 
 
 def test_every_kind_of_the_preset_can_be_drawn():
-    assert set(KINDS) == set(pathology.KINDS)
+    lung = {name for name, kind in pathology.KINDS.items() if kind.family == "lung"}
+    assert set(KINDS) == lung
 
 
 @pytest.mark.parametrize("grid", GRIDS)

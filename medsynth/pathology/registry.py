@@ -1,0 +1,11 @@
+"""Every kind of lesion that can be drawn, of all domains, by name.
+
+A family of kinds (lung nodules in HU, lesions in grey values, ...) is a table of its own and a drawer
+in `medsynth.pathology.procedural`.
+"""
+
+from __future__ import annotations
+
+from medsynth.pathology.kinds import LUNG_KINDS, Kind
+
+KINDS: dict[str, Kind] = {**LUNG_KINDS}
