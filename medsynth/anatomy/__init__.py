@@ -7,6 +7,9 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from medsynth.anatomy.breast import LABELS as BREAST_LABELS
+from medsynth.anatomy.breast import breast
+from medsynth.anatomy.breast_shape import BreastShape, breast_shape
 from medsynth.anatomy.files import load_control_points, save_control_points
 from medsynth.anatomy.habitus import NAMES as HABITUS_NAMES
 from medsynth.anatomy.render import Grid, Phantom, render
@@ -14,7 +17,10 @@ from medsynth.anatomy.shape import ClosedCurves, Layer, Organ, ThoraxShape, Tree
 from medsynth.anatomy.thorax import shape, thorax
 
 __all__ = [
+    "BREAST_LABELS",
     "PHANTOMS",
+    "SHAPES",
+    "BreastShape",
     "ClosedCurves",
     "Grid",
     "Layer",
@@ -23,6 +29,8 @@ __all__ = [
     "ThoraxShape",
     "Tree",
     "Tube",
+    "breast",
+    "breast_shape",
     "build",
     "load_control_points",
     "render",
@@ -31,7 +39,12 @@ __all__ = [
     "thorax",
 ]
 
-PHANTOMS: dict[str, Callable[..., Phantom]] = {"thorax": thorax}
+PHANTOMS: dict[str, Callable[..., Phantom]] = {"thorax": thorax, "breast": breast}
+# Control points alone, without drawing them.
+SHAPES: dict[str, Callable[..., ThoraxShape | BreastShape]] = {
+    "thorax": shape,
+    "breast": breast_shape,
+}
 
 
 def build(kind: str, **options: Any) -> Phantom:
@@ -43,7 +56,9 @@ def build(kind: str, **options: Any) -> Phantom:
     _check(kind, PHANTOMS, "phantom")
     builder = PHANTOMS[kind]
     parameters = inspect.signature(builder).parameters.values()
-    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY] + list(HABITUS_NAMES)
+    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        known += HABITUS_NAMES
     for name in options:
         _check(name, known, f"option of phantom {kind!r}")
     return builder(**options)

@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 
 from medsynth.anatomy import tissues
+from medsynth.anatomy.breast_shape import BreastShape, breast_content
 from medsynth.anatomy.shape import ClosedCurves, Geometry, Layer, Organ, ThoraxShape, Tree, Tube
 
 FORMAT = "medsynth-control-points"
@@ -22,16 +23,13 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-def save_control_points(shape: ThoraxShape, path: str | Path) -> None:
-    """Write `shape` as YAML, or JSON where `path` ends in .json; all lengths in mm, LPS."""
+def save_control_points(shape: ThoraxShape | BreastShape, path: str | Path) -> None:
+    """Write `shape` as YAML, or JSON where `path` ends in .json; all lengths in mm, LPS.
+
+    A breast's are in the frame of its film, see `medsynth.anatomy.breast_shape`.
+    """
     path = Path(path)
-    content = {
-        "format": FORMAT,
-        "version": VERSION,
-        "seed": shape.seed,
-        "habitus": dict(shape.habitus),
-        "organs": {name: _organ_out(organ) for name, organ in shape.organs.items()},
-    }
+    content = breast_content(shape) if isinstance(shape, BreastShape) else _thorax_content(shape)
     if path.suffix == ".json":
         text = json.dumps(content, indent=1)
     else:
@@ -44,6 +42,16 @@ def save_control_points(shape: ThoraxShape, path: str | Path) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _thorax_content(shape: ThoraxShape) -> dict:
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "seed": shape.seed,
+        "habitus": dict(shape.habitus),
+        "organs": {name: _organ_out(organ) for name, organ in shape.organs.items()},
+    }
 
 
 def load_control_points(path: str | Path) -> ThoraxShape:

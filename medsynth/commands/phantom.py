@@ -9,15 +9,16 @@ from typing import Any
 from medsynth.events import Event, Listener, Stage
 
 DESCRIPTION = """\
-Draw a thorax from B-spline curves, in Hounsfield units: an anatomy to start from without a patient's
-image. Its control points can be saved, edited as text, and drawn again."""
+Draw a thorax (in Hounsfield units) or a breast (in grey values, with --preset mammography) from
+B-spline curves: an anatomy to start from without a patient's image. Its control points can be saved, edited as text, and drawn again."""
 
 EXAMPLES = """\
 examples:
   medsynth phantom --seed 3 -o thorax.nrrd
   medsynth phantom --seed 3 --set heart=1.3 --slices 40 --spacing 0.7 0.7 1.5 -o thorax.nrrd
   medsynth phantom --seed 3 --save-control-points thorax.yaml
-  medsynth phantom --control-points thorax.yaml -o thorax.nrrd"""
+  medsynth phantom --control-points thorax.yaml -o thorax.nrrd
+  medsynth phantom --preset mammography --seed 2 --set view=CC --set density=dense -o breast.nrrd"""
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -50,7 +51,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         metavar="KEY=VALUE",
         action="append",
         default=[],
-        help="set what is otherwise drawn from the seed: sex, width, heart, lung_hu, contrast_hu, ...",
+        help="set what is otherwise drawn from the seed: sex, width, heart, lung_hu, contrast_hu, ...; "
+        "of a breast view, laterality, density, nipple_mm, glandular",
     )
     parser.add_argument(
         "--control-points", metavar="FILE", type=Path, help="draw these instead of a random person"
@@ -117,7 +119,7 @@ def _write(args: argparse.Namespace, phantom: Any, listener: Listener) -> None:
         if grid or "control_points" in options:
             raise ValueError("a grid or --control-points only act on an image; give -o FILE too")
         with new_file(args.save_control_points, overwrite=args.overwrite) as file:
-            anatomy.save_control_points(anatomy.shape(**options), file)
+            anatomy.save_control_points(anatomy.SHAPES[phantom.kind](**options), file)
         return
     with Stage("drawing", total=options.get("slices", 0), listener=listener) as stage:
 

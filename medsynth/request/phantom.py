@@ -25,7 +25,20 @@ HABITUS = {
     "variation": (0.0, 2.0),
 }
 PERSON_KEYS = ("seed", "sex", "table", *HABITUS)
-KEYS = ("kind", "control_points", *GRID_KEYS, *PERSON_KEYS)
+# As in medsynth.anatomy.breast_shape; a test holds the tables equal.
+BREAST_WORDS = {
+    "view": ("MLO", "CC"),
+    "laterality": ("L", "R"),
+    "density": ("fatty", "scattered", "heterogeneous", "dense"),
+}
+BREAST_NUMBERS = {"nipple_mm": (55.0, 115.0), "glandular": (0.02, 0.95)}
+BREAST_KEYS = ("seed", *BREAST_WORDS, *BREAST_NUMBERS)
+# What may be said of each kind, besides `kind` and `control_points`: its grid, and who it is.
+KINDS = {"thorax": (GRID_KEYS, PERSON_KEYS), "breast": ((), BREAST_KEYS)}
+KEYS = (
+    *("kind", "control_points"),
+    *dict.fromkeys(key for grid, person in KINDS.values() for key in (*grid, *person)),
+)
 LARGEST_SIZE = 2048
 
 
@@ -37,9 +50,14 @@ def parse_phantom(
         raise ValueError(f"{at}: preset {preset.name} has no phantom; give anatomy.image")
     raw = fields.mapping(value, at, keys=KEYS)
     kind = fields.one_of(raw.get("kind", preset.phantoms[0]), f"{at}.kind", choices=preset.phantoms)
+    grid, person = KINDS[kind]
+    for key in raw:
+        if key not in ("kind", "control_points", *grid, *person):
+            known = ", ".join((*grid, *person))
+            raise ValueError(f"{at}.{key}: a {kind} has no such key; known keys: {known}")
     options = _grid(raw, at)
     if "control_points" in raw:
-        given = [key for key in PERSON_KEYS if key in raw]
+        given = [key for key in person if key in raw]
         if given:
             raise ValueError(
                 f"{at}.control_points: say who the phantom is; remove {', '.join(given)}"
@@ -78,7 +96,9 @@ def _person(raw: dict[str, Any], at: str) -> dict[str, Any]:
         options["sex"] = fields.one_of(raw["sex"], f"{at}.sex", choices=("female", "male"))
     if "table" in raw:
         options["table"] = fields.flag(raw["table"], f"{at}.table")
-    for key, (low, high) in HABITUS.items():
+    for key in [key for key in BREAST_WORDS if key in raw]:
+        options[key] = fields.one_of(raw[key], f"{at}.{key}", choices=BREAST_WORDS[key])
+    for key, (low, high) in (HABITUS | BREAST_NUMBERS).items():
         if key in raw:
             options[key] = fields.number(raw[key], f"{at}.{key}", low=low, high=high)
     return options
