@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
+import psutil
 
 from medsynth.events import Listener, Stage, ignore
-from medsynth.images import read_image
 from medsynth.presets import Preset
+from medsynth.training.layouts import read_entries
+from medsynth.training.pixels import read_stack
 from medsynth.training.recipe import Data
+from medsynth.training.splits import Split, split
+
+# Share of the free memory that images may fill; the network, its optimizer and the workers need some.
+SHARE_FOR_IMAGES = 0.7
 
 
 @dataclass(frozen=True)
 class Slices:
-    """`images` (N, H, W) int16 in physical units; `patients` and `series`, one name per slice."""
+    """`images` (N, H, W) int16 in physical units; the other fields have one item per slice.
+
+    `series` is the path of the file or folder below the data's root. `labels` are the set's words
+    for what is on the image. `split` identifies who is held out.
+    """
 
     images: np.ndarray
     patients: tuple[str, ...]
     series: tuple[str, ...]
+    labels: tuple[tuple[str, ...], ...] = ()
+    split: str = ""
 
     @property
     def digest(self) -> str:
@@ -31,65 +41,65 @@ class Slices:
         return digest.hexdigest()[:16]
 
 
+def read_split(data: Data) -> Split:
+    """Every image below `data.root`, in two parts; nothing but names and tables is read.
+
+    Raises:
+        ValueError: the folder is not what the layout expects, or the split cannot be made.
+    """
+    return split(read_entries(data), data)
+
+
 def load_slices(
     data: Data, *, preset: Preset, held_out: bool = False, listener: Listener = ignore
 ) -> Slices:
     """Every slice of the training patients (or, with `held_out`, of those kept out).
 
     Raises:
-        ValueError: no `root`, a held-out patient that is not there, no series, or a slice that is
-            not on the preset's grid.
+        ValueError: as `read_split`; an image that cannot be used; or nobody in this part.
+        MemoryError: the slices cannot fit into memory, with advice.
     """
-    if data.root is None:
-        raise ValueError("data.root is not set: name the folder of images (--data FOLDER)")
-    root = Path(data.root)
-    patients = {p.name for p in root.iterdir() if p.is_dir()} if root.is_dir() else set()
-    unknown = set(data.held_out) - patients
-    if unknown:
-        raise ValueError(
-            f"held-out patients {', '.join(sorted(unknown))} are not in {root}; the split would not "
-            "be what the recipe says"
-        )
-    chosen = sorted(set(data.held_out) if held_out else patients - set(data.held_out))
-    folders = [f for patient in chosen for f in _series_folders(root / patient)]
-    folders = [f for f in folders if not _excluded(f.relative_to(root).as_posix(), data.exclude)]
-    if not folders:
-        raise ValueError(f"no image series below {root} for {', '.join(chosen) or 'any patient'}")
+    parts = read_split(data)
+    entries = parts.part(held_out=held_out)
+    if not entries:
+        everyone = "nobody is held out" if held_out else "everybody is held out"
+        raise ValueError(f"{data.root}: {everyone}; set data.held_out or data.held_out_fraction")
     stacks: list[np.ndarray] = []
-    names: list[tuple[str, str]] = []
-    with Stage("reading", total=len(folders), listener=listener) as stage:
-        for folder in folders:
-            for stack in _read(folder, preset):
-                stacks.append(stack)
-                relative = folder.relative_to(root)
-                names += [(relative.parts[0], relative.as_posix())] * len(stack)
-            stage.advance(message=folder.name)
-    images = np.concatenate(stacks)
-    return Slices(images, tuple(p for p, _ in names), tuple(s for _, s in names))
+    with Stage("reading", total=len(entries), listener=listener) as stage:
+        for entry in entries:
+            stacks.append(read_stack(entry, preset, every=data.every))
+            if stage.done == 0:
+                _check_memory(len(entries), stacks[0].nbytes)
+            stage.advance(message=entry.path.name)
+    counts = [len(stack) for stack in stacks]
+    repeated = [e for e, count in zip(entries, counts, strict=True) for _ in range(count)]
+    return Slices(
+        images=_joined(stacks),
+        patients=tuple(e.patient for e in repeated),
+        series=tuple(e.name for e in repeated),
+        labels=tuple(e.labels for e in repeated),
+        split=parts.digest,
+    )
 
 
-def _series_folders(patient: Path) -> list[Path]:
-    """Folders below `patient` that directly hold DICOM files of images (not segmentations)."""
-    found = sorted({f.parent for f in patient.rglob("*.dcm")})
-    return [f for f in found if f.name != "seg"]
+def _joined(stacks: list[np.ndarray]) -> np.ndarray:
+    """All slices in one array; each stack is given back as it is copied, so the peak is one copy."""
+    stacks.reverse()
+    images = np.empty((sum(map(len, stacks)), *stacks[0].shape[1:]), np.int16)
+    done = 0
+    while stacks:
+        stack = stacks.pop()
+        images[done : done + len(stack)] = stack
+        done += len(stack)
+    return images
 
 
-def _excluded(path: str, prefixes: tuple[str, ...]) -> bool:
-    return any(path.startswith(prefix) for prefix in prefixes)
-
-
-def _read(folder: Path, preset: Preset) -> list[np.ndarray]:
-    """One series as a volume, or, where its slices do not form one, slice by slice."""
-    try:
-        images = [read_image(folder).image]
-    except ValueError:
-        images = [read_image(file).image for file in sorted(folder.glob("*.dcm"))]
-    stacks = [np.rint(sitk.GetArrayFromImage(image)) for image in images]
-    for stack in stacks:
-        if stack.shape[1:] != preset.grid:
-            raise ValueError(
-                f"{folder}: slices are {stack.shape[1]} x {stack.shape[2]}, the preset "
-                f"{preset.name} trains on {preset.grid[0]} x {preset.grid[1]}; resample them first"
-            )
-    low, high = preset.intensity.physical[0], preset.intensity.physical[-1]
-    return [np.clip(stack, low, high).astype(np.int16) for stack in stacks]
+def _check_memory(series: int, bytes_each: int) -> None:
+    """Refuse after the first series what `series` of its size cannot fit."""
+    needed, free = series * bytes_each, SHARE_FOR_IMAGES * psutil.virtual_memory().available
+    if needed > free:
+        raise MemoryError(
+            f"{series} series need about {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB can "
+            "be used for them; take every n-th slice (data.every), leave series out (data.exclude), "
+            "or use a machine with more memory"
+        )

@@ -16,15 +16,22 @@ RECIPES = Path(__file__).parent / "recipes"
 
 @dataclass(frozen=True)
 class Data:
-    """`root` holds one folder per patient; `held_out` patients never reach the trainer.
+    """What is trained on, and who never reaches the trainer.
 
-    `exclude` drops series whose path below `root` starts with one of these prefixes. `statement` and
-    `licence` travel in the header of the weights.
+    `layout` says how the images lie below `root` (one of `training.layouts.LAYOUTS`), `table` names
+    the CSV file of the layout `table`. `held_out` are patients by name, glob or range
+    (`HEAD-084..HEAD-099`); of the others a share of `held_out_fraction`, chosen by a hash of the
+    name. `exclude` drops images whose path below `root` starts with one of these prefixes, `every`
+    takes every n-th slice of a volume. `statement` and `licence` travel in the header of the weights.
     """
 
     root: str | None = None
+    layout: str = "patients"
+    table: str = ""
     held_out: tuple[str, ...] = ()
+    held_out_fraction: float = 0.0
     exclude: tuple[str, ...] = ()
+    every: int = 1
     statement: str = ""
     licence: str = ""
 
@@ -80,12 +87,65 @@ class Phase:
 
 
 @dataclass(frozen=True)
+class NoiseLevels:
+    """How often each noise level is trained (see `medsynth.training.levels`).
+
+    `uniform` over the training timesteps; `log_normal`: ln sigma ~ N(`loc`, `scale`^2), by default
+    -2 and 1.2; `loss_second_moment`: where the losses are large, from the last `history` (10) losses
+    of each of `bins` (all timesteps) groups of timesteps.
+
+    Raises:
+        ValueError: an unknown kind, an option of another kind, or a scale that is not positive.
+    """
+
+    kind: str = "uniform"
+    loc: float | None = None
+    scale: float | None = None
+    history: int | None = None
+    bins: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in LEVEL_OPTIONS:
+            raise ValueError(
+                f"noise_levels: kind must be one of {', '.join(LEVEL_OPTIONS)}, got {self.kind!r}"
+            )
+        for f in fields(self)[1:]:
+            if getattr(self, f.name) is not None and f.name not in LEVEL_OPTIONS[self.kind]:
+                raise ValueError(f"noise_levels: {f.name} does nothing with kind {self.kind}")
+        if self.scale is not None and not self.scale > 0:
+            raise ValueError(f"noise_levels: scale must be above 0, got {self.scale:g}")
+
+
+LEVEL_OPTIONS = {
+    "uniform": (),
+    "log_normal": ("loc", "scale"),
+    "loss_second_moment": ("history", "bins"),
+}
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Sample sheets while training: every `every` steps (0: never), `count` images of each kind.
+
+    Unguided, and guided by the low band (`factor`) of held-out slices where there are any.
+    """
+
+    every: int = 1000
+    count: int = 2
+    steps: int = 12
+    factor: int = 8
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class Recipe:
     """One network's training.
 
     `network` are the fields of `PatchUNetConfig`, `schedule` the arguments of
-    `medsynth.diffusion.schedule.build`. `workers` processes draw batches ahead (0: none); they
-    change the speed, never the batches.
+    `medsynth.diffusion.schedule.build`. `vlb_weight` belongs to a learned variance (None: 0.001).
+    `workers` processes draw batches ahead (0: none), `compile` runs the network through
+    torch.compile, `data_on_device` keeps the images in the GPU's memory and draws batches there;
+    they change the speed, not what is drawn.
     """
 
     preset: str
@@ -94,12 +154,17 @@ class Recipe:
     network: dict[str, Any] = field(default_factory=dict)
     schedule: dict[str, Any] = field(default_factory=lambda: {"kind": "log_snr_linear"})
     prediction_type: str = "v_prediction"
+    noise_levels: NoiseLevels = field(default_factory=NoiseLevels)
+    vlb_weight: float | None = None
     augment: Augment = field(default_factory=Augment)
     reference: Reference = field(default_factory=Reference)
     optimizer: Optimizer = field(default_factory=Optimizer)
     seed: int = 0
     checkpoint_every: int = 500
+    samples: Samples = field(default_factory=Samples)
     workers: int = 1
+    compile: bool = False
+    data_on_device: bool = False
 
     @property
     def steps(self) -> int:

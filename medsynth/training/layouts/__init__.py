@@ -1,0 +1,41 @@
+"""Readers of how collections lie on disk: one file and one function per layout."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from pathlib import Path
+
+from medsynth.training.entries import Entry
+from medsynth.training.layouts.patients import read_patients
+from medsynth.training.layouts.table import read_table
+from medsynth.training.recipe import Data
+
+LAYOUTS: dict[str, Callable[[Path, Data], list[Entry]]] = {
+    "patients": read_patients,
+    "table": read_table,
+}
+
+
+def read_entries(data: Data) -> list[Entry]:
+    """Every image below `data.root` that `data.exclude` does not leave out.
+
+    Raises:
+        ValueError: no root, an unknown layout, or a folder that is not laid out like that.
+    """
+    if data.root is None:
+        raise ValueError("data.root is not set: name the folder of images (--data FOLDER)")
+    if data.layout not in LAYOUTS:
+        near = difflib.get_close_matches(data.layout, LAYOUTS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(
+            f"unknown data.layout {data.layout!r}, expected one of {', '.join(LAYOUTS)}{hint}"
+        )
+    root = Path(data.root)
+    if not root.is_dir():
+        raise ValueError(f"data.root {root} is not a folder")
+    entries = LAYOUTS[data.layout](root, data)
+    left = [e for e in entries if not e.name.startswith(data.exclude)]
+    if not left:
+        raise ValueError(f"data.exclude leaves out all {len(entries)} image series below {root}")
+    return left
