@@ -15,7 +15,7 @@ LESION = codes.SCT.Lesion  # 52988006, CID 7159
 
 # Kinds of the lung: texture and margin vary, the finding is a nodule.
 NODULES = ("nodule", "solid", "part_solid", "ground_glass", "spiculated", "calcified")
-MASSES = ("mass", "round", "oval", "lobulated", "irregular")
+MASSES = ("mass", "round", "oval", "lobulated", "irregular", "round_mass", "spiculated_mass")
 CLUSTERS = ("calcification_cluster", "microcalcifications")
 
 

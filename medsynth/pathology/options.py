@@ -39,7 +39,7 @@ def draw_options(
             drawn[key] = round(float(generator.uniform(*choices)), 3)
     if "spicule_length_mm" in kind.options:
         drawn["spicule_length_mm"] = round(spicule_length_mm(diameter_mm), 3)
-    for key in ("spicules", "pleural_tags"):
+    for key in ("spicules", "pleural_tags", "count"):
         if key in drawn:
             drawn[key] = int(drawn[key])
     return drawn | given

@@ -13,6 +13,7 @@ from medsynth.images import resample_mask, voxel_to_mm
 from medsynth.pathology.insert import finish, most_covered, mottle
 from medsynth.pathology.kinds import Kind, Site
 from medsynth.pathology.lesion import Lesion
+from medsynth.pathology.mammography import draw_on_film
 from medsynth.pathology.options import draw_options, kind_named
 from medsynth.pathology.site import Surroundings, look_around
 from medsynth.pathology.surface import Ball, PaintedRegion, Surface
@@ -207,4 +208,7 @@ def _blurred(values: np.ndarray, window: Window) -> np.ndarray:
 
 # Who puts a lesion of a family into the reference:
 # draw_in(reference, kind, surface, drawn, generator, body_threshold) -> Lesion.
-DRAWERS: dict[str, Callable[..., Lesion]] = {"lung": _lung_nodule}
+DRAWERS: dict[str, Callable[..., Lesion]] = {
+    "lung": _lung_nodule,
+    "mammography": draw_on_film,
+}

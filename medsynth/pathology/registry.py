@@ -7,5 +7,6 @@ in `medsynth.pathology.procedural`.
 from __future__ import annotations
 
 from medsynth.pathology.kinds import LUNG_KINDS, Kind
+from medsynth.pathology.mammography import FILM_KINDS
 
-KINDS: dict[str, Kind] = {**LUNG_KINDS}
+KINDS: dict[str, Kind] = {**LUNG_KINDS, **FILM_KINDS}

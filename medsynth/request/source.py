@@ -38,8 +38,23 @@ OPTIONS: dict[str, dict[str, tuple]] = {
         "pattern": ("central", "diffuse", "laminated", "popcorn"),
         **SHAPE,
     },
+    "round_mass": {"contrast": (5, 120), "margin_mm": (0.2, 4), **SHAPE},
+    "spiculated_mass": {
+        "contrast": (5, 120),
+        "margin_mm": (0.2, 4),
+        "spicules": (3, 60),
+        "spicule_length_mm": (1, 15),
+        **SHAPE,
+    },
+    "microcalcifications": {
+        "contrast": (5, 120),
+        "count": (3, 100),
+        "size_mm": (0.1, 0.5),
+        "morphology": ("punctate", "pleomorphic", "linear", "amorphous"),
+        **SHAPE,
+    },
 }
-WHOLE_NUMBERS = ("spicules", "pleural_tags")
+WHOLE_NUMBERS = ("spicules", "pleural_tags", "count")
 
 
 def parse_source(
