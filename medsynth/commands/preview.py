@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from medsynth.events import Event, Listener
 
 if TYPE_CHECKING:
     import numpy as np
-    import SimpleITK as sitk
 
+    from medsynth.pipeline.fitting import Fitted
     from medsynth.presets import Preset
     from medsynth.request import Request
 
@@ -74,9 +74,12 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
 
     from medsynth.report import write_low_pass
 
-    image = _reference(args, request, listener)
+    fitted = _reference(args, request, preset, listener)
+    image = fitted.reference.image
+    for warning in fitted.reference.warnings:
+        listener(Event("warning", message=warning))
     volume = sitk.GetArrayViewFromImage(image)
-    k = _slice(args, request, image)
+    k = _slice(args, request, fitted)
     factors = args.factors or _default_factors(request, volume.shape[1:])
     note = f"{args.input.name}   slice {k + 1} of {len(volume)}   filter {kind}"
     with new_file(args.out, overwrite=args.overwrite) as file:
@@ -130,22 +133,22 @@ def _filter(args: argparse.Namespace, request: Request | None) -> str:
     return fields.one_of(args.filter, "--filter", choices=model.FILTERS)
 
 
-def _reference(args: argparse.Namespace, request: Request | None, listener: Listener) -> sitk.Image:
+def _reference(
+    args: argparse.Namespace, request: Request | None, preset: Preset, listener: Listener
+) -> Fitted:
+    """The reference as the network would see it."""
     from medsynth.images import read_image
+    from medsynth.pipeline.fitting import fit, load_anatomy
 
     if request is None:
-        return read_image(args.input, series_uid=args.series_uid, listener=listener).image
-    anatomy = request.anatomy
-    if anatomy.phantom is None:
-        return read_image(anatomy.image, series_uid=anatomy.series_uid, listener=listener).image
-
-    from medsynth.anatomy import build
-
-    return build(anatomy.phantom.kind, **anatomy.phantom.options).image
+        read = read_image(args.input, series_uid=args.series_uid, listener=listener)
+        return fit(read, preset)
+    return load_anatomy(request, preset=preset, listener=listener)
 
 
-def _slice(args: argparse.Namespace, request: Request | None, image: Any) -> int:
+def _slice(args: argparse.Namespace, request: Request | None, fitted: Fitted) -> int:
     """The slice to show, counted from 0."""
+    image = fitted.reference.image
     count = image.GetDepth()
     if args.slice is not None:
         if not 1 <= args.slice <= count:
@@ -158,9 +161,10 @@ def _slice(args: argparse.Namespace, request: Request | None, image: Any) -> int
         import numpy as np
         import SimpleITK as sitk
 
-        from medsynth.images import read_mask, resample_mask
+        from medsynth.images import resample_mask
+        from medsynth.pipeline.fitting import roi_mask
 
-        mask = sitk.GetArrayFromImage(resample_mask(read_mask(pathology.roi), image))
+        mask = sitk.GetArrayFromImage(resample_mask(roi_mask(pathology.roi, fitted), image))
         return int(np.count_nonzero(mask, axis=(1, 2)).argmax())
     return count // 2
 

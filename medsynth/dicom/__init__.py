@@ -3,6 +3,7 @@
 from medsynth.dicom.image_classes import image_class
 from medsynth.dicom.job import Job
 from medsynth.dicom.projection import Projection
+from medsynth.dicom.regridded import regridded
 from medsynth.dicom.segmentation import LesionMask, write_segmentation
 from medsynth.dicom.series import SeriesInfo, write_series
 from medsynth.dicom.validation import Report, validate
@@ -14,6 +15,7 @@ __all__ = [
     "Report",
     "SeriesInfo",
     "image_class",
+    "regridded",
     "validate",
     "write_segmentation",
     "write_series",

@@ -26,7 +26,9 @@ class Export:
     """What all slices of one series have in common.
 
     `frames_of_one_file`: the reference is a multi-frame object, and the InstanceNumber of each
-    header is its frame number.
+    header is its frame number. `same_grid`: pixels lie where the reference's lie.
+    `pixel_size_known` is False where the image's spacing is an assumption, None where that is the
+    case if it is 1 mm.
     """
 
     image: sitk.Image
@@ -37,6 +39,8 @@ class Export:
     patient: str
     projection: Projection | None = None
     frames_of_one_file: bool = False
+    same_grid: bool = True
+    pixel_size_known: bool | None = None
 
 
 def slice_dataset(
@@ -61,14 +65,14 @@ def slice_dataset(
         f"{keyword} of the reference is not valid and was left out" for keyword in left_out
     ]
     warnings += _put_geometry(dataset, export, header, k=k)
-    _put_rescale(dataset, row, header, rescale=rescale)
+    _put_rescale(dataset, export, header, rescale=rescale)
     _put_windows(dataset, export, header)
     _put_lossy(dataset, header, lossy_source=job.lossy_source)
     if header is not None:
         uid = patients.uid_policy(export.patient, job=job)
         sources = (uid(header, "SeriesInstanceUID"), uid(header, "SOPInstanceUID"))
         frame = header.InstanceNumber if export.frames_of_one_file else None
-        refer_to_source(dataset, header, uids=sources, frame=frame)
+        refer_to_source(dataset, header, uids=sources, frame=frame, same_grid=export.same_grid)
     return dataset, warnings
 
 
@@ -171,25 +175,33 @@ def _put_geometry(dataset: Dataset, export: Export, header: Dataset | None, *, k
         return []
     spacing_x, spacing_y, _ = export.image.GetSpacing()
     # Pictures and radiographs that do not know their spacing are read with 1 mm.
-    known = (spacing_x, spacing_y) != (1, 1)
+    known = export.pixel_size_known
+    if known is None:
+        known = (spacing_x, spacing_y) != (1, 1)
     if known or required:
         dataset.ImagerPixelSpacing = ds([spacing_y, spacing_x])
     if required and not known:
         return [
-            f"the pixel spacing is not known; {export.row.modality} requires one, 1 mm is written"
+            f"the pixel spacing is not known; {export.row.modality} requires one, {spacing_x:g} mm "
+            "is written"
         ]
     return []
 
 
 def _put_rescale(
-    dataset: Dataset, row: ImageClass, header: Dataset | None, *, rescale: Rescale
+    dataset: Dataset, export: Export, header: Dataset | None, *, rescale: Rescale
 ) -> None:
+    row = export.row
     if row.rescale_type is None and (rescale.slope, rescale.intercept) == (1, 0):
         return
     dataset.RescaleSlope = ds(rescale.slope)[0]
     dataset.RescaleIntercept = ds(rescale.intercept)[0]
     given = header.get("RescaleType") if header is not None else None
-    dataset.RescaleType = "HU" if row.rescale_type == "HU" else (given or row.rescale_type or "US")
+    if row.rescale_type == "HU":
+        # PS3.3 C.8.2.1: a CT in other units than HU has to say so; US is "unspecified".
+        dataset.RescaleType = "US" if export.preset.is_grey else "HU"
+    else:
+        dataset.RescaleType = given or row.rescale_type or "US"
 
 
 def _put_windows(dataset: Dataset, export: Export, header: Dataset | None) -> None:

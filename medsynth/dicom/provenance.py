@@ -112,7 +112,12 @@ def contributing_equipment(job: Job, header: Dataset | None) -> list[Dataset]:
 
 
 def refer_to_source(
-    dataset: Dataset, header: Dataset, *, uids: Sequence[str], frame: int | None = None
+    dataset: Dataset,
+    header: Dataset,
+    *,
+    uids: Sequence[str],
+    frame: int | None = None,
+    same_grid: bool = True,
 ) -> None:
     """Name the one co-located slice of the reference, and list exactly it by series.
 
@@ -120,7 +125,7 @@ def refer_to_source(
     in its study, their replacements when the patient is synthetic. Both lie in the study of
     `dataset`, so PS3.3 C.12.2 puts them into ReferencedSeriesSequence, not into
     StudiesContainingOtherReferencedInstancesSequence. `frame` counts from 1 and is given where the
-    slice is one of several in its file.
+    slice is one of several in its file; `same_grid` says that pixels lie where the source's lie.
     """
     series_uid, instance_uid = uids
     source = Dataset()
@@ -129,7 +134,7 @@ def refer_to_source(
     source.PurposeOfReferenceCodeSequence = [
         code("121322", "DCM", "Source image for image processing operation")
     ]
-    source.SpatialLocationsPreserved = "YES"
+    source.SpatialLocationsPreserved = "YES" if same_grid else "NO"
     if frame is not None:
         source.ReferencedFrameNumber = frame
     dataset.SourceImageSequence = [source]

@@ -66,14 +66,18 @@ def write_series(
     padding: np.ndarray | None = None,
     patient: str = "synthetic",
     projection: Projection | None = None,
+    same_grid: bool = True,
+    pixel_size_known: bool | None = None,
 ) -> SeriesInfo:
     """Write `image` into `folder` as 0001.dcm, 0002.dcm, ... along its k axis.
 
     `image` is 3-D, in physical units (HU for CT). `headers` are the reference's data sets, one per
     slice in the order of the k axis; without them the preset's class is written with complete
     modules. `padding` is bool (k, j, i): voxels that the reference marks as padding and that stay
-    so. `projection` says what a radiograph shows where there are no headers. The folder appears
-    complete or not at all.
+    so. `projection` says what a radiograph shows where there are no headers. `same_grid` is False
+    where the reference was brought onto another grid (and `headers` with it, see `regridded`),
+    `pixel_size_known` where the size of a pixel is only assumed. The folder appears complete or not at
+    all.
 
     Raises:
         ValueError: an unknown policy, non-finite voxels, or a modality that cannot be written.
@@ -90,7 +94,16 @@ def write_series(
     depth = _common_depth(slices, rescales, row=row)
     sources = {header.get("SOPInstanceUID") for header in headers}
     export = Export(
-        image, row, preset, job, derivation, patient, projection, len(sources) < len(headers)
+        image,
+        row,
+        preset,
+        job,
+        derivation,
+        patient,
+        projection,
+        frames_of_one_file=len(sources) < len(headers),
+        same_grid=same_grid,
+        pixel_size_known=pixel_size_known,
     )
     warnings = {KEEP_WARNING: None} if patient == "keep" else {}
     clipped = moved = 0

@@ -1,6 +1,7 @@
 """Images at the border: SimpleITK images in LPS mm and physical units, read from anything."""
 
 from medsynth.images.dicom_pixels import is_mirrored, modality_transform, stored_range
+from medsynth.images.display import Shown, to_grey
 from medsynth.images.files import write_image
 from medsynth.images.fit import fit_to_grid
 from medsynth.images.grids import (
@@ -17,6 +18,7 @@ from medsynth.images.reference import ReferenceImage
 
 __all__ = [
     "ReferenceImage",
+    "Shown",
     "check_same_geometry",
     "fit_to_grid",
     "fraction_outside",
@@ -28,6 +30,7 @@ __all__ = [
     "resample_image",
     "resample_mask",
     "stored_range",
+    "to_grey",
     "voxel_to_mm",
     "write_image",
 ]

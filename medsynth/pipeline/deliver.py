@@ -15,6 +15,7 @@ from medsynth import request as requests
 from medsynth.conditions import low_pass
 from medsynth.events import Event, Listener, Stage
 from medsynth.images import ReferenceImage, write_image
+from medsynth.pipeline.fitting import projection_of
 from medsynth.pipeline.prepare import Prepared
 from medsynth.presets import Preset
 from medsynth.request import Checkpoint, Request, Result
@@ -124,6 +125,9 @@ def write_dicom(delivery: Delivery, image: sitk.Image, folder: Path) -> tuple[di
         headers=reference.headers,
         padding=reference.padding,
         patient=request.patient,
+        projection=projection_of(request, delivery.preset),
+        same_grid=delivery.prepared.fitting.same_grid,
+        pixel_size_known=delivery.prepared.fitting.pixel_size_known,
     )
     masks = [
         dicom.LesionMask(

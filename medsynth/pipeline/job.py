@@ -164,6 +164,7 @@ def describe(
             "reference": deliver.clipped_fraction(reference, preset),
             "result": generated.clipped,
         },
+        "reference": prepared.fitting.record,
         "warnings": prepared.warnings,
     }
 

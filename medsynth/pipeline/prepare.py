@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import SimpleITK as sitk
 
-from medsynth import anatomy
 from medsynth.conditions import feathered, low_pass, spherical_gaussian
 from medsynth.dicom.patient import check_policy
 from medsynth.errors import GeometryError
 from medsynth.events import Listener, Stage
 from medsynth.images import ReferenceImage, fraction_outside, read_image, read_mask, resample_mask
 from medsynth.pathology import Lesion, from_study, mask_diameter_mm, procedural
+from medsynth.pipeline.fitting import Fitted, Fitting, load_anatomy, roi_mask
 from medsynth.presets import Preset
 from medsynth.request import Pathology, Request
 
@@ -50,6 +50,7 @@ class Prepared:
     regions: tuple[Region, ...]
     change: dict[int, float | np.ndarray]
     warnings: tuple[str, ...]
+    fitting: Fitting = field(default_factory=Fitting)
 
     @property
     def slices(self) -> list[int]:
@@ -64,44 +65,20 @@ def prepare(request: Request, *, preset: Preset, listener: Listener) -> Prepared
         ValueError: an image that cannot be used, or a value out of its range.
         GeometryError: a mask or a lesion that lies where it cannot act.
     """
-    reference = load_anatomy(request, listener=listener)
+    fitted = load_anatomy(request, preset=preset, listener=listener)
+    reference = fitted.reference
     warnings = list(reference.warnings)
-    _check_units(reference, preset)
     check_policy(request.patient, has_reference=bool(reference.headers))
     _check_factors(request, reference.image)
     regions = []
     with Stage("placing lesions", total=len(request.pathologies), listener=listener) as stage:
         for index, pathology in enumerate(request.pathologies):
-            lesion, notes = place(pathology, request, reference.image, preset=preset, index=index)
+            lesion, notes = place(pathology, request, fitted, preset=preset, index=index)
             warnings += [f"pathologies[{index}]: {note}" for note in (*notes, *lesion.warnings)]
             regions.append(region_of(lesion, pathology, request, reference.image))
             stage.advance()
     change = changes(request, reference.image, regions)
-    return Prepared(reference, tuple(regions), change, tuple(warnings))
-
-
-def load_anatomy(request: Request, *, listener: Listener) -> ReferenceImage:
-    """The reference of a request, read from its file or drawn."""
-    source = request.anatomy
-    if source.image is not None:
-        return read_image(source.image, series_uid=source.series_uid, listener=listener)
-    with Stage("drawing the phantom", total=1, listener=listener) as stage:
-        phantom = anatomy.build(source.phantom.kind, **source.phantom.options)
-        stage.advance()
-    return ReferenceImage(phantom.image, source=f"phantom {source.phantom.kind}")
-
-
-def _check_units(reference: ReferenceImage, preset: Preset) -> None:
-    """Refuse images that cannot be in the preset's units: all values in a sliver of the range."""
-    values = sitk.GetArrayViewFromImage(reference.image)
-    low, high = float(values.min()), float(values.max())
-    if low == high:
-        raise ValueError(f"{reference.source}: all voxels are {low:g}; there is nothing to follow")
-    if preset.units == "HU" and low >= 0:
-        raise ValueError(
-            f"{reference.source}: values run from {low:g} to {high:g}, expected {preset.units} with "
-            f"air near {preset.air:g}; rescale the image, or choose another preset"
-        )
+    return Prepared(reference, tuple(regions), change, tuple(warnings), fitted.fitting)
 
 
 def _check_factors(request: Request, image: sitk.Image) -> None:
@@ -117,13 +94,14 @@ def _check_factors(request: Request, image: sitk.Image) -> None:
 
 
 def place(
-    pathology: Pathology, request: Request, image: sitk.Image, *, preset: Preset, index: int
+    pathology: Pathology, request: Request, fitted: Fitted, *, preset: Preset, index: int
 ) -> tuple[Lesion, list[str]]:
     """One lesion in the reference, and what to tell about its region of interest."""
+    image = fitted.reference.image
     where: dict[str, object] = {}
     notes: list[str] = []
     if pathology.roi is not None:
-        mask = read_mask(pathology.roi)
+        mask = roi_mask(pathology.roi, fitted)
         cut = fraction_outside(mask, image)
         if 0 < cut < 1:
             notes.append(f"{cut:.0%} of the roi lies outside the reference and has no effect")

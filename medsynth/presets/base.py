@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+GREY = "grey value"
+
+
 @dataclass(frozen=True)
 class Window:
     """A display window in physical units: `center` -/+ `width` / 2."""
@@ -98,3 +101,13 @@ class Preset:
     lesion_kinds: tuple[str, ...] = ()
     phantoms: tuple[str, ...] = ()
     extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_grey(self) -> bool:
+        """Whether the values are grey values of a display rather than a physical unit."""
+        return self.units == GREY
+
+    @property
+    def is_projection(self) -> bool:
+        """Whether its images are single films rather than slices of a patient."""
+        return self.modality in ("CR", "DX", "MG")

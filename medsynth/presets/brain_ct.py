@@ -23,5 +23,6 @@ PRESET = Preset(
     air=0.0,
     body_threshold=10.0,
     lesion_kinds=("haemorrhage",),
-    extra={"body_part": "BRAIN"},
+    # The window in which the training images were shown; a reference in HU is shown in it.
+    extra={"body_part": "BRAIN", "hu_window": (40.0, 80.0)},
 )

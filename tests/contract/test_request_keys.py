@@ -226,7 +226,8 @@ def test_how_a_film_was_taken_is_written_back(folder, preset, view):
 
 
 def test_views_are_those_that_dicom_can_write():
-    assert model.VIEWS == {"MG": tuple(MAMMOGRAPHY_VIEWS), "DX": tuple(RADIOGRAPH_VIEWS)}
+    radiograph, mammogram = tuple(RADIOGRAPH_VIEWS), tuple(MAMMOGRAPHY_VIEWS)
+    assert (model.VIEWS["DX"], model.VIEWS["MG"]) == (radiograph, mammogram)
 
 
 def test_json_is_read_too(folder):
