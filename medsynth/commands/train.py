@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from medsynth.events import Event, Listener
+from medsynth.events import Event, Listener, ignore
+
+if TYPE_CHECKING:
+    from medsynth.training.distributed import World
+    from medsynth.training.recipe import Recipe
 
 DESCRIPTION = """\
 Train the network of a recipe into the folder RUN. Stopping it (Ctrl-C, --minutes, --stop-at) keeps a
 checkpoint; the same command goes on exactly there. RUN/weights.safetensors can be sampled with at any
-time (`weights:` in a request), RUN/curves.png shows the loss."""
+time (`weights:` in a request); RUN/index.html shows how far it is, the losses and samples. Several
+processes started by torchrun share every batch."""
 
 EXAMPLES = """\
 examples:
   medsynth train lung_ct --data path/to/lung_ct -o runs/lung_ct --minutes 120
-  medsynth train my_recipe.yaml -o runs/mine --set optimizer.lr=1e-4 --stop-at 2000"""
+  medsynth train my_recipe.yaml -o runs/mine --set optimizer.lr=1e-4 --stop-at 2000
+  torchrun --nproc_per_node 2 -m medsynth train lung_ct --data path/to/lung_ct -o runs/two"""
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -60,34 +67,49 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
         overrides["data.root"] = args.data
     recipe = load_recipe(args.recipe, overrides=overrides)
 
-    from medsynth import presets
     from medsynth.pipeline.job import choose_device
-    from medsynth.training.curves import draw_curves
+    from medsynth.training.distributed import joined
+
+    with joined(choose_device(args.device)) as (world, device):
+        return _train(args, recipe, listener if world.first else ignore, world, device)
+
+
+def _train(
+    args: argparse.Namespace, recipe: Recipe, listener: Listener, world: World, device: str
+) -> int:
+    """Train as one process of the world."""
+    from medsynth import presets
     from medsynth.training.data import load_slices
     from medsynth.training.trainer import Limits, Trainer
+    from medsynth.training.watch import Watch
 
-    device = choose_device(args.device)
     preset = presets.get(recipe.preset)
     slices = load_slices(recipe.data, preset=preset, listener=listener)
-    trainer = Trainer(recipe, slices, run=args.out, device=device, start_from=args.start_from)
+    trainer = Trainer(
+        recipe, slices, run=args.out, device=device, start_from=args.start_from, world=world
+    )
     patients = len(set(slices.patients))
+    where = device if world.size == 1 else f"{world.size} processes"
     message = (
-        f"{len(slices.images)} slices of {patients} patients on {device}; "
+        f"{len(slices.images)} slices of {patients} patients on {where}; "
         f"step {trainer.step} of {recipe.steps}"
     )
     listener(Event("estimate", message=message, data={"step": trainer.step}))
+    watch = None
+    if world.first:
+        held_out = None
+        if recipe.samples.every and (recipe.data.held_out or recipe.data.held_out_fraction):
+            held_out = load_slices(recipe.data, preset=preset, held_out=True, listener=listener)
+        watch = Watch(trainer, held_out=held_out)
     try:
-        trainer.train(
-            limits=Limits(args.minutes, args.stop_at),
-            listener=listener,
-            on_checkpoint=lambda t: draw_curves(t.losses, t.run / "curves.png"),
-        )
+        trainer.train(limits=Limits(args.minutes, args.stop_at), listener=listener, on_step=watch)
     except KeyboardInterrupt:
         message = f"stopped at step {trainer.step}; the same command goes on there"
         listener(Event("warning", message=message))
         return 130
-    if trainer.losses:
-        draw_curves(trainer.losses, trainer.run / "curves.png")
+    finally:
+        if watch:
+            watch.close()
     data = {"weights": str(trainer.weights), "step": trainer.step}
     listener(Event("result", message=f"step {trainer.step}: wrote {trainer.weights}", data=data))
     return 0

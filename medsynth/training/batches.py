@@ -1,7 +1,7 @@
 """One training batch as a pure function of (seed, step): resuming needs no random state.
 
-Every draw, from the choice of the slice to the noise, comes from a generator seeded by the recipe's
-seed and the step's number.
+Every sample of a step, from the choice of the slice to its noise, has a generator of its own, so that
+several processes can each draw their share of one batch.
 """
 
 from __future__ import annotations
@@ -16,84 +16,106 @@ from torch import Tensor
 from torch.nn import functional
 
 from medsynth.conditions import low_pass
-from medsynth.diffusion import noise
 from medsynth.diffusion.denoiser import Hint
-from medsynth.diffusion.schedule import Schedule
 from medsynth.presets import IntensityMap, Preset
 from medsynth.training.data import Slices
 from medsynth.training.recipe import Augment, Phase, Recipe, Reference
 
-# The stream of random numbers that training uses, apart from those of sampling.
+# The stream of random numbers that training uses, apart from those of sampling (0 and 1).
 TRAINING = 2
 
 
 @dataclass(frozen=True)
 class Batch:
-    """x0 and noise (B, 1, H, W), timesteps (B,), crop corners (B, 2) in pixels, hint or None."""
+    """x0 and noise (B, 1, H, W), crop corners (B, 2) in pixels, hint or None.
+
+    `position` (B,) in [0, 1), float64: where in the distribution of noise levels each sample is.
+    """
 
     x0: Tensor
     noise: Tensor
-    t: Tensor
+    position: Tensor
     origin: Tensor
     hint: Hint | None
 
+    def to(self, device: str) -> Batch:
+        """On `device`, without waiting for copies from pinned memory; positions stay on the CPU."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
 
-def step_generator(seed: int, step: int) -> torch.Generator:
-    """The CPU generator of one optimizer step."""
-    return noise.generator(seed, step, stream=TRAINING)
+    def pin_memory(self) -> Batch:
+        """In memory that a GPU can copy from while it computes; the DataLoader asks for it."""
+        return self._each(lambda tensor: tensor.pin_memory())
+
+    def _each(self, move) -> Batch:
+        hint = self.hint and Hint(move(self.hint.low_band), move(self.hint.factor_map))
+        return Batch(move(self.x0), move(self.noise), self.position, move(self.origin), hint)
+
+
+def _generator(*entropy: int) -> torch.Generator:
+    state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state))
 
 
 def draw_batch(
-    slices: Slices, *, recipe: Recipe, preset: Preset, schedule: Schedule, step: int
+    slices: Slices, *, recipe: Recipe, preset: Preset, step: int, share: slice = slice(None)
 ) -> Batch:
-    """The batch of optimizer step `step`, on the CPU."""
-    generator = step_generator(recipe.seed, step)
+    """The batch of optimizer step `step`, or the `share` of its samples.
+
+    On the device that `slices.images` lie on: the CPU for an array. Random numbers come from the CPU.
+    """
     phase = recipe.phase_at(step)
-    samples = [_sample(slices, recipe, preset, phase, generator) for _ in range(phase.batch_size)]
-    x0 = torch.stack([s[0] for s in samples])
-    origin = torch.stack([s[1] for s in samples])
-    hint = None
-    if recipe.network.get("reference_aware"):
-        hint = Hint(torch.stack([s[2] for s in samples]), torch.stack([s[3] for s in samples]))
-    t = draw_timesteps(phase.batch_size, schedule, generator)
-    epsilon = torch.randn(x0.shape, generator=generator)
-    return Batch(x0, epsilon, t, origin, hint)
+    position = draw_positions(phase.batch_size, _generator(recipe.seed, TRAINING, step))[share]
+    samples = []
+    for index in range(phase.batch_size)[share]:
+        # From 1: SeedSequence takes a trailing 0 for nothing, which would be the step's own stream.
+        generator = _generator(recipe.seed, TRAINING, step, index + 1)
+        samples.append(_sample(slices, recipe, preset, phase, generator))
+    x0, noise, origin, low_band, factor_map = (torch.stack(s) for s in zip(*samples, strict=True))
+    hint = Hint(low_band, factor_map) if recipe.network.get("reference_aware") else None
+    return Batch(x0, noise, position, origin, hint)
 
 
-def draw_timesteps(count: int, schedule: Schedule, generator: torch.Generator) -> Tensor:
-    """`count` integer timesteps, uniform and stratified: one from each `count`-th of the schedule."""
-    position = (torch.arange(count) + torch.rand(count, generator=generator)) / count
-    t = (position * schedule.num_train_timesteps).long().clamp(max=schedule.num_train_timesteps - 1)
-    return t[torch.randperm(count, generator=generator)]
+def draw_positions(count: int, generator: torch.Generator) -> Tensor:
+    """`count` positions in [0, 1), float64, stratified: one in each `count`-th, in random order."""
+    within = torch.rand(count, generator=generator, dtype=torch.float64)
+    position = (torch.arange(count) + within) / count
+    return position[torch.randperm(count, generator=generator)]
 
 
 def _sample(
     slices: Slices, recipe: Recipe, preset: Preset, phase: Phase, generator: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """x0 (1, H, W), its corner (2,), low band and factor map (1, H, W) of one training sample."""
-    index = int(torch.randint(len(slices.images), (1,), generator=generator))
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """x0 and noise (1, H, W), corner (2,), low band and factor map (1, H, W) of one sample."""
+    index = _draw_index(len(slices.images), generator)
     image = _unit_image(slices.images[index], preset.intensity)
     image = augment(image, recipe.augment, generator)
-    low_band, factor_map = draw_reference(image, recipe.reference, generator)
     height, width = image.shape[1:]
     crop_height, crop_width = (phase.crop or height), (phase.crop or width)
     step = recipe.network.get("patch_size", 4)  # corners on the patch grid
     row = _draw_index((height - crop_height) // step + 1, generator) * step
     column = _draw_index((width - crop_width) // step + 1, generator) * step
     window = (..., slice(row, row + crop_height), slice(column, column + crop_width))
-    return image[window], torch.tensor([row, column]), low_band[window], factor_map[window]
+    low_band = factor_map = image[window]
+    if recipe.network.get("reference_aware"):
+        low_band, factor_map = (
+            part[window] for part in draw_reference(image, recipe.reference, generator)
+        )
+    x0 = image[window]
+    noise = torch.randn(x0.shape, generator=generator).to(x0.device)
+    return x0, noise, torch.tensor([row, column], device=x0.device), low_band, factor_map
 
 
-def _unit_image(values: np.ndarray, intensity: IntensityMap) -> Tensor:
+def _unit_image(values: np.ndarray | Tensor, intensity: IntensityMap) -> Tensor:
     """(1, H, W) in [-1, 1], through a table: the values are whole numbers."""
-    low = round(intensity.physical[0])
-    return _unit_table(intensity)[torch.from_numpy(values.astype(np.int64) - low)][None]
+    values = torch.as_tensor(values)
+    index = values.long() - round(intensity.physical[0])
+    return _unit_table(intensity, values.device)[index][None]
 
 
 @lru_cache(maxsize=4)
-def _unit_table(intensity: IntensityMap) -> Tensor:
+def _unit_table(intensity: IntensityMap, device: torch.device) -> Tensor:
     low, high = round(intensity.physical[0]), round(intensity.physical[-1])
-    return torch.from_numpy(intensity.to_unit(np.arange(low, high + 1)))
+    return torch.from_numpy(intensity.to_unit(np.arange(low, high + 1))).to(device)
 
 
 def augment(image: Tensor, options: Augment, generator: torch.Generator) -> Tensor:
@@ -108,7 +130,7 @@ def augment(image: Tensor, options: Augment, generator: torch.Generator) -> Tens
         angle = math.radians(options.rotate_deg) * (2 * _draw(generator) - 1)
         scale = 1 + options.scale * (2 * _draw(generator) - 1)
         cos, sin = math.cos(angle) / scale, math.sin(angle) / scale
-        matrix = torch.tensor([[[cos, -sin, 0.0], [sin, cos, 0.0]]])
+        matrix = torch.tensor([[[cos, -sin, 0.0], [sin, cos, 0.0]]], device=image.device)
         grid = functional.affine_grid(matrix, (1, *image.shape), align_corners=False)
         # Sampled around the air value, so that zero padding means air.
         moved = functional.grid_sample(image[None] + 1, grid, mode="bicubic", align_corners=False)
@@ -136,7 +158,7 @@ def draw_reference(
     factor_map = torch.full_like(image, factor)
     if _draw(generator) < options.region:
         other = _choose(options.region_factors, None, generator)
-        weight = _ellipse(image.shape[1:], generator)
+        weight = _ellipse(image.shape[1:], generator).to(image.device)
         inside = weight > 0.5
         if other and factor:
             low_band = torch.lerp(low_band, _low_band(image, other), weight)

@@ -1,59 +1,57 @@
 """The training loop: resumes exactly, stops at a step or a number of minutes, keeps EMA weights.
 
-A run is a folder: `checkpoint.safetensors` + `checkpoint.json` (network, EMA, optimizer, step),
-`weights.safetensors` (EMA, ready to sample with), `losses.csv` and `curves.png`.
+A run is a folder: `checkpoint-*.safetensors` + `checkpoint.json` (network, EMA, optimizer, noise
+levels, step), `weights.safetensors` (EMA, ready to sample with), `losses.csv` and
+`losses_by_level.csv`.
 """
 
 from __future__ import annotations
 
-import csv
-import json
-import os
+import copy
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 import medsynth
 from medsynth.diffusion import schedule as schedules
-from medsynth.diffusion.denoiser import to_target
-from medsynth.diffusion.schedule import per_sample
+from medsynth.diffusion.denoiser import Denoiser
 from medsynth.errors import CheckpointError
 from medsynth.events import Listener, Stage, ignore
-from medsynth.networks import PatchUNet, PatchUNetConfig, load_network, save_weights
+from medsynth.networks import PatchUNet, PatchUNetConfig, save_weights
 from medsynth.networks.checkpoint import fastest_dtype
 from medsynth.presets import Preset, get
+from medsynth.training import checkpoint, levels
 from medsynth.training.batches import Batch, draw_batch
 from medsynth.training.data import Slices
+from medsynth.training.distributed import World
+from medsynth.training.level_log import LevelLog
+from medsynth.training.objective import Objective
 from medsynth.training.recipe import Recipe
+from medsynth.training.start import started
+from medsynth.training.stopping import Interrupt, Limits, leave_to_parent
 
-
-@dataclass(frozen=True)
-class Limits:
-    """Where to stop before the recipe's last step: after `minutes`, or at optimizer step `step`."""
-
-    minutes: float | None = None
-    step: int | None = None
+__all__ = ["Limits", "Trainer"]
 
 
 @dataclass(frozen=True)
 class _Steps(Dataset):
-    """Item `step` is the batch of that optimizer step."""
+    """Item `step` is this process's share of the batch of that optimizer step."""
 
     slices: Slices
     recipe: Recipe
     preset: Preset
-    schedule: schedules.Schedule
+    world: World
 
     def __getitem__(self, step: int) -> Batch:
+        share = self.world.share(self.recipe.phase_at(step).batch_size)
         return draw_batch(
-            self.slices, recipe=self.recipe, preset=self.preset, schedule=self.schedule, step=step
+            self.slices, recipe=self.recipe, preset=self.preset, step=step, share=share
         )
 
 
@@ -61,10 +59,12 @@ class Trainer:
     """Trains the network of `recipe` on `slices` into the folder `run`.
 
     Bit-identical continuation on one CPU configuration: all randomness is a function of
-    (recipe.seed, step), and the checkpoint holds everything else.
+    (recipe.seed, step), and the checkpoint holds everything else. In a `world` of several processes
+    each takes its share of every batch, and the first one writes.
 
     Raises:
-        CheckpointError: `run` holds a checkpoint of another network, recipe seed or data.
+        ValueError: recipe values that cannot be used, or batches too small for the processes.
+        CheckpointError: `run` holds a checkpoint of another network, schedule or data.
     """
 
     def __init__(
@@ -75,15 +75,32 @@ class Trainer:
         run: Path,
         device: str = "cpu",
         start_from: Path | None = None,
+        world: World = World(),  # noqa: B008 (frozen)
     ):
         self.recipe, self.slices, self.run, self.device = recipe, slices, run, device
+        self.world = world
+        for phase in recipe.phases:
+            world.share(phase.batch_size)
+        world.agree(slices.digest, what="images")
         self.preset = get(recipe.preset)
         self.schedule = schedules.build(**recipe.schedule)
-        self.config = PatchUNetConfig.from_dict(recipe.network)
-        torch.manual_seed(
-            recipe.seed
-        )  # the initial weights; every later draw has its own generator
-        network = PatchUNet(self.config) if start_from is None else self._started(start_from)
+        self.config = _config(recipe)
+        self.objective = Objective(
+            self.schedule,
+            prediction_type=recipe.prediction_type,
+            learned_variance=self.config.learned_variance,
+            vlb_weight=recipe.vlb_weight,
+        )
+        self.levels = levels.build(recipe.noise_levels, self.schedule)
+        self.level_log = LevelLog(self.schedule)
+        self.images = self._placed(slices)
+        if start_from is not None and checkpoint.exists(run):
+            raise CheckpointError(
+                f"{run} holds a run already, which goes on by itself; choose another folder to "
+                f"start from {start_from}"
+            )
+        torch.manual_seed(recipe.seed)  # of the initial weights; what is drawn later has its own
+        network = PatchUNet(self.config) if start_from is None else started(start_from, self.config)
         self.network = network.to(device=device, memory_format=torch.channels_last)
         self.ema = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         self.optimizer = torch.optim.AdamW(
@@ -94,63 +111,71 @@ class Trainer:
         )
         self.dtype = fastest_dtype(device)
         self.step = 0
-        self.losses: list[tuple[int, float, float]] = []
+        self.losses: list[tuple[float, ...]] = []
+        self._between_steps = True
         run.mkdir(parents=True, exist_ok=True)
-        if (run / "checkpoint.json").exists():
+        if checkpoint.exists(run):
             self._load()
+        self._forward = world.wrapped(
+            torch.compile(self.network) if recipe.compile else self.network
+        )
 
     @property
     def weights(self) -> Path:
         """The EMA weights, ready to sample with."""
         return self.run / "weights.safetensors"
 
-    def _started(self, path: Path) -> PatchUNet:
-        """The network of a weights file, to begin a run from."""
-        if (self.run / "checkpoint.json").exists():
-            raise CheckpointError(
-                f"{self.run} holds a run already, which goes on by itself; choose another folder to "
-                f"start from {path}"
-            )
-        started, _ = load_network(path)
-        same = replace(
-            started.config, **_fine_stage(self.config), image_size=self.config.image_size
+    def denoiser(self) -> Denoiser:
+        """Of the EMA weights as they are now."""
+        network = copy.deepcopy(self.network).eval().requires_grad_(False)
+        network.load_state_dict(self.ema)
+        return Denoiser(
+            network=network.to(self.dtype),
+            schedule=self.schedule,
+            prediction_type=self.recipe.prediction_type,
+            learned_variance=self.config.learned_variance,
+            reference_aware=self.config.reference_aware,
+            dtype=self.dtype,
         )
-        if same != self.config:
-            raise CheckpointError(f"{path} holds another network than the recipe describes")
-        network = PatchUNet(self.config)
-        # A fine stage that the file lacks begins at zero: the network starts as what the file holds.
-        missing, unexpected = network.load_state_dict(started.state_dict(), strict=False)
-        if unexpected or not all(key.startswith("fine.") for key in missing):
-            raise CheckpointError(f"{path} holds another network than the recipe describes")
-        return network.train()
 
     def train(
         self,
         *,
         limits: Limits | None = None,
         listener: Listener = ignore,
-        on_checkpoint: Callable[[Trainer], None] | None = None,
+        on_step: Callable[[Trainer], None] | None = None,
     ) -> None:
         """Train to the recipe's end or the limit; a checkpoint is written on the way and at the end.
 
-        Interrupting (Ctrl-C) writes a checkpoint first, so that nothing is lost.
+        Ctrl-C and SIGTERM let the step finish and write a checkpoint, so that nothing is lost.
+        `on_step` is called after every step.
+
+        Raises:
+            KeyboardInterrupt: the user stopped it.
+            ValueError: the loss is no longer a number; the checkpoint before stays.
         """
         limits = limits or Limits()
         last = min(self.recipe.steps, limits.step or self.recipe.steps)
-        deadline = time.monotonic() + limits.minutes * 60 if limits.minutes else float("inf")
+        deadline, stop, interrupt = limits.deadline(), [False, False], Interrupt()
         try:
-            with Stage("training", total=last - self.step, listener=listener) as stage:
+            with (
+                interrupt.listening(),
+                Stage("training", total=last - self.step, listener=listener) as stage,
+            ):
                 for batch in self._batches(last):
-                    if time.monotonic() > deadline:
-                        break
-                    loss = self._optimize(batch)
-                    stage.advance(message=f"loss {loss:.4f}", step=self.step)
+                    stop = self._optimize(batch, [interrupt.wished, time.monotonic() > deadline])
+                    stage.advance(message=f"loss {self.losses[-1][1]:.4f}", step=self.step)
                     if self.step % self.recipe.checkpoint_every == 0:
                         self.save()
-                        if on_checkpoint:
-                            on_checkpoint(self)
+                    if on_step:
+                        on_step(self)
+                    if any(stop):
+                        break
         finally:
-            self.save()
+            if self._between_steps:
+                self.save()
+        if stop[0]:
+            raise KeyboardInterrupt
 
     def learning_rate(self, step: int) -> float:
         """Linear warm-up, constant, linear decay to zero over the last `decay` share of the steps."""
@@ -159,45 +184,78 @@ class Trainer:
         fall = (self.recipe.steps - step) / max(1.0, options.decay * self.recipe.steps)
         return options.lr * min(rise, max(0.0, fall), 1.0)
 
-    def loss(self, batch: Batch) -> Tensor:
-        """Mean squared error per sample (B,), of the quantity that the network predicts."""
-        x0, noise = batch.x0.to(self.device), batch.noise.to(self.device)
-        x_t = self.schedule.add_noise(x0, noise, batch.t)
-        abar = per_sample(self.schedule.abar(batch.t), x0)
-        target = to_target(x0, noise, abar, prediction_type=self.recipe.prediction_type)
-        hint = batch.hint
-        if hint is not None:
-            hint = type(hint)(hint.low_band.to(self.device), hint.factor_map.to(self.device))
-        timesteps = batch.t.to(self.device, torch.float32)
-        kind = torch.device(self.device).type
-        with torch.autocast(kind, self.dtype, enabled=self.dtype != torch.float32):
-            output = self.network(x_t, timesteps, hint=hint, origin=batch.origin.to(self.device))
-        return (output.float() - target).square().mean(dim=(1, 2, 3))
+    def _placed(self, slices: Slices) -> Slices:
+        """The images where batches are drawn: in the GPU's memory, if the recipe says so."""
+        if not self.recipe.data_on_device:
+            return slices
+        if not self.device.startswith("cuda"):
+            raise ValueError("data_on_device needs a CUDA device; set it to false for the CPU")
+        return replace(slices, images=torch.as_tensor(slices.images).to(self.device))
 
     def _batches(self, last: int) -> Iterable[Batch]:
         """The batches of the steps from here to `last`, drawn ahead by worker processes."""
-        steps = _Steps(self.slices, self.recipe, self.preset, self.schedule)
+        workers = 0 if self.recipe.data_on_device else self.recipe.workers
         return DataLoader(
-            steps,
+            _Steps(self.images, self.recipe, self.preset, self.world),
             batch_size=None,
             sampler=range(self.step, last),
-            num_workers=self.recipe.workers,
-            prefetch_factor=4 if self.recipe.workers else None,
+            num_workers=workers,
+            prefetch_factor=4 if workers else None,
+            worker_init_fn=leave_to_parent,
+            pin_memory=self.device.startswith("cuda") and not self.recipe.data_on_device,
         )
 
-    def _optimize(self, batch: Batch) -> float:
+    def _optimize(self, batch: Batch, wishes: list[bool]) -> list[bool]:
+        """One step; the wishes of any process."""
         rate = self.learning_rate(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss = self.loss(batch).mean()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.optimizer.clip_norm)
+        whole = self.recipe.phase_at(self.step).batch_size
+        t, weight = self.levels.at(batch.position)
+        losses = self.objective.losses(self._predict, batch.to(self.device), t)
+        # Gradients are averaged over the processes, and shall be the mean over the whole batch.
+        mean = (losses * weight.to(losses)).sum() / whole
+        (mean * self.world.size).backward()
+        t, losses, weight, wishes = self._told(t, losses.detach(), weight, wishes, whole=whole)
+        loss = float((losses * weight).mean())
+        norm = torch.nn.utils.clip_grad_norm_(
+            self.network.parameters(), self.recipe.optimizer.clip_norm
+        )
+        if not math.isfinite(loss) or not math.isfinite(float(norm)):
+            raise ValueError(
+                f"training diverged at step {self.step + 1} (loss {loss:g}, gradient norm "
+                f"{float(norm):g}); go on from the checkpoint with a lower optimizer.lr"
+            )
+        self._between_steps = False
         self.optimizer.step()
         self.optimizer.zero_grad()
         self._update_ema()
+        self.levels.update(t, losses)
+        self.level_log.add(t, losses)
         self.step += 1
-        self.losses.append((self.step, float(loss.detach()), rate))
-        return self.losses[-1][1]
+        self.losses.append((self.step, loss, rate))
+        self._between_steps = True
+        return wishes
+
+    def _predict(self, x_t: Tensor, timesteps: Tensor, **options: object) -> Tensor:
+        kind = torch.device(self.device).type
+        with torch.autocast(kind, self.dtype, enabled=self.dtype != torch.float32):
+            return self._forward(x_t, timesteps, **options)
+
+    def _told(
+        self, t: Tensor, losses: Tensor, weight: Tensor, wishes: list[bool], *, whole: int
+    ) -> tuple[Tensor, Tensor, Tensor, list[bool]]:
+        """What every process tells the others: its rows of the whole batch, and whether to stop.
+
+        One small message a step keeps histories, logs and the last step the same everywhere.
+        """
+        rows = torch.zeros(whole + 1, 3, dtype=torch.float64, device=losses.device)
+        mine = torch.stack([t.to(losses.device), losses.double(), weight.to(losses.device)], dim=1)
+        rows[:whole][self.world.share(whole)] = mine
+        rows[whole, :2] = torch.tensor(wishes, device=losses.device)
+        rows = self.world.total(rows).cpu()
+        t, losses, weight = rows[:whole].unbind(dim=1)
+        return t.long(), losses, weight, (rows[whole, :2] > 0).tolist()
 
     @torch.no_grad()
     def _update_ema(self) -> None:
@@ -224,85 +282,44 @@ class Trainer:
         }
 
     def save(self) -> None:
-        """Write checkpoint, EMA weights and the loss table; each file replaces its older self."""
-        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
-        tensors |= {f"ema.{k}": v for k, v in self.ema.items()}
-        for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{k}": torch.as_tensor(v) for k, v in state.items()}
-        tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-        name = f"checkpoint-{self.step:07d}.safetensors"
-        if not (self.run / name).exists():
-            partial = self.run / f".{name}.partial"
-            save_file(tensors, partial)
-            os.replace(partial, self.run / name)
+        """Write checkpoint, EMA weights and the loss tables; each file replaces its older self."""
+        if not self.world.first:
+            return
+        parts = {
+            "network": self.network.state_dict(),
+            "ema": self.ema,
+            "optimizer": checkpoint.optimizer_tensors(self.optimizer),
+            "levels": self.levels.state(),
+        }
+        tensors = {f"{part}.{k}": v for part, values in parts.items() for k, v in values.items()}
         record = {
             "step": self.step,
-            "tensors": name,
             "recipe": self.recipe.to_dict(),
             "data_digest": self.slices.digest,
         }
-        _replace_text(self.run / "checkpoint.json", json.dumps(record, indent=1))
-        for old in self.run.glob("checkpoint-*.safetensors"):
-            if old.name != name:
-                old.unlink()
+        checkpoint.save(self.run, tensors, record)
         save_weights(self.ema, self.weights, card=self.card())
-        with open(self.run / "losses.csv", "w", newline="") as file:
-            csv.writer(file).writerows([("step", "loss", "learning_rate"), *self.losses])
+        header = ("step", "loss", "learning_rate")
+        checkpoint.write_table(self.run / "losses.csv", header, self.losses)
+        self.level_log.write(self.run, step=self.step)
 
     def _load(self) -> None:
-        record = json.loads((self.run / "checkpoint.json").read_text())
-        saved = record["recipe"]
-        if PatchUNetConfig.from_dict(saved["network"]) != self.config:
-            raise CheckpointError(f"{self.run} holds another network; choose another folder")
-        if record["data_digest"] != self.slices.digest:
-            raise CheckpointError(
-                f"{self.run} was trained on other images; give the same --data or another folder"
-            )
-        try:
-            tensors = load_file(self.run / record["tensors"])
-        except (OSError, SafetensorError) as error:
-            raise CheckpointError(
-                f"{self.run / record['tensors']} cannot be read: {error}"
-            ) from error
-        self.network.load_state_dict(_below("network.", tensors))
-        for key, value in _below("ema.", tensors).items():
+        recipe = self.recipe.to_dict() | {"network": self.config.to_dict()}
+        record, tensors = checkpoint.load(self.run, recipe=recipe, data_digest=self.slices.digest)
+        self.network.load_state_dict(checkpoint.below("network.", tensors))
+        for key, value in checkpoint.below("ema.", tensors).items():
             self.ema[key].copy_(value)
-        state = self.optimizer.state_dict()
-        parameters = list(self.network.parameters())
-        states: dict[int, dict[str, Tensor]] = {}
-        for key, value in _below("optimizer.", tensors).items():
-            index, name = key.split(".", 1)
-            if value.ndim:
-                # In the parameter's own memory layout: the fused optimizer walks both in step.
-                value = torch.empty_like(parameters[int(index)]).copy_(value)
-            states.setdefault(int(index), {})[name] = value
-        self.optimizer.load_state_dict(state | {"state": states})
+        optimizer = checkpoint.below("optimizer.", tensors)
+        checkpoint.load_optimizer(self.optimizer, self.network, optimizer)
+        self.levels.load(checkpoint.below("levels.", tensors))
         self.step = record["step"]
-        self.losses = _read_losses(self.run / "losses.csv", self.step)
+        self.losses = checkpoint.read_table(self.run / "losses.csv", until=self.step)
+        self.level_log.read(self.run, until=self.step)
 
 
-def _fine_stage(config: PatchUNetConfig) -> dict[str, int]:
-    """What may be added to a network, or moved to another frame, before it is trained on."""
-    names = ("fine_channels", "fine_patch_size", "fine_blocks")
-    return {name: getattr(config, name) for name in names}
-
-
-def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-
-def _replace_text(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text)
-    os.replace(partial, path)
-
-
-def _read_losses(path: Path, step: int) -> list[tuple[int, float, float]]:
-    if not path.exists():
-        return []
-    with open(path, newline="") as file:
-        rows = [
-            (int(r["step"]), float(r["loss"]), float(r["learning_rate"]))
-            for r in csv.DictReader(file)
-        ]
-    return [row for row in rows if row[0] <= step]
+def _config(recipe: Recipe) -> PatchUNetConfig:
+    """The network that the recipe describes."""
+    try:
+        return PatchUNetConfig.from_dict(recipe.network)
+    except TypeError as error:
+        raise ValueError(f"network: {error}") from None

@@ -1,17 +1,17 @@
 """Training batches: a function of (seed, step), with the hints that guidance will give."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from medsynth import presets
 from medsynth.conditions import low_pass
-from medsynth.diffusion import schedule
-from medsynth.training.batches import augment, draw_batch, draw_reference, draw_timesteps
+from medsynth.training.batches import augment, draw_batch, draw_positions, draw_reference
 from medsynth.training.data import Slices
 from medsynth.training.recipe import Augment, Phase, Recipe, Reference
 
-SCHEDULE = schedule.build("log_snr_linear")
 PRESET = presets.get("lung_ct")
 
 
@@ -32,7 +32,7 @@ def recipe(**changes):
 
 
 def batch(slices, step, **changes):
-    return draw_batch(slices, recipe=recipe(**changes), preset=PRESET, schedule=SCHEDULE, step=step)
+    return draw_batch(slices, recipe=recipe(**changes), preset=PRESET, step=step)
 
 
 def test_a_step_always_draws_the_same_batch_and_another_step_another(slices):
@@ -55,8 +55,40 @@ def test_crops_are_cut_from_the_image_at_the_corner_they_name(slices):
 
 
 def test_every_stratum_of_the_noise_levels_is_drawn_once():
-    t = draw_timesteps(10, SCHEDULE, generator())
-    assert sorted((t // 100).tolist()) == list(range(10))
+    position = draw_positions(10, generator())
+    assert sorted((position * 10).long().tolist()) == list(range(10))
+
+
+def test_the_shares_of_several_processes_are_the_whole_batch(slices):
+    """Also where the processes' shares differ in size."""
+    many = recipe(phases=(Phase(9, 5, crop=32),))
+    parts = [
+        draw_batch(slices, recipe=many, preset=PRESET, step=2, share=share)
+        for share in (slice(0, 2), slice(2, 5))
+    ]
+    whole = draw_batch(slices, recipe=many, preset=PRESET, step=2)
+    for name in ("x0", "noise", "position", "origin"):
+        joined = torch.cat([getattr(part, name) for part in parts])
+        assert torch.equal(joined, getattr(whole, name)), name
+    joined = torch.cat([part.hint.low_band for part in parts])
+    assert torch.equal(joined, whole.hint.low_band)
+
+
+def test_samples_of_a_batch_share_no_random_numbers(slices):
+    """Neither with each other nor with the batch's noise levels."""
+    drawn = batch(slices, 0, phases=(Phase(9, 6, crop=32),), augment=Augment(0, 0, 0))
+    noises = drawn.noise.flatten(1)
+    assert len({float(noise[0]) for noise in noises}) == 6
+    correlation = torch.corrcoef(noises) - torch.eye(6)
+    assert correlation.abs().max() < 0.15
+
+
+def test_images_may_lie_on_the_device_as_a_tensor(slices):
+    """As `data_on_device` puts them there; the batch is the same."""
+    resident = replace(slices, images=torch.from_numpy(slices.images))
+    one, other = batch(slices, 1), batch(resident, 1)
+    assert torch.equal(one.x0, other.x0)
+    assert torch.equal(one.noise, other.noise)
 
 
 def test_the_hint_is_the_low_band_that_guidance_imposes():

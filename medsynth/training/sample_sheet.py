@@ -1,0 +1,69 @@
+"""What the network makes while it is trained: a few unguided and guided images side by side."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from PIL import Image
+
+from medsynth.conditions import LowFrequency, LowFrequencyGuidance
+from medsynth.diffusion import samplers
+from medsynth.diffusion.denoiser import Denoiser
+from medsynth.presets import Preset
+from medsynth.synthesis import generators, sample, slice_noise
+from medsynth.training.recipe import Samples
+
+LONGEST_CELL = 320
+GAP = 4
+
+
+def chosen(images: np.ndarray, count: int) -> np.ndarray:
+    """`count` of the slices (N, H, W), spread evenly, neither the first nor the last."""
+    places = np.linspace(0, len(images) - 1, count + 2)[1:-1].round().astype(int)
+    return np.stack([np.asarray(images[i], dtype=np.float32) for i in places])
+
+
+def synthesize(
+    denoiser: Denoiser, references: np.ndarray, *, preset: Preset, options: Samples
+) -> tuple[np.ndarray, np.ndarray]:
+    """Guided by the low band of each of `references` (N, H, W), and unguided; physical units.
+
+    Seeds are fixed: two sheets differ by the network alone. No global random number is drawn.
+    """
+    solver = samplers.build(preset.sampler)
+    device = next(denoiser.network.parameters()).device
+    made: tuple[list, list] = ([], [])
+    noises = slice_noise(options.seed, range(len(references)), size=references.shape[1:])
+    for index, (plane, (_, noise)) in enumerate(zip(references, noises, strict=True)):
+        unit = torch.from_numpy(preset.intensity.to_unit(plane))[None, None].to(device)
+        guidance = LowFrequencyGuidance([LowFrequency("anatomy", unit, options.factor)])
+        for images, conditions in zip(made, ([guidance], []), strict=True):
+            x0 = sample(
+                denoiser,
+                solver,
+                steps=options.steps,
+                noise=noise.to(device),
+                conditions=conditions,
+                generators=generators(options.seed, [index]),
+            )
+            images.append(preset.intensity.from_unit(x0[0, 0].clamp(-1, 1).cpu().numpy()))
+    return np.stack(made[0]), np.stack(made[1])
+
+
+def draw(
+    references: np.ndarray, guided: np.ndarray, unguided: np.ndarray, *, preset: Preset
+) -> Image.Image:
+    """A row per reference; per window the reference, the guided image and the unguided one."""
+    rows, columns = references.shape[1:]
+    shrink = max(1.0, max(rows, columns) / LONGEST_CELL)
+    size = (round(columns / shrink), round(rows / shrink))
+    width = (size[0] + GAP) * 3 * len(preset.windows) - GAP
+    picture = Image.new("L", (width, (size[1] + GAP) * len(references) - GAP), 128)
+    for r, planes in enumerate(zip(references, guided, unguided, strict=True)):
+        for w, window in enumerate(preset.windows):
+            low, high = window.limits
+            for c, plane in enumerate(planes):
+                grey = (np.clip((plane - low) / (high - low), 0, 1) * 255).astype(np.uint8)
+                cell = Image.fromarray(grey).resize(size, Image.Resampling.BOX)
+                picture.paste(cell, ((3 * w + c) * (size[0] + GAP), r * (size[1] + GAP)))
+    return picture

@@ -1,0 +1,52 @@
+"""Begin a run as an existing network: what the new one has more changes nothing at first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from torch import Tensor
+
+from medsynth.errors import CheckpointError
+from medsynth.networks import PatchUNet, PatchUNetConfig, load_network
+
+# May differ from the file's network.
+GROWN = ("fine_channels", "fine_patch_size", "fine_blocks", "image_size")
+
+
+def started(path: Path, config: PatchUNetConfig) -> PatchUNet:
+    """The network of `config` that computes what the weights at `path` do.
+
+    It may have a fine stage that the file lacks, and another `image_size`.
+
+    Raises:
+        CheckpointError: no weights, or of a network that cannot grow into `config`.
+    """
+    old, _ = load_network(path)
+    frozen = old.config.fine_channels > 0
+    grown = [name for name in GROWN if not (frozen and name.startswith("fine_"))]
+    wanted = config.to_dict()
+    same = replace(old.config, **{name: getattr(config, name) for name in grown})
+    if same != config:
+        differ = [k for k, v in old.config.to_dict().items() if v != wanted[k] and k not in grown]
+        was = ", ".join(f"{k} {old.config.to_dict()[k]} there, {wanted[k]} here" for k in differ)
+        raise CheckpointError(f"{path} holds another network than the recipe describes: {was}")
+    network = PatchUNet(config)
+    # What is missing is a fine stage, whose last layer begins at zero.
+    state = old.state_dict()
+    if config.coordinates:
+        _reframe(state, old=old.config.image_size, new=config.image_size)
+    network.load_state_dict(state, strict=False)
+    return network.train()
+
+
+def _reframe(state: dict[str, Tensor], *, old: tuple[int, int], new: tuple[int, int]) -> None:
+    """Read coordinates of the `new` frame as those of the `old` one, centred in it.
+
+    Both run from -1 to 1 over their frame: the same distance from the centre is new / old times as
+    much in the old one's coordinates. They are the last two channels, rows and columns.
+    """
+    weight = state["unet.conv_in.conv.weight"].clone()
+    for axis in (0, 1):
+        weight[:, axis - 2] *= new[axis] / old[axis]
+    state["unet.conv_in.conv.weight"] = weight
