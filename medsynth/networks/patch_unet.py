@@ -8,6 +8,7 @@ few channels a pixel cannot hold texture and thin edges.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -54,7 +55,8 @@ class PatchUNetConfig:
     @property
     def multiple(self) -> int:
         """Image sides must be multiples of this many pixels."""
-        return self.patch_size * 2 ** (len(self.channels) - 1)
+        coarse = self.patch_size * 2 ** (len(self.channels) - 1)
+        return math.lcm(coarse, self.fine_patch_size) if self.fine_channels else coarse
 
 
 class PatchUNet(nn.Module):
