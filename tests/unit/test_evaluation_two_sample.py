@@ -1,0 +1,121 @@
+"""The paired two-sample test finds what was planted, and nothing where nothing is."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from medsynth.evaluation import bootstrap, patches, two_sample
+from medsynth.presets import Window
+
+WINDOW = Window("soft tissue", 40, 400)
+QUICK = two_sample.Effort(places=8, steps=60, batch=16)
+PATIENTS = ["a"] * 6 + ["b"] * 6
+INSIDE = np.ones((12, 96, 96), dtype=bool)
+
+
+def textures(seed):
+    """Tissue with a texture of 2 pixels, (12, 96, 96) HU; another one for another seed."""
+    noise = np.random.default_rng(seed).normal(size=(12, 96, 96))
+    # A Gaussian of 1 pixel leaves 1 / (4 pi) of white noise's variance. To scale by what was drawn
+    # would tie the slices together: one patient's would be strong where the other's are weak.
+    fine = ndimage.gaussian_filter(noise, (0, 1, 1), mode="wrap") * np.sqrt(4 * np.pi)
+    return (40 + 30 * fine).astype(np.float32)
+
+
+def test_of(real, synthetic, **options):
+    found = two_sample.paired_test(
+        real, synthetic, INSIDE, windows=[WINDOW], patients=PATIENTS, **{"effort": QUICK, **options}
+    )
+    return found["windows"]["soft tissue"]
+
+
+test_of.__test__ = False
+
+
+@pytest.mark.parametrize("fault", ["blur", "noise"])
+def test_a_slight_fault_is_found_in_patients_not_learnt_from(fault):
+    real, synthetic = textures(0), textures(1)
+    if fault == "blur":
+        synthetic = ndimage.gaussian_filter(synthetic, (0, 0.6, 0.6))
+    else:
+        synthetic = synthetic + np.random.default_rng(2).normal(0, 8, synthetic.shape)
+    found = test_of(real, synthetic)
+    assert found["auc"] > 0.95
+    assert found["interval"][0] > 0.9
+    assert found["floor"]["interval"][0] < 0.5 < found["floor"]["interval"][1]
+
+
+def test_equal_distributions_are_not_told_apart():
+    found = test_of(textures(4), textures(5))
+    assert found["interval"][0] < 0.5 < found["interval"][1]
+    assert abs(found["auc"] - 0.5) < 0.1
+
+
+def test_the_same_seed_gives_the_same_figure():
+    real, synthetic = textures(0), textures(1)
+    few = {"seed": 3, "effort": two_sample.Effort(places=4, steps=10, batch=8)}
+    assert test_of(real, synthetic, **few) == test_of(real, synthetic, **few)
+
+
+def test_digits_below_a_unit_give_nothing_away():
+    real = np.rint(textures(0))
+    jitter = np.random.default_rng(1).uniform(-0.4, 0.4, real.shape)
+    assert np.array_equal(patches.windowed(real + jitter, WINDOW), patches.windowed(real, WINDOW))
+
+
+def test_nobody_is_tested_who_was_learnt_from():
+    patients = ["a"] * 3 + ["b"] * 5 + ["c"] * 4 + ["d"] * 2
+    folds, words = two_sample.split_folds(patients)
+    assert "folds of patients" in words
+    assert sorted(np.concatenate([tested for _, tested in folds])) == list(range(14))
+    for learnt, tested in folds:
+        assert not {patients[k] for k in learnt} & {patients[k] for k in tested}
+        assert len(learnt) + len(tested) == 14
+
+
+def test_one_patient_is_split_into_blocks_with_a_gap():
+    folds, words = two_sample.split_folds(["a"] * 12)
+    assert "blocks" in words
+    assert sorted(np.concatenate([tested for _, tested in folds])) == list(range(12))
+    for learnt, tested in folds:
+        distance = np.abs(learnt[:, None] - tested).min()
+        assert distance == 1 + two_sample.GAP
+
+
+def test_patches_lie_in_the_body_and_slices_without_body_have_none():
+    inside = np.zeros((6, 96, 96), dtype=bool)
+    inside[:5, 30:90, 30:90] = True
+    places = patches.draw_places(inside, count=20, seed=0)
+    assert [len(p) for p in places] == [20] * 5 + [0]
+    share = patches.cut(inside.astype(float), places).mean(axis=(1, 2))
+    assert share.min() >= patches.BODY_SHARE
+    with pytest.raises(ValueError, match="only 1 of 2 slices have a place"):
+        patches.draw_places(inside[4:], count=20, seed=0)
+
+
+def test_auc_of_scores_with_a_known_answer():
+    ours, theirs = np.array([[3.0], [1.0]]), np.array([[2.0], [1.0]])
+    above = two_sample._share_above(ours, theirs)
+    assert above.tolist() == [[1, 1], [0, 0.5]]
+    auc = two_sample._weighted_auc(above, np.ones((2, 2)), np.array([[1, 1], [2, 0], [0, 2]]))
+    assert auc.tolist() == [0.625, 1, 0.5]
+
+
+def test_resamples_keep_each_patient_and_draw_neighbours_together():
+    weights = bootstrap.slice_weights(PATIENTS, seed=0, repeats=400, block=2)
+    assert (weights[:, :6].sum(1) == 6).all()
+    assert (weights[:, 6:].sum(1) == 6).all()
+    assert weights.std(axis=0).min() > 0.5
+    # Drawn in pairs, neighbours come together more often than slices that are apart.
+    near = np.corrcoef(weights[:, 1], weights[:, 2])[0, 1]
+    assert near > 0.2 > np.corrcoef(weights[:, 1], weights[:, 4])[0, 1]
+
+
+def test_the_interval_of_a_mean_covers_it_as_often_as_it_says():
+    rng, covered = np.random.default_rng(0), 0
+    for seed in range(200):
+        values = rng.normal(size=40)
+        weights = bootstrap.slice_weights([0] * 40, seed=seed, repeats=200, block=1)
+        low, high = bootstrap.interval(weights @ values / 40)
+        covered += low < 0 < high
+    assert 0.88 < covered / 200 < 0.98
