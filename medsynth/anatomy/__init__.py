@@ -9,7 +9,7 @@ from typing import Any
 
 from medsynth.anatomy.breast import LABELS as BREAST_LABELS
 from medsynth.anatomy.breast import breast
-from medsynth.anatomy.breast_shape import BreastShape, breast_shape
+from medsynth.anatomy.breast_shape import BreastShape, breast_shape, breast_shape_of
 from medsynth.anatomy.files import load_control_points, save_control_points
 from medsynth.anatomy.habitus import NAMES as HABITUS_NAMES
 from medsynth.anatomy.render import Grid, Phantom, render
@@ -31,6 +31,7 @@ __all__ = [
     "Tube",
     "breast",
     "breast_shape",
+    "breast_shape_of",
     "build",
     "load_control_points",
     "render",

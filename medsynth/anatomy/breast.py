@@ -15,7 +15,7 @@ import SimpleITK as sitk
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from medsynth.anatomy.breast_shape import FILM_MM, BreastShape, breast_shape, load_breast
+from medsynth.anatomy.breast_shape import FILM_MM, BreastShape, breast_shape_of
 from medsynth.anatomy.breast_texture import power_law, strands
 from medsynth.anatomy.render import Phantom
 from medsynth.anatomy.splines import closed_basis, open_basis
@@ -58,15 +58,7 @@ def breast(
         "nipple_mm": nipple_mm,
         "glandular": glandular,
     }
-    given = {key: value for key, value in person.items() if value is not None}
-    if control_points is None:
-        shape = breast_shape(**given)
-    elif given:
-        raise ValueError(
-            f"control_points already say who the phantom is; remove {', '.join(given)}"
-        )
-    else:
-        shape = load_breast(control_points)
+    shape = breast_shape_of(control_points=control_points, **person)
     drawn = render_breast(shape)
     if progress is not None:
         progress(1, 1)

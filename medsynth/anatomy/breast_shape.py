@@ -118,6 +118,24 @@ def breast_shape(
     )
 
 
+def breast_shape_of(
+    *, control_points: str | Path | None = None, **person: int | float | str | None
+) -> BreastShape:
+    """The shape in a file of control points, or that of `breast_shape(**person)`.
+
+    Raises:
+        ValueError: both are given, or what `breast_shape` and `load_breast` say.
+    """
+    given = {key: value for key, value in person.items() if value is not None}
+    if control_points is None:
+        return breast_shape(**given)
+    if given:
+        raise ValueError(
+            f"control_points already say who the phantom is; remove {', '.join(given)}"
+        )
+    return load_breast(control_points)
+
+
 def _mlo(reach: float, generator: np.random.Generator) -> dict[str, Any]:
     """Oblique view: the axilla above, the muscle's triangle, the breast hanging, the fold below."""
     jitter = generator.normal(0, 1, (16, 2)).clip(-2, 2)

@@ -2,7 +2,7 @@
 
 from medsynth.dicom.image_classes import image_class
 from medsynth.dicom.job import Job
-from medsynth.dicom.projection import Projection
+from medsynth.dicom.projection import Projection, said_by
 from medsynth.dicom.regridded import regridded
 from medsynth.dicom.segmentation import LesionMask, write_segmentation
 from medsynth.dicom.series import SeriesInfo, write_series
@@ -16,6 +16,7 @@ __all__ = [
     "SeriesInfo",
     "image_class",
     "regridded",
+    "said_by",
     "validate",
     "write_segmentation",
     "write_series",

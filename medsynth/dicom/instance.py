@@ -110,6 +110,8 @@ def _put_acquisition(dataset: Dataset, export: Export, header: Dataset | None) -
         dataset.BodyPartExamined = export.preset.extra["body_part"]
     if header is None and not row.volumetric:
         (export.projection or Projection()).write(dataset, row)
+    elif row.modality == "MG":
+        (export.projection or Projection()).complete(dataset, header)
     if "AnatomicRegionSequence" in row.completed:
         _name_region(dataset)
     for keyword, value in row.completed.items():

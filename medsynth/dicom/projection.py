@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydicom.dataset import Dataset
 
@@ -17,6 +17,9 @@ MAMMOGRAPHY_VIEWS = {
     "LM": ("399352003", "latero-medial"),
 }
 
+# The codes of SNOMED RT for them, which older files have.
+OLD_MAMMOGRAPHY_VIEWS = {"R-10242": "CC", "R-10226": "MLO", "R-10224": "ML", "R-10228": "LM"}
+
 # CID 4010, for the defined terms of ViewPosition (PS3.3 C.8.11.5).
 RADIOGRAPH_VIEWS = {
     "PA": ("272479007", "postero-anterior"),
@@ -24,6 +27,19 @@ RADIOGRAPH_VIEWS = {
     "LL": ("399173006", "left lateral"),
     "RL": ("399198007", "right lateral"),
 }
+
+
+def said_by(header: Dataset) -> dict[str, str]:
+    """The `view` and the `laterality` that a header says; empty where it does not."""
+    coded = header.get("ViewCodeSequence") or [Dataset()]
+    known = {**MAMMOGRAPHY_VIEWS, **RADIOGRAPH_VIEWS}
+    names = {value: name for name, (value, _) in known.items()} | OLD_MAMMOGRAPHY_VIEWS
+    view = names.get(coded[0].get("CodeValue"), "")
+    side = str(header.get("ImageLaterality") or header.get("Laterality") or "")
+    return {
+        "view": view or coded[0].get("CodeMeaning", "") or str(header.get("ViewPosition") or ""),
+        "laterality": side if side in ("L", "R", "B") else "",
+    }
 
 
 @dataclass(frozen=True)
@@ -55,6 +71,27 @@ class Projection:
             dataset.ImageLaterality = self.laterality
         if self.orientation is not None:
             dataset.PatientOrientation = list(self.orientation)
+
+    def complete(self, dataset: Dataset, header: Dataset) -> None:
+        """Put into a mammogram what its reference's `header` does not say in the way it has to.
+
+        Old files have the view in ViewPosition, or the side in Laterality, and no coded view.
+        """
+        required = ("ViewCodeSequence", "PatientOrientation", "ImageLaterality")
+        missing = [keyword for keyword in required if not dataset.get(keyword)]
+        if not missing:
+            return
+        said = said_by(header)
+        full = replace(
+            self,
+            view=said["view"] or self.view,
+            laterality=said["laterality"] or self.laterality,
+        )
+        written = Dataset()
+        full._write_mammogram(written)
+        written.ImageLaterality = full.laterality
+        for keyword in missing:
+            dataset[keyword] = written[keyword]
 
     def _write_mammogram(self, dataset: Dataset) -> None:
         if self.view not in MAMMOGRAPHY_VIEWS or self.laterality not in ("L", "R"):

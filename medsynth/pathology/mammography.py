@@ -133,7 +133,7 @@ def draw_on_film(
     marked = window.mean_of_samples(covered) >= 0.5
     whole = sitk.GetArrayViewFromImage(reference)
     breast = body_array(whole, reference.GetSpacing(), body_threshold)
-    check_within_body(marked, breast, window)
+    check_within_body(marked, breast, window, place="breast")
     before = whole[window.slices].astype(np.float32)
     inside = breast[(slice(None), *window.slices[1:])]
     tissue = _around(before, marked, inside, window)

@@ -19,7 +19,7 @@ from medsynth.errors import GeometryError
 from medsynth.events import Listener, Stage
 from medsynth.images import ReferenceImage, fit_to_grid, read_image, read_mask, to_grey
 from medsynth.presets import Preset
-from medsynth.request import Request, model
+from medsynth.request import Anatomy, Request, model
 
 # Modalities of DICOM references that a preset's network has not seen are refused.
 KNOWN = ("CT", "MR", "CR", "DX", "MG", "NM", "PT", "US", "XA", "RF")
@@ -69,10 +69,33 @@ def load_anatomy(request: Request, *, preset: Preset, listener: Listener) -> Fit
         reference = ReferenceImage(phantom.image, source=f"phantom {source.phantom.kind}")
         return fit(reference, preset)
     reference = read_image(source.image, series_uid=source.series_uid, listener=listener)
-    for key in ("view", "laterality"):
-        if getattr(source, key) is not None and reference.headers:
-            raise ValueError(f"anatomy.{key}: {reference.source} is DICOM and says it; remove it")
+    _check_projection(source, reference, preset)
     return fit(reference, preset, pixel_mm=source.pixel_mm)
+
+
+def _check_projection(source: Anatomy, reference: ReferenceImage, preset: Preset) -> None:
+    """Refuse what the reference's header says already, and a mammogram of which nobody says it."""
+    said = dicom.said_by(reference.headers[0]) if reference.headers else {}
+    for key in ("view", "laterality"):
+        if getattr(source, key) is not None and said.get(key):
+            raise ValueError(
+                f"anatomy.{key}: {reference.source} is DICOM and says it ({said[key]}); remove it"
+            )
+    if preset.modality != "MG":
+        return
+    needed = {"view": "view: MLO", "laterality": "laterality: L"}
+    missing = [
+        example
+        for key, example in needed.items()
+        if getattr(source, key) is None and not said.get(key)
+    ]
+    if source.pixel_mm is None and _lacks_pixel_size(reference):
+        missing.append("pixel_mm: 0.2")
+    if missing:
+        raise ValueError(
+            f"anatomy: {reference.source} does not say all that a DICOM mammogram needs; add for "
+            f"example {{{', '.join(missing)}}}"
+        )
 
 
 def fit(reference: ReferenceImage, preset: Preset, *, pixel_mm: float | None = None) -> Fitted:
@@ -147,6 +170,10 @@ def projection_of(request: Request, preset: Preset) -> dicom.Projection | None:
     """What the request says of how a film was taken; radiographs are unpaired unless it does."""
     if preset.modality not in model.VIEWS:
         return None
+    phantom = request.anatomy.phantom
+    if phantom is not None and phantom.kind == "breast":
+        drawn = anatomy.breast_shape_of(**phantom.options)
+        return dicom.Projection(drawn.view, drawn.laterality)
     return dicom.Projection(request.anatomy.view or "", request.anatomy.laterality or "")
 
 

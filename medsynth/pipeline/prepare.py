@@ -11,16 +11,32 @@ from medsynth.conditions import feathered, low_pass, spherical_gaussian
 from medsynth.dicom.patient import check_policy
 from medsynth.errors import GeometryError
 from medsynth.events import Listener, Stage
-from medsynth.images import ReferenceImage, fraction_outside, read_image, read_mask, resample_mask
-from medsynth.pathology import Lesion, from_study, mask_diameter_mm, procedural
+from medsynth.images import (
+    ReferenceImage,
+    fraction_outside,
+    read_image,
+    read_mask,
+    resample_mask,
+    to_grey,
+)
+from medsynth.pathology import (
+    Lesion,
+    Steps,
+    from_film,
+    from_study,
+    mask_diameter_mm,
+    procedural,
+)
 from medsynth.pipeline.fitting import Fitted, Fitting, load_anatomy, roi_mask
 from medsynth.presets import Preset
-from medsynth.request import Pathology, Request
+from medsynth.request import Pathology, Request, Source
 
 # Below this difference in physical units a lesion image is its reference.
 UNCHANGED = 1.0
 # Diameter of the patch of a Gaussian weight map, in diameters of the lesion.
 PATCH = 2.0
+# Around specks that are smaller than this, the tissue between them is the network's.
+SPECK_FEATHER_MM = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +126,8 @@ def place(
         where["centre_mm"] = pathology.center_mm
         where["diameter_mm"] = pathology.diameter_mm
     source = pathology.source
+    if source.patch is not None:
+        return _from_film(source, fitted, preset=preset, seed=request.seed + index, **where), notes
     if source.procedural is None:
         lesion = from_study(
             read_image(source.image, series_uid=source.series_uid).image,
@@ -132,6 +150,29 @@ def place(
     )
 
 
+def _from_film(source: Source, fitted: Fitted, *, preset: Preset, seed: int, **where) -> Lesion:
+    """A lesion from an annotated film, through the patch pipeline, shown as the reference is."""
+    steps = dict(source.patch)
+    seed = steps.pop("seed", seed)
+    normalize = None if steps["normalize"] == "off" else steps["normalize"]
+    film = read_image(source.image, series_uid=source.series_uid)
+    shown = to_grey(film, sitk.GetArrayViewFromImage(film.image))
+    grey = sitk.GetImageFromArray(shown.values)
+    grey.CopyInformation(film.image)
+    return from_film(
+        grey,
+        read_mask(source.mask),
+        reference=fitted.reference.image,
+        steps=Steps(**{**steps, "normalize": normalize}),
+        seed=seed,
+        rotate_deg=source.rotate_deg,
+        scale=source.scale,
+        mirror=source.mirror,
+        body_threshold=preset.body_threshold,
+        **where,
+    )
+
+
 def region_of(lesion: Lesion, pathology: Pathology, request: Request, image: sitk.Image) -> Region:
     """Where the lesion's reference acts, on the slices between the first and the last it reaches.
 
@@ -151,8 +192,13 @@ def region_of(lesion: Lesion, pathology: Pathology, request: Request, image: sit
     first, last = max(touched[0] - reach, 0), min(touched[-1] + reach, len(values) - 1)
     part = slice(first, last + 1)
     if pathology.weight == "mask":
-        inside = (mask[part] > 0) | (np.abs(values[part] - before[part]) > UNCHANGED)
-        weights = feathered(inside, spacing=spacing, feather=request.feather_mm)
+        inside = np.abs(values[part] - before[part]) > UNCHANGED
+        feather = request.feather_mm
+        if lesion.scattered:
+            feather = min(feather, SPECK_FEATHER_MM)
+        else:
+            inside |= mask[part] > 0
+        weights = feathered(inside, spacing=spacing, feather=feather)
     else:
         weights = _gaussian(mask, patch_mm, spacing=spacing, slices=range(part.start, part.stop))
     return Region(lesion, pathology, int(first), int(last), weights)

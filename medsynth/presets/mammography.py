@@ -21,5 +21,6 @@ PRESET = Preset(
     body_threshold=10.0,
     lesion_kinds=("round_mass", "spiculated_mass", "microcalcifications"),
     phantoms=("breast",),
-    extra={"body_part": "BREAST"},
+    # Lesions taken from a film go through the patch pipeline, medsynth.pathology.patch.
+    extra={"body_part": "BREAST", "film_patches": True},
 )

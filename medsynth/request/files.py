@@ -132,7 +132,7 @@ def _pathology_dict(pathology: Pathology) -> dict[str, Any]:
 def _source_dict(source: Source) -> dict[str, Any]:
     if source.procedural is not None:
         return {"procedural": source.procedural}
-    keys = ("image", "mask", "series_uid", "rotate_deg", "scale", "mirror")
+    keys = ("image", "mask", "series_uid", "rotate_deg", "scale", "mirror", "patch")
     return {key: getattr(source, key) for key in keys}
 
 

@@ -72,7 +72,8 @@ class Source:
 
     `procedural` holds the kind and its options. `image` and `mask` are a pair; `rotate_deg` turns the
     lesion about the slice normal, or about the patient's x, y, z; `scale` multiplies its size;
-    `mirror` flips it left to right, or along the patient's axis x, y or z.
+    `mirror` flips it left to right, or along the patient's axis x, y or z. `patch` says which steps of
+    the patch pipeline act on a lesion taken from a film, see `medsynth.pathology.patch`.
     """
 
     procedural: dict[str, Any] | None = None
@@ -82,6 +83,7 @@ class Source:
     rotate_deg: float | tuple[float, float, float] = 0.0
     scale: float = 1.0
     mirror: bool | str = False
+    patch: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ ANATOMY_KEYS = (
 )
 PATHOLOGY_KEYS = ("roi", "center_mm", "diameter_mm", "source", "factor", "stop", "weight")
 DIAMETER_MM = (2.0, 150.0)
+# Of a speck of one pixel a larger factor would leave nothing.
+FACTORS = {"microcalcifications": 1}
 
 
 def parse(raw: Mapping[str, Any], base_folder: Path | str = ".") -> Request:
@@ -128,6 +130,12 @@ def _anatomy(value: Any, *, base: Path, preset: presets.Preset) -> Anatomy:
         phantom = parse_phantom(raw["phantom"], base=base, preset=preset)
         if "series_uid" in raw:
             raise ValueError("anatomy.series_uid: a phantom has no series; remove it")
+        for key in ("view", "laterality"):
+            if key in raw:
+                raise ValueError(
+                    f"anatomy.{key}: a phantom says it itself; remove it"
+                    + (", or write it below phantom" if preset.modality == "MG" else "")
+                )
         if "pixel_mm" in raw:
             raise ValueError("anatomy.pixel_mm: a phantom has its own spacing_mm; remove it")
     return Anatomy(
@@ -165,12 +173,17 @@ def _pathology(value: Any, at: str, *, base: Path, preset: presets.Preset) -> Pa
         low, high = DIAMETER_MM
         diameter = fields.number(raw["diameter_mm"], f"{at}.diameter_mm", low=low, high=high)
         place["diameter_mm"] = diameter
-    example = "source: {procedural: {kind: solid}}"
+    example = f"source: {{procedural: {{kind: {(*preset.lesion_kinds, 'solid')[0]}}}}}"
     source = fields.required(raw, "source", at, example=example)
+    source = parse_source(source, f"{at}.source", base=base, preset=preset, painted="roi" in raw)
+    kind = (source.procedural or {}).get("kind")
+    factor = raw.get("factor", FACTORS.get(kind, preset.pathology_factor))
+    # The pipeline of the paper ends in its spherical Gaussian.
+    weight = raw.get("weight", "mask" if source.patch is None else "gaussian")
     return Pathology(
-        source=parse_source(source, f"{at}.source", base=base, preset=preset, painted="roi" in raw),
-        factor=fields.integer(raw.get("factor", preset.pathology_factor), f"{at}.factor", low=1),
+        source=source,
+        factor=fields.integer(factor, f"{at}.factor", low=1),
         stop=_stop(raw.get("stop", preset.pathology_stop), f"{at}.stop"),
-        weight=fields.one_of(raw.get("weight", "mask"), f"{at}.weight", choices=model.WEIGHTS),
+        weight=fields.one_of(weight, f"{at}.weight", choices=model.WEIGHTS),
         **place,
     )

@@ -12,10 +12,18 @@ from medsynth.request import fields
 from medsynth.request.model import LARGEST_SEED, Source
 
 KEYS = tuple(field.name for field in dataclass_fields(Source))
-TRANSFORM_KEYS = ("series_uid", "rotate_deg", "scale", "mirror")
+TRANSFORM_KEYS = ("series_uid", "rotate_deg", "scale", "mirror", "patch")
+# Steps of medsynth.pathology.patch with their defaults and ranges; a test holds the two equal.
+PATCH_FLAGS = ("equalize", "taper", "rotate", "flip")
+NORMALIZE = ("breast", "patch", "off")
+QUANTILE = (0.5, 1.0)
+SHIFT_MM = (0.0, 30.0)
+USUAL_SHIFT_MM = 3.0
+PATCH_KEYS = ("equalize", "normalize", "quantile", "taper", "rotate", "flip", "shift_mm", "seed")
 SCALE = (0.2, 5.0)
 # Lowest and highest, or the words, as in medsynth.pathology.KINDS; a test holds the tables equal.
 SHAPE = {"lobulation": (0.0, 0.35), "elongation": (1.0, 2.5)}
+OEDEMA = {"oedema": (0.0, 1.5), "oedema_level": (0.5, 1.8)}
 OPTIONS: dict[str, dict[str, tuple]] = {
     "solid": {"hu": (-50, 150), **SHAPE},
     "part_solid": {
@@ -53,6 +61,17 @@ OPTIONS: dict[str, dict[str, tuple]] = {
         "morphology": ("punctate", "pleomorphic", "linear", "amorphous"),
         **SHAPE,
     },
+    "nodule": {"contrast": (5, 120), **SHAPE},
+    "opacity": {"contrast": (5, 120), "softness": (0.05, 1.0), **SHAPE},
+    "enhancing_mass": {"enhancement": (1.1, 3.0), **OEDEMA, **SHAPE},
+    "ring_enhancing_mass": {
+        "enhancement": (1.1, 3.0),
+        "rim": (0.05, 0.4),
+        "core_level": (0.1, 1.2),
+        **OEDEMA,
+        **SHAPE,
+    },
+    "haemorrhage": {"contrast": (10, 150), "rim": (0.02, 0.4), "rim_contrast": (0, 60), **SHAPE},
 }
 WHOLE_NUMBERS = ("spicules", "pleural_tags", "count")
 
@@ -68,27 +87,59 @@ def parse_source(
                 raise ValueError(f"{at}.{key}: acts on a lesion taken from an image; remove it")
         at = f"{at}.procedural"
         return Source(procedural=_procedural(raw["procedural"], at, preset=preset, painted=painted))
+    film = bool(preset.extra.get("film_patches"))
+    if not film and "patch" in raw:
+        raise ValueError(f"{at}.patch: acts on films only, {preset.name} has none; remove it")
     uid = fields.text(raw["series_uid"], f"{at}.series_uid") if "series_uid" in raw else None
     scale = fields.number(raw.get("scale", 1.0), f"{at}.scale", low=SCALE[0], high=SCALE[1])
     return Source(
         image=fields.existing_path(raw["image"], f"{at}.image", base=base),
         mask=fields.existing_path(raw["mask"], f"{at}.mask", base=base),
         series_uid=uid,
-        rotate_deg=_rotation(raw.get("rotate_deg", 0.0), f"{at}.rotate_deg"),
+        rotate_deg=_rotation(raw.get("rotate_deg", 0.0), f"{at}.rotate_deg", film=film),
         scale=scale,
-        mirror=_mirror(raw.get("mirror", False), f"{at}.mirror"),
+        mirror=_mirror(raw.get("mirror", False), f"{at}.mirror", film=film),
+        patch=_patch(raw.get("patch", {}), f"{at}.patch") if film else None,
     )
 
 
-def _rotation(value: Any, at: str) -> float | tuple[float, float, float]:
-    if isinstance(value, (list, tuple)):
+def _patch(value: Any, at: str) -> dict[str, Any]:
+    """The steps of the patch pipeline, every default filled in; `seed` only where it is given."""
+    raw = fields.mapping(value, at, keys=PATCH_KEYS)
+    steps: dict[str, Any] = {
+        key: fields.flag(raw.get(key, True), f"{at}.{key}") for key in PATCH_FLAGS
+    }
+    normalize = fields.one_of(
+        raw.get("normalize", NORMALIZE[0]), f"{at}.normalize", choices=NORMALIZE
+    )
+    if normalize == "off" and steps["equalize"]:
+        raise ValueError(
+            f"{at}.normalize: off leaves the ranks that equalize makes; write equalize: false too"
+        )
+    shift = raw.get("shift_mm", USUAL_SHIFT_MM)
+    steps |= {
+        "normalize": normalize,
+        "shift_mm": fields.number(shift, f"{at}.shift_mm", low=SHIFT_MM[0], high=SHIFT_MM[1]),
+    }
+    if "quantile" in raw:
+        if normalize == "off":
+            raise ValueError(f"{at}.quantile: has nothing to act on with normalize: off; remove it")
+        low, high = QUANTILE
+        steps["quantile"] = fields.number(raw["quantile"], f"{at}.quantile", low=low, high=high)
+    if "seed" in raw:
+        steps["seed"] = fields.integer(raw["seed"], f"{at}.seed", low=0, high=LARGEST_SEED)
+    return steps
+
+
+def _rotation(value: Any, at: str, *, film: bool) -> float | tuple[float, float, float]:
+    if isinstance(value, (list, tuple)) and not film:
         return fields.triple(value, at)
     return fields.number(value, at)
 
 
-def _mirror(value: Any, at: str) -> bool | str:
+def _mirror(value: Any, at: str, *, film: bool) -> bool | str:
     if isinstance(value, str):
-        return fields.one_of(value, at, choices=("x", "y", "z"))
+        return fields.one_of(value, at, choices=("x", "y") if film else ("x", "y", "z"))
     return fields.flag(value, at)
 
 
