@@ -11,11 +11,13 @@ NODULE = codes.SCT.Nodule  # 27925004, CID 7159
 MASS = codes.SCT.Mass  # 4147007, CID 7159
 CALCIFICATION = Code("18115005", "SCT", "Pathologic calcification")
 CALCIFICATION_CLUSTER = codes.SCT.CalcificationCluster  # 129769006
+HAEMORRHAGE = Code("50960005", "SCT", "Hemorrhage")
 LESION = codes.SCT.Lesion  # 52988006, CID 7159
 
 # Kinds of the lung: texture and margin vary, the finding is a nodule.
 NODULES = ("nodule", "solid", "part_solid", "ground_glass", "spiculated", "calcified")
 MASSES = ("mass", "round", "oval", "lobulated", "irregular", "round_mass", "spiculated_mass")
+BRAIN_MASSES = ("enhancing_mass", "ring_enhancing_mass")
 CLUSTERS = ("calcification_cluster", "microcalcifications")
 
 
@@ -28,6 +30,8 @@ def property_type(kind: str, modality: str) -> Code:
         return CALCIFICATION_CLUSTER
     if kind in ("calcification", "calcifications"):
         return CALCIFICATION
-    if kind in MASSES or (modality == "MG" and kind in NODULES):
+    if kind == "haemorrhage":
+        return HAEMORRHAGE
+    if kind in (*MASSES, *BRAIN_MASSES) or (modality == "MG" and kind in NODULES):
         return MASS
     return NODULE if kind in NODULES else LESION

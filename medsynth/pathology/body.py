@@ -89,22 +89,25 @@ def lung_array(
     return body & ((kept > VESSEL_MM) | aerated)
 
 
-def check_within_body(lesion: np.ndarray, body: np.ndarray, window: Window) -> None:
+def check_within_body(
+    lesion: np.ndarray, body: np.ndarray, window: Window, *, place: str = "body"
+) -> None:
     """Raises GeometryError when voxels of `lesion` lie outside `body`.
 
     Args:
         lesion: boolean, the window's shape.
         body: boolean, whole slices of the window's k range.
+        place: what `body` is called.
     """
     outside = lesion & ~body[(slice(None), *window.slices[1:])]
     if not outside.any():
         return
     spacing = window.spacing_mm[::-1]
     if not body.any():
-        raise GeometryError("the lesion lies in slices in which there is no body")
+        raise GeometryError(f"the lesion lies in slices in which there is no {place}")
     distance = ndimage.distance_transform_edt(~body, sampling=spacing)
     distance = np.where(outside, distance[(slice(None), *window.slices[1:])], 0)
     raise GeometryError(
-        f"the lesion would leave the body by {distance.max():.1f} mm; move its centre inwards or "
+        f"the lesion would leave the {place} by {distance.max():.1f} mm; move its centre inwards or "
         "make it smaller"
     )

@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from medsynth.images import resample_mask, voxel_to_mm
+from medsynth.pathology.grey import draw_in_grey
 from medsynth.pathology.insert import finish, most_covered, mottle
 from medsynth.pathology.kinds import Kind, Site
 from medsynth.pathology.lesion import Lesion
@@ -211,4 +212,5 @@ def _blurred(values: np.ndarray, window: Window) -> np.ndarray:
 DRAWERS: dict[str, Callable[..., Lesion]] = {
     "lung": _lung_nodule,
     "mammography": draw_on_film,
+    **dict.fromkeys(("chest_xray", "brain_mri", "brain_ct"), draw_in_grey),
 }

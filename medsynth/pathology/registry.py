@@ -6,7 +6,8 @@ in `medsynth.pathology.procedural`.
 
 from __future__ import annotations
 
+from medsynth.pathology.grey_kinds import GREY_KINDS
 from medsynth.pathology.kinds import LUNG_KINDS, Kind
 from medsynth.pathology.mammography import FILM_KINDS
 
-KINDS: dict[str, Kind] = {**LUNG_KINDS, **FILM_KINDS}
+KINDS: dict[str, Kind] = {**LUNG_KINDS, **FILM_KINDS, **GREY_KINDS}
