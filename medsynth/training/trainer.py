@@ -147,7 +147,7 @@ class Trainer:
     ) -> None:
         """Train to the recipe's end or the limit; a checkpoint is written on the way and at the end.
 
-        Ctrl-C and SIGTERM let the step finish and write a checkpoint, so that nothing is lost.
+        Ctrl-C and SIGTERM stop it after the next step, with a checkpoint, so that nothing is lost.
         `on_step` is called after every step.
 
         Raises:
@@ -276,6 +276,7 @@ class Trainer:
             "preset": self.recipe.preset,
             "data": self.recipe.data.statement,
             "held_out": list(self.recipe.data.held_out),
+            "split": self.slices.split,
             "licence": self.recipe.data.licence,
             "steps": self.step,
             "medsynth": medsynth.__version__,
