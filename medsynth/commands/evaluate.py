@@ -46,13 +46,16 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
     from medsynth.networks import load_denoiser
     from medsynth.pipeline.job import MODELS, check_card
     from medsynth.results import new_file
-    from medsynth.training.data import load_slices
+    from medsynth.training.data import load_slices, read_split
+    from medsynth.training.split_record import check_evaluated
 
     preset = presets.get(recipe.preset)
     weights = args.weights or MODELS / preset.weights
-    check_card(weights, preset)
+    card = check_card(weights, preset)
+    split = read_split(recipe.data)
+    check_evaluated(split, card, weights=weights)
     args.out.mkdir(parents=True, exist_ok=True)
-    real = load_slices(recipe.data, preset=preset, held_out=True, listener=listener)
+    real = load_slices(recipe.data, preset=preset, held_out=True, split=split, listener=listener)
     chosen = np.linspace(0, len(real.images) - 1, args.slices).round().astype(int)
     pairs = held_out.synthesize_pairs(
         load_denoiser(weights),

@@ -79,12 +79,16 @@ def _train(
 ) -> int:
     """Train as one process of the world."""
     from medsynth import presets
-    from medsynth.training.data import load_slices
+    from medsynth.training.data import load_slices, read_split
+    from medsynth.training.split_record import record_split
     from medsynth.training.trainer import Limits, Trainer
     from medsynth.training.watch import Watch
 
     preset = presets.get(recipe.preset)
-    slices = load_slices(recipe.data, preset=preset, listener=listener)
+    split = read_split(recipe.data)
+    if world.first:
+        record_split(split, args.out)
+    slices = load_slices(recipe.data, preset=preset, split=split, listener=listener)
     trainer = Trainer(
         recipe, slices, run=args.out, device=device, start_from=args.start_from, world=world
     )
@@ -98,8 +102,10 @@ def _train(
     watch = None
     if world.first:
         held_out = None
-        if recipe.samples.every and (recipe.data.held_out or recipe.data.held_out_fraction):
-            held_out = load_slices(recipe.data, preset=preset, held_out=True, listener=listener)
+        if recipe.samples.every and split.held_out:
+            held_out = load_slices(
+                recipe.data, preset=preset, held_out=True, split=split, listener=listener
+            )
         watch = Watch(trainer, held_out=held_out)
     try:
         trainer.train(limits=Limits(args.minutes, args.stop_at), listener=listener, on_step=watch)

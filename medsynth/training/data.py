@@ -11,9 +11,9 @@ import psutil
 from medsynth.events import Listener, Stage, ignore
 from medsynth.presets import Preset
 from medsynth.training.layouts import read_entries
-from medsynth.training.pixels import read_stack
+from medsynth.training.pixels import count_slices, read_stack
 from medsynth.training.recipe import Data
-from medsynth.training.splits import Split, split
+from medsynth.training.splits import Split, make_split
 
 # Share of the free memory that images may fill; the network, its optimizer and the workers need some.
 SHARE_FOR_IMAGES = 0.7
@@ -47,29 +47,36 @@ def read_split(data: Data) -> Split:
     Raises:
         ValueError: the folder is not what the layout expects, or the split cannot be made.
     """
-    return split(read_entries(data), data)
+    return make_split(read_entries(data), data)
 
 
 def load_slices(
-    data: Data, *, preset: Preset, held_out: bool = False, listener: Listener = ignore
+    data: Data,
+    *,
+    preset: Preset,
+    held_out: bool = False,
+    split: Split | None = None,
+    listener: Listener = ignore,
 ) -> Slices:
     """Every slice of the training patients (or, with `held_out`, of those kept out).
+
+    `split` is what `read_split` returned, where the caller has it already.
 
     Raises:
         ValueError: as `read_split`; an image that cannot be used; or nobody in this part.
         MemoryError: the slices cannot fit into memory, with advice.
     """
-    parts = read_split(data)
-    entries = parts.part(held_out=held_out)
+    split = split or read_split(data)
+    entries = split.part(held_out=held_out)
     if not entries:
         everyone = "nobody is held out" if held_out else "everybody is held out"
         raise ValueError(f"{data.root}: {everyone}; set data.held_out or data.held_out_fraction")
+    count = sum(count_slices(entry, every=data.every) for entry in entries)
+    _check_memory(count, count * preset.grid[0] * preset.grid[1] * np.dtype(np.int16).itemsize)
     stacks: list[np.ndarray] = []
     with Stage("reading", total=len(entries), listener=listener) as stage:
         for entry in entries:
-            stacks.append(read_stack(entry, preset, every=data.every))
-            if stage.done == 0:
-                _check_memory(len(entries), stacks[0].nbytes)
+            stacks.append(read_stack(entry, preset, every=data.every, pixel_mm=data.pixel_mm))
             stage.advance(message=entry.path.name)
     counts = [len(stack) for stack in stacks]
     repeated = [e for e, count in zip(entries, counts, strict=True) for _ in range(count)]
@@ -78,7 +85,7 @@ def load_slices(
         patients=tuple(e.patient for e in repeated),
         series=tuple(e.name for e in repeated),
         labels=tuple(e.labels for e in repeated),
-        split=parts.digest,
+        split=split.digest,
     )
 
 
@@ -94,12 +101,12 @@ def _joined(stacks: list[np.ndarray]) -> np.ndarray:
     return images
 
 
-def _check_memory(series: int, bytes_each: int) -> None:
-    """Refuse after the first series what `series` of its size cannot fit."""
-    needed, free = series * bytes_each, SHARE_FOR_IMAGES * psutil.virtual_memory().available
+def _check_memory(slices: int, needed: int) -> None:
+    """Refuse before anything is read what cannot fit."""
+    free = SHARE_FOR_IMAGES * psutil.virtual_memory().available
     if needed > free:
         raise MemoryError(
-            f"{series} series need about {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB can "
-            "be used for them; take every n-th slice (data.every), leave series out (data.exclude), "
-            "or use a machine with more memory"
+            f"{slices} slices need {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB can be used "
+            "for them; take every n-th slice (data.every), leave some out (data.exclude), or use a "
+            "machine with more memory"
         )

@@ -27,7 +27,8 @@ class Outline:
     """A closed contour: `points` (N, 2) of x (column) and y (row), in pixels of the file.
 
     `inside` False cuts a hole. `slice_uid` is the SOPInstanceUID of the slice of a volume, "" for a
-    film. `finding` is the same for all outlines of one lesion, `reader` says who drew it.
+    film. `finding` is the same for all outlines of one lesion, `reader` says who drew it. With
+    `open_edge` the pixels that the line runs through are not part of what it encloses.
     """
 
     points: np.ndarray
@@ -36,6 +37,7 @@ class Outline:
     slice_uid: str = ""
     finding: str = ""
     reader: str = ""
+    open_edge: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,7 +22,9 @@ class Data:
     the CSV file of the layout `table`. `held_out` are patients by name, glob or range
     (`HEAD-084..HEAD-099`); of the others a share of `held_out_fraction`, chosen by a hash of the
     name. `exclude` drops images whose path below `root` starts with one of these prefixes, `every`
-    takes every n-th slice of a volume. `statement` and `licence` travel in the header of the weights.
+    takes every n-th slice of a volume. `patient_pattern` is a regular expression whose first group
+    finds the patient in the path of a NIfTI file; `pixel_mm` is the pixel size of files that do not
+    say it. `statement` and `licence` travel in the header of the weights.
     """
 
     root: str | None = None
@@ -32,8 +34,21 @@ class Data:
     held_out_fraction: float = 0.0
     exclude: tuple[str, ...] = ()
     every: int = 1
+    patient_pattern: str = ""
+    pixel_mm: float | None = None
     statement: str = ""
     licence: str = ""
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise ValueError(f"data.every must be at least 1, got {self.every}")
+        if self.pixel_mm is not None and not self.pixel_mm > 0:
+            raise ValueError(f"data.pixel_mm must be above 0, got {self.pixel_mm:g}")
+        if not 0 <= self.held_out_fraction < 1:
+            raise ValueError(
+                "data.held_out_fraction must be at least 0 and below 1, got "
+                f"{self.held_out_fraction:g}"
+            )
 
 
 @dataclass(frozen=True)
@@ -56,13 +71,16 @@ class Reference:
     """What a reference-aware network is told during training.
 
     `factors` are drawn with `weights`; 0 = no reference. With probability `region` an elliptic
-    region of the image has a factor of its own, as a pathology's reference has.
+    region of the image has a factor of its own, as a pathology's reference has. Images told a
+    reference everywhere are noised to `log_snr_min` at most (None: the schedule's end): beyond it
+    noise hides all that the reference leaves open, and sampling begins there.
     """
 
     factors: tuple[int, ...] = (0, 4, 8, 16, 32)
     weights: tuple[float, ...] = (0.2, 0.2, 0.3, 0.2, 0.1)
     region: float = 0.35
     region_factors: tuple[int, ...] = (0, 2, 4, 8)
+    log_snr_min: float | None = None
 
 
 @dataclass(frozen=True)
@@ -142,7 +160,9 @@ class Recipe:
     """One network's training.
 
     `network` are the fields of `PatchUNetConfig`, `schedule` the arguments of
-    `medsynth.diffusion.schedule.build`. `vlb_weight` belongs to a learned variance (None: 0.001).
+    `medsynth.diffusion.schedule.build`. `residual_std` lets a reference-aware network predict the
+    residual to the low band at its own scale (`medsynth.diffusion.residual`). `vlb_weight` belongs
+    to a learned variance (None: 0.001).
     `workers` processes draw batches ahead (0: none), `compile` runs the network through
     torch.compile, `data_on_device` keeps the images in the GPU's memory and draws batches there;
     they change the speed, not what is drawn.
@@ -155,6 +175,7 @@ class Recipe:
     schedule: dict[str, Any] = field(default_factory=lambda: {"kind": "log_snr_linear"})
     prediction_type: str = "v_prediction"
     noise_levels: NoiseLevels = field(default_factory=NoiseLevels)
+    residual_std: dict[int, float] | None = None
     vlb_weight: float | None = None
     augment: Augment = field(default_factory=Augment)
     reference: Reference = field(default_factory=Reference)

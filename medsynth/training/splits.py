@@ -11,8 +11,8 @@ from fnmatch import fnmatchcase
 from medsynth.training.entries import HELD_OUT, TRAINING, Entry
 from medsynth.training.recipe import Data
 
-SPLIT_FILE = "split.csv"
-COLUMNS = ("series", "patient", "part")
+# Words that anonymizers write for a PatientID.
+NOBODY = {"", "0", "anon", "anonymous", "anonymized", "anonymised", "none", "unknown"}
 
 
 @dataclass(frozen=True)
@@ -74,17 +74,13 @@ def share(patient: str) -> float:
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def split(entries: Sequence[Entry], data: Data) -> Split:
+def make_split(entries: Sequence[Entry], data: Data) -> Split:
     """Both parts of `entries`, as `data.held_out`, `held_out_fraction` and the set itself say.
 
     Raises:
         ValueError: a held-out name that fits nobody, a fraction where patients are not known, or a
             patient whom the set puts into both parts.
     """
-    if not 0 <= data.held_out_fraction < 1:
-        raise ValueError(
-            f"held_out_fraction must be at least 0 and below 1, got {data.held_out_fraction:g}"
-        )
     by_patient: dict[str, list[Entry]] = {}
     for entry in entries:
         by_patient.setdefault(key(entry.patient), []).append(entry)
@@ -93,13 +89,35 @@ def split(entries: Sequence[Entry], data: Data) -> Split:
     if absent:
         raise ValueError(
             f"held-out patients {', '.join(absent)} are not in {data.root}; the split would not be "
-            f"what the recipe says. It holds {_some(names.values())}"
+            f"what the recipe says. It holds {some(names.values())}"
         )
     kept_out = {k for k, found in by_patient.items() if _is_held_out(found, data)}
-    return Split(
+    split = Split(
         tuple(e for e in entries if key(e.patient) not in kept_out),
         tuple(e for e in entries if key(e.patient) in kept_out),
     )
+    _check_ids(split)
+    return split
+
+
+def _check_ids(split: Split) -> None:
+    """Raises ValueError if images of both parts bear one PatientID, in folders of two names.
+
+    An ID that all images share, or a word for none, says nothing.
+    """
+    ids = [
+        {key(e.details.get("PatientID", "")): e for e in part}
+        for part in (split.training, split.held_out)
+    ]
+    everyone = set(ids[0]) | set(ids[1])
+    both = sorted((set(ids[0]) & set(ids[1])) - NOBODY) if len(everyone) > 1 else []
+    if both:
+        one, other = (found[both[0]] for found in ids)
+        raise ValueError(
+            f"{one.name} (training) and {other.name} (held out) bear one PatientID, "
+            f"{one.details['PatientID']!r}; put them into one patient's folder, or name both "
+            f"{one.patient} and {other.patient} in held_out"
+        )
 
 
 def _is_held_out(entries: list[Entry], data: Data) -> bool:
@@ -110,7 +128,7 @@ def _is_held_out(entries: list[Entry], data: Data) -> bool:
     parts = {entry.part for entry in entries}
     if parts - {""}:
         if len(parts) > 1:
-            images = _some(f"{e.name} ({e.part or 'no part'})" for e in entries)
+            images = some(f"{e.name} ({e.part or 'no part'})" for e in entries)
             raise ValueError(
                 f"patient {patient} is in both parts of the split column: {images}; give all images "
                 "of a patient one part"
@@ -131,7 +149,8 @@ def digest_of(rows: Iterable[tuple[str, str, str]]) -> str:
     return hashlib.sha256(repr(pairs).encode()).hexdigest()[:16]
 
 
-def _some(words: Iterable[str], *, shown: int = 5) -> str:
+def some(words: Iterable[str], *, shown: int = 5) -> str:
+    """The first few of `words`, and how many more there are."""
     words = list(words)
     more = f" and {len(words) - shown} more" if len(words) > shown else ""
     return ", ".join(words[:shown]) + more

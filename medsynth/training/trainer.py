@@ -21,13 +21,14 @@ from torch.utils.data import DataLoader, Dataset
 import medsynth
 from medsynth.diffusion import schedule as schedules
 from medsynth.diffusion.denoiser import Denoiser
+from medsynth.diffusion.residual import ResidualScale
 from medsynth.errors import CheckpointError
 from medsynth.events import Listener, Stage, ignore
 from medsynth.networks import PatchUNet, PatchUNetConfig, save_weights
 from medsynth.networks.checkpoint import fastest_dtype
 from medsynth.presets import Preset, get
 from medsynth.training import checkpoint, levels
-from medsynth.training.batches import Batch, draw_batch
+from medsynth.training.batches import Batch, draw_batch, told_positions
 from medsynth.training.data import Slices
 from medsynth.training.distributed import World
 from medsynth.training.level_log import LevelLog
@@ -90,6 +91,7 @@ class Trainer:
             prediction_type=recipe.prediction_type,
             learned_variance=self.config.learned_variance,
             vlb_weight=recipe.vlb_weight,
+            residual=ResidualScale(recipe.residual_std) if recipe.residual_std else None,
         )
         self.levels = levels.build(recipe.noise_levels, self.schedule)
         self.level_log = LevelLog(self.schedule)
@@ -136,6 +138,8 @@ class Trainer:
             learned_variance=self.config.learned_variance,
             reference_aware=self.config.reference_aware,
             dtype=self.dtype,
+            residual=self.objective.residual,
+            told_log_snr_min=self.recipe.reference.log_snr_min,
         )
 
     def train(
@@ -211,7 +215,8 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         whole = self.recipe.phase_at(self.step).batch_size
-        t, weight = self.levels.at(batch.position)
+        position = told_positions(batch, self.recipe.reference.log_snr_min, self.schedule)
+        t, weight = self.levels.at(position)
         losses = self.objective.losses(self._predict, batch.to(self.device), t)
         # Gradients are averaged over the processes, and shall be the mean over the whole batch.
         mean = (losses * weight.to(losses)).sum() / whole
@@ -273,6 +278,8 @@ class Trainer:
             "network": self.config.to_dict(),
             "schedule": dict(self.recipe.schedule),
             "prediction_type": self.recipe.prediction_type,
+            "residual_std": self.recipe.residual_std,
+            "told_log_snr_min": self.recipe.reference.log_snr_min,
             "preset": self.recipe.preset,
             "data": self.recipe.data.statement,
             "held_out": list(self.recipe.data.held_out),

@@ -7,13 +7,31 @@ from collections.abc import Callable
 from pathlib import Path
 
 from medsynth.training.entries import Entry
+from medsynth.training.layouts.cbis_ddsm import read_cbis_ddsm
+from medsynth.training.layouts.chestxray14 import read_chestxray14
+from medsynth.training.layouts.dicom_trees import read_nlst
+from medsynth.training.layouts.inbreast import read_inbreast
+from medsynth.training.layouts.lidc import read_lidc
+from medsynth.training.layouts.mias import read_mias
+from medsynth.training.layouts.mini_ddsm import read_mini_ddsm
+from medsynth.training.layouts.nifti import read_nifti_tree
 from medsynth.training.layouts.patients import read_patients
+from medsynth.training.layouts.rsna_mammography import read_rsna_mammography
 from medsynth.training.layouts.table import read_table
 from medsynth.training.recipe import Data
 
 LAYOUTS: dict[str, Callable[[Path, Data], list[Entry]]] = {
     "patients": read_patients,
     "table": read_table,
+    "nifti": read_nifti_tree,
+    "lidc": read_lidc,
+    "nlst": read_nlst,
+    "rsna_mammography": read_rsna_mammography,
+    "cbis_ddsm": read_cbis_ddsm,
+    "inbreast": read_inbreast,
+    "mini_ddsm": read_mini_ddsm,
+    "chestxray14": read_chestxray14,
+    "mias": read_mias,
 }
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pydicom
+
+from medsynth.images.damage import naming
 from medsynth.training.entries import Entry
 from medsynth.training.recipe import Data
 
@@ -11,7 +14,12 @@ from medsynth.training.recipe import Data
 def read_patients(root: Path, data: Data) -> list[Entry]:
     """Every folder that directly holds .dcm files; those called `seg` hold segmentations."""
     entries = [
-        Entry(path=folder, patient=patient.name, name=folder.relative_to(root).as_posix())
+        Entry(
+            path=folder,
+            patient=patient.name,
+            name=folder.relative_to(root).as_posix(),
+            details={"PatientID": patient_id(folder)},
+        )
         for patient in sorted(p for p in root.iterdir() if p.is_dir())
         for folder in series_folders(patient)
     ]
@@ -27,3 +35,13 @@ def series_folders(patient: Path) -> list[Path]:
     """Folders below `patient` that directly hold DICOM files of images (not segmentations)."""
     found = sorted({file.parent for file in patient.rglob("*.dcm")})
     return [folder for folder in found if folder.name != "seg"]
+
+
+def patient_id(folder: Path) -> str:
+    """The PatientID of the first slice in `folder`; "" where it has none."""
+    first = min(folder.glob("*.dcm"))
+    with naming(first, otherwise="has a damaged DICOM header"):
+        header = pydicom.dcmread(
+            first, stop_before_pixels=True, specific_tags=["PatientID"], force=True
+        )
+        return str(header.get("PatientID") or "").strip()

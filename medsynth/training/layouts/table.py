@@ -6,10 +6,10 @@ size (columns x rows), pixel_spacing_mm, split, view, laterality. Any other colu
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 from medsynth.training.entries import HELD_OUT, TRAINING, Box, Entry
+from medsynth.training.layouts.csv_files import rows_of
 from medsynth.training.recipe import Data
 
 DEFAULT = "SOURCES.csv"
@@ -42,28 +42,6 @@ def read_table(root: Path, data: Data) -> list[Entry]:
     if twice:
         raise ValueError(f"{path} names {twice[0]} more than once; keep one row per file")
     return entries
-
-
-def rows_of(path: Path, *, needed: tuple[str, ...], delimiter: str = ",") -> list[dict[str, str]]:
-    """The rows of a CSV file by column name; all values are text without outer white space.
-
-    Raises:
-        ValueError: a `needed` column is missing, or there is no row.
-    """
-    with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
-        reader = csv.DictReader(file, delimiter=delimiter, skipinitialspace=True)
-        columns = [column.strip() for column in reader.fieldnames or ()]
-        reader.fieldnames = columns
-        missing = [column for column in needed if column not in columns]
-        if missing:
-            raise ValueError(
-                f"{path} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; it "
-                f"has {', '.join(columns) or 'none'}"
-            )
-        rows = [{k: (v or "").strip() for k, v in row.items() if k} for row in reader]
-    if not rows:
-        raise ValueError(f"{path} has a header but no row")
-    return rows
 
 
 def _find(root: Path, name: str) -> Path:
