@@ -246,6 +246,8 @@ def _notes(
             f"{reference.source} was brought from {before} to {after} pixels of "
             f"{record['pixel_mm']:g} mm, the grid of {preset.name}"
         )
+    if not record["pixel_size_known"]:
+        notes.append("write anatomy.pixel_mm if you know how large a pixel of it is")
     if not record["grey_values"].startswith("grey"):
         notes.append(f"{reference.source} is shown in {record['grey_values']}, as grey 0 to 255")
     normal = abs(image.GetDirection()[8])

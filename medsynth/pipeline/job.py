@@ -157,7 +157,7 @@ def describe(
         "guidance_errors": errors,
         "coherence": measure_coherence(prepared, generated.volume, preset=preset),
         "lesions": tuple(
-            measure_lesion(region, generated.volume, file=deliver.mask_name(index))
+            measure_lesion(region, generated.volume, file=deliver.mask_name(index), preset=preset)
             for index, region in enumerate(prepared.regions)
         ),
         "clipped": {

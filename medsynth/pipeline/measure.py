@@ -14,16 +14,23 @@ from medsynth.request import LesionMeasurement
 
 # The lesion's surroundings: a shell from 2 to 8 mm outside its mask.
 SHELL_MM = (2.0, 8.0)
+# The same where nothing says how large a pixel is, or a picture's are larger than that, in pixels.
+SHELL_PIXELS = (1.5, 6.0)
 
 
-def measure_lesion(region: Region, volume: np.ndarray, *, file: str) -> LesionMeasurement:
+def measure_lesion(
+    region: Region, volume: np.ndarray, *, file: str, preset: Preset
+) -> LesionMeasurement:
     """Mean inside the mask and around it, diameter and centroid, in the result `volume` (k, j, i)."""
     mask = region.lesion.mask
     inside = sitk.GetArrayViewFromImage(mask) > 0
-    box = _box(inside, mask.GetSpacing()[::-1])
+    shell = SHELL_MM
+    if preset.is_grey:
+        shell = tuple(pixels * mask.GetSpacing()[0] for pixels in SHELL_PIXELS)
+    box = _box(inside, mask.GetSpacing()[::-1], reach_mm=shell[1])
     near, values = inside[box], volume[box]
     distance = ndimage.distance_transform_edt(~near, sampling=mask.GetSpacing()[::-1])
-    around = (distance > SHELL_MM[0]) & (distance <= SHELL_MM[1])
+    around = (distance > shell[0]) & (distance <= shell[1])
     centroid = np.argwhere(inside).mean(axis=0)[::-1]
     return LesionMeasurement(
         mask=file,
@@ -36,10 +43,12 @@ def measure_lesion(region: Region, volume: np.ndarray, *, file: str) -> LesionMe
     )
 
 
-def _box(inside: np.ndarray, spacing_mm: tuple[float, ...]) -> tuple[slice, ...]:
-    """The voxels within `SHELL_MM` of the mask."""
+def _box(
+    inside: np.ndarray, spacing_mm: tuple[float, ...], *, reach_mm: float
+) -> tuple[slice, ...]:
+    """The voxels within `reach_mm` of the mask."""
     found = ndimage.find_objects(inside.astype(np.uint8))[0]
-    reach = [int(np.ceil(SHELL_MM[1] / s)) + 1 for s in spacing_mm]
+    reach = [int(np.ceil(reach_mm / s)) + 1 for s in spacing_mm]
     return tuple(
         slice(max(part.start - r, 0), part.stop + r) for part, r in zip(found, reach, strict=True)
     )

@@ -156,7 +156,8 @@ def _from_film(source: Source, fitted: Fitted, *, preset: Preset, seed: int, **w
     seed = steps.pop("seed", seed)
     normalize = None if steps["normalize"] == "off" else steps["normalize"]
     film = read_image(source.image, series_uid=source.series_uid)
-    shown = to_grey(film, sitk.GetArrayViewFromImage(film.image))
+    window = preset.extra.get("hu_window")
+    shown = to_grey(film, sitk.GetArrayViewFromImage(film.image), hu_window=window)
     grey = sitk.GetImageFromArray(shown.values)
     grey.CopyInformation(film.image)
     return from_film(

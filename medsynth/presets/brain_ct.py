@@ -24,5 +24,5 @@ PRESET = Preset(
     body_threshold=10.0,
     lesion_kinds=("haemorrhage",),
     # The window in which the training images were shown; a reference in HU is shown in it.
-    extra={"body_part": "BRAIN", "hu_window": (40.0, 80.0)},
+    extra={"body_part": "BRAIN", "hu_window": (40.0, 80.0), "film_patches": True},
 )

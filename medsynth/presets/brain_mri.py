@@ -19,5 +19,5 @@ PRESET = Preset(
     air=0.0,
     body_threshold=10.0,
     lesion_kinds=("enhancing_mass", "ring_enhancing_mass"),
-    extra={"body_part": "BRAIN"},
+    extra={"body_part": "BRAIN", "film_patches": True},
 )

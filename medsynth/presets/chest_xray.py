@@ -19,5 +19,5 @@ PRESET = Preset(
     air=0.0,
     body_threshold=10.0,
     lesion_kinds=("nodule", "opacity"),
-    extra={"body_part": "CHEST"},
+    extra={"body_part": "CHEST", "film_patches": True},
 )
