@@ -63,9 +63,9 @@ def sample(
     Raises:
         ValueError: noise is needed on the way and no generators were given; steps out of range.
     """
-    moves = sampler.plan(denoiser.schedule, steps)
-    draw = draw or _noise_source(sampler, conditions, generators, noise)
     aware = _Aware(denoiser, conditions)
+    moves = aware.plan(sampler, steps)
+    draw = draw or _noise_source(sampler, conditions, generators, noise)
     x, previous = start(noise, moves[0], conditions=conditions), None
     for step in moves:
         prediction = aware.at(step).predict(x, step.t)
@@ -131,6 +131,17 @@ class _Aware:
     def __init__(self, denoiser: Denoiser, conditions: Sequence[Condition]):
         self.plain, self.conditions = denoiser, conditions
         self.hint, self.told = None, denoiser
+
+    def plan(self, sampler: Sampler, steps: int) -> tuple[Step, ...]:
+        """The moves, from where the network was trained to begin."""
+        schedule, lowest = self.plain.schedule, self.plain.told_log_snr_min
+        moves = sampler.plan(schedule, steps)
+        if lowest is None:
+            return moves
+        hint = self.at(moves[0]).hint
+        if hint is None or not bool((hint.factor_map > 0).all()):
+            return moves
+        return sampler.plan(schedule.until(lowest), steps)
 
     def at(self, step: Step) -> Denoiser:
         if not self.plain.reference_aware:

@@ -12,7 +12,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from medsynth.diffusion.hint import Hint
+from medsynth.diffusion.residual import ResidualScale
 from medsynth.diffusion.schedule import Schedule, per_sample
+
+__all__ = ["PREDICTION_TYPES", "Denoiser", "Hint", "Prediction", "to_target", "to_x0"]
 
 PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
 
@@ -27,18 +31,6 @@ class Prediction:
 
     x0: Tensor
     variance_weight: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Hint:
-    """What a reference-aware network is told: the composed low band of all active conditions.
-
-    `low_band` (B, 1, H, W) in [-1, 1]; `factor_map` (B, 1, H, W) in pixels, 0 where no reference
-    acts. Low band values under factor 0 are ignored.
-    """
-
-    low_band: Tensor
-    factor_map: Tensor
 
 
 def to_x0(output: Tensor, x_t: Tensor, abar: Tensor, *, prediction_type: str) -> Tensor:
@@ -68,7 +60,10 @@ class Denoiser:
 
     `network(x, timesteps, hint=...)` returns its prediction, with twice the channels when
     `learned_variance`. `clip` bounds x0 to [-clip, clip] (None: unbounded data). `dtype` is what the
-    network computes in. `t` is a scalar or (B,), fractional timesteps allowed.
+    network computes in. `t` is a scalar or (B,), fractional timesteps allowed. `residual`: the
+    network predicts relative to what it is told. `told_log_snr_min`: the noisiest level that it was
+    trained at where it is told a reference everywhere, hence where sampling begins then (None: the
+    schedule's end).
     """
 
     network: Callable[..., Tensor]
@@ -79,6 +74,8 @@ class Denoiser:
     clip: float | None = 1.0
     dtype: torch.dtype = torch.float32
     hint: Hint | None = None
+    residual: ResidualScale | None = None
+    told_log_snr_min: float | None = None
 
     def __post_init__(self) -> None:
         if self.prediction_type not in PREDICTION_TYPES:
@@ -86,6 +83,8 @@ class Denoiser:
                 f"prediction_type must be one of {', '.join(PREDICTION_TYPES)}, "
                 f"got {self.prediction_type!r}"
             )
+        if self.residual and not (self.reference_aware and self.prediction_type == "v_prediction"):
+            raise ValueError("a residual scale needs a reference-aware network and v_prediction")
 
     def __call__(self, x_t: Tensor, t: Tensor | float) -> Tensor:
         """Estimate of x0 from x_t at timestep t."""
@@ -99,18 +98,23 @@ class Denoiser:
         """
         if not self.reference_aware:
             raise ValueError("this network takes no reference; use one with reference_aware set")
-        return replace(self, hint=Hint(low_band.to(self.dtype), factor_map.to(self.dtype)))
+        return replace(self, hint=Hint(low_band, factor_map))
 
     def predict(self, x_t: Tensor, t: Tensor | float) -> Prediction:
         """Estimate of x0 and, where the network gives one, of the reverse step's variance."""
         t = torch.as_tensor(t, dtype=torch.float64)
         timesteps = t.to(device=x_t.device, dtype=torch.float32).expand(len(x_t))
+        abar = per_sample(self.schedule.abar(t), x_t)
         options = {"hint": self.hint} if self.reference_aware else {}
-        output = self.network(x_t.to(self.dtype), timesteps, **options).to(x_t.dtype)
+        frame = self.residual and self.residual.frame(self.hint, abar, like=x_t)
+        seen = frame.network_input(x_t) if frame else x_t
+        output = self.network(seen.to(self.dtype), timesteps, **options).to(x_t.dtype)
         weight = None
         if self.learned_variance:
             output, fraction = output.chunk(2, dim=1)
             weight = (fraction + 1) / 2
-        abar = per_sample(self.schedule.abar(t), x_t)
-        x0 = to_x0(output, x_t, abar, prediction_type=self.prediction_type)
+        if frame:
+            x0 = frame.to_x0(output, x_t)
+        else:
+            x0 = to_x0(output, x_t, abar, prediction_type=self.prediction_type)
         return Prediction(x0 if self.clip is None else x0.clamp(-self.clip, self.clip), weight)

@@ -75,6 +75,11 @@ class Schedule:
         high, low = table[index - 1], table[index]
         return (index - 1 + (high - value) / (high - low)).clamp(0, self.num_train_timesteps - 1)
 
+    def until(self, log_snr_min: float) -> Schedule:
+        """The timesteps, under the same numbers, whose log-SNR is at least `log_snr_min`."""
+        count = int((self.log_snr_table >= log_snr_min).sum())
+        return Schedule(self.alphas_cumprod[: max(count, 2)])
+
     def add_noise(self, x0: Tensor, noise: Tensor, t: Tensor | float) -> Tensor:
         """x_t = sqrt(abar_t) x0 + sqrt(1 - abar_t) noise; `t` is a scalar or of shape (B,)."""
         abar = per_sample(self.abar(t), x0)

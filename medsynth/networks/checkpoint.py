@@ -20,6 +20,7 @@ from torch import Tensor
 
 from medsynth.diffusion import schedule
 from medsynth.diffusion.denoiser import Denoiser
+from medsynth.diffusion.residual import ResidualScale
 from medsynth.errors import CheckpointError
 from medsynth.networks.patch_unet import PatchUNet, PatchUNetConfig
 
@@ -109,9 +110,10 @@ def load_denoiser(path: Path, *, device: str = "cpu", dtype: torch.dtype | None 
     network, card = load_network(path)
     try:
         levels = schedule.build(**card["schedule"])
+        residual = ResidualScale(card["residual_std"]) if card.get("residual_std") else None
     except (TypeError, ValueError) as error:
         raise CheckpointError(
-            f"{path} names a noise schedule that cannot be built: {error}"
+            f"{path} names a noise schedule or residual scale that cannot be built: {error}"
         ) from error
     dtype = dtype or fastest_dtype(device)
     network.to(device=device, dtype=dtype, memory_format=torch.channels_last).requires_grad_(False)
@@ -122,6 +124,8 @@ def load_denoiser(path: Path, *, device: str = "cpu", dtype: torch.dtype | None 
         learned_variance=network.config.learned_variance,
         reference_aware=network.config.reference_aware,
         dtype=dtype,
+        residual=residual,
+        told_log_snr_min=card.get("told_log_snr_min"),
     )
 
 

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from medsynth.conditions import low_pass
 from medsynth.diffusion.denoiser import Hint
+from medsynth.diffusion.schedule import Schedule
 from medsynth.presets import IntensityMap, Preset
 from medsynth.training.data import Slices
 from medsynth.training.recipe import Augment, Phase, Recipe, Reference
@@ -73,6 +74,18 @@ def draw_batch(
     x0, noise, origin, low_band, factor_map = (torch.stack(s) for s in zip(*samples, strict=True))
     hint = Hint(low_band, factor_map) if recipe.network.get("reference_aware") else None
     return Batch(x0, noise, position, origin, hint)
+
+
+def told_positions(batch: Batch, log_snr_min: float | None, schedule: Schedule) -> Tensor:
+    """The batch's positions, squeezed to levels above `log_snr_min` for images told everywhere.
+
+    For distributions that are uniform over the timesteps; None changes nothing.
+    """
+    if log_snr_min is None or batch.hint is None:
+        return batch.position
+    told = (batch.hint.factor_map > 0).flatten(1).all(dim=1).cpu()
+    share = (float(schedule.t_at_log_snr(log_snr_min)) + 1) / schedule.num_train_timesteps
+    return torch.where(told, batch.position * share, batch.position)
 
 
 def draw_positions(count: int, generator: torch.Generator) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from medsynth.diffusion.denoiser import PREDICTION_TYPES, Prediction, to_target, to_x0
+from medsynth.diffusion.residual import ResidualScale
 from medsynth.diffusion.schedule import Schedule, per_sample
 from medsynth.training import vlb
 from medsynth.training.batches import Batch
@@ -22,7 +23,8 @@ class Objective:
     mean. `vlb_weight` None is 0.001 where the network has a learned variance.
 
     Raises:
-        ValueError: an unknown prediction type, or a weight without a learned variance.
+        ValueError: an unknown prediction type, a weight without a learned variance, or a residual
+            scale with another prediction type than v_prediction.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class Objective:
         prediction_type: str,
         learned_variance: bool = False,
         vlb_weight: float | None = None,
+        residual: ResidualScale | None = None,
     ):
         if prediction_type not in PREDICTION_TYPES:
             raise ValueError(
@@ -43,7 +46,10 @@ class Objective:
                 "vlb_weight acts on a learned variance only; set network.learned_variance, "
                 "or leave it out"
             )
+        if residual is not None and prediction_type != "v_prediction":
+            raise ValueError(f"residual_std needs v_prediction, got {prediction_type!r}")
         self.schedule, self.prediction_type = schedule, prediction_type
+        self.residual = residual
         self.learned_variance = learned_variance
         self.vlb_weight = VLB_WEIGHT if vlb_weight is None else vlb_weight
         self.chain = vlb.Chain.of(schedule)
@@ -53,16 +59,24 @@ class Objective:
         x0, noise = batch.x0, batch.noise
         x_t = self.schedule.add_noise(x0, noise, t)
         timesteps = t.to(x0.device, torch.float32)
-        output = network(x_t, timesteps, hint=batch.hint, origin=batch.origin).float()
         abar = per_sample(self.schedule.abar(t), x0)
+        frame = self.residual and self.residual.frame(batch.hint, abar, like=x_t)
+        seen = frame.network_input(x_t) if frame else x_t
+        output = network(seen, timesteps, hint=batch.hint, origin=batch.origin).float()
         fraction = None
         if self.learned_variance:
             output, fraction = output.chunk(2, dim=1)
-        target = to_target(x0, noise, abar, prediction_type=self.prediction_type)
+        if frame:
+            target = frame.to_target(x0, noise)
+        else:
+            target = to_target(x0, noise, abar, prediction_type=self.prediction_type)
         simple = (output - target).square().mean(dim=(1, 2, 3))
         if fraction is None:
             return simple
-        mean = to_x0(output.detach(), x_t, abar, prediction_type=self.prediction_type)
+        if frame:
+            mean = frame.to_x0(output.detach(), x_t)
+        else:
+            mean = to_x0(output.detach(), x_t, abar, prediction_type=self.prediction_type)
         prediction = Prediction(mean, (fraction + 1) / 2)
         # One of T terms was drawn; T of it estimates their sum.
         bound = len(self.chain.abar) * vlb.term(x0, prediction, t, chain=self.chain)

@@ -34,6 +34,7 @@ class GaussianDenoiser:
     """The optimal denoiser of Gaussian data: E[x0 | x_t]."""
 
     reference_aware = False
+    told_log_snr_min = None
 
     def __init__(self, data: GaussianData, schedule: Schedule):
         self.data, self.schedule = data, schedule
