@@ -1,4 +1,4 @@
-# `make demo`: the main job on the built-in phantom with the shipped network.
+# `make demo`: the main job on the built-in phantoms with the shipped networks.
 # `make test`: the whole suite. Both create what they need.
 
 PYTHON ?= python3
@@ -9,10 +9,12 @@ OUT ?= demo
 .PHONY: demo test setup debian clean
 
 demo: $(VENV)/.installed
-	rm -rf $(OUT)
+	rm -rf $(OUT) $(OUT)-mammography
 	$(BIN)/medsynth demo -o $(OUT)
 	@echo
-	@echo "The synthetic image is in $(abspath $(OUT)): open report.html, preview.png, or dicom/ in a viewer."
+	@for out in $(OUT) $(OUT)-mammography; do if [ -e "$$out/report.html" ]; then \
+		echo "A synthetic image is in $$(realpath "$$out"): open report.html, preview.png, or dicom/ in a viewer."; \
+	fi; done
 
 test: $(VENV)/.installed-dev debian
 	$(BIN)/ruff check .
@@ -46,4 +48,4 @@ $(VENV)/.debian: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv312 $(OUT) build *.egg-info
+	rm -rf $(VENV) .venv312 $(OUT) $(OUT)-mammography build *.egg-info

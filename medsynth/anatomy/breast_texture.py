@@ -45,10 +45,10 @@ def strands(
     """
     wander = ndimage.gaussian_filter(wander, 2.5 / (x_mm[0, 1] - x_mm[0, 0]))
     dx, dy = x_mm - nipple_mm[0] - 6, y_mm - nipple_mm[1]
-    radius = np.hypot(dx, dy) + 4 * wander
+    radius = np.hypot(dx, dy) + 2 * wander
     angle = np.arctan2(dy, -dx) + 0.1 * wander
     lines = np.zeros_like(radius)
-    for cell_deg, cell_mm, width, share in ((9.0, 34.0, 0.07, 1.0), (4.5, 17.0, 0.10, 0.7)):
+    for cell_deg, cell_mm, width, share in ((8.0, 70.0, 0.07, 1.0), (4.5, 38.0, 0.09, 0.7)):
         lattice = generator.standard_normal((int(360 / cell_deg) + 6, int(240 / cell_mm) + 8))
         lattice = ndimage.zoom(lattice, 4, order=3)
         at = [(np.rad2deg(angle) + 180) / cell_deg * 4 + 4, radius.clip(0) / cell_mm * 4 + 4]

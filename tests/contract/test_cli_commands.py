@@ -248,9 +248,21 @@ def test_synthesize_hands_the_checked_request_on(request_file, tmp_path, pipelin
     assert options == {"overwrite": False, "dry_run": True}
 
 
-def test_the_demo_is_a_spiculated_nodule_in_the_right_lung(tmp_path, pipeline):
+@pytest.fixture
+def shipped(tmp_path, monkeypatch):
+    """A folder of networks for the demo, at first with that of lung CT and mammography."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    for name in ("lung_ct", "mammography"):
+        (folder / get(name).weights).touch()
+    monkeypatch.setattr(job, "MODELS", folder)
+    return folder
+
+
+def test_the_demo_is_a_spiculated_nodule_in_the_right_lung(tmp_path, pipeline, shipped):
     assert run("demo", "-o", tmp_path / "out", "--seed", 4) == 0
-    ((request, _, _),) = pipeline
+    (request, where, _), *_ = pipeline
+    assert where == tmp_path / "out"
     (nodule,) = request.pathologies
     assert (request.seed, nodule.source.procedural["kind"]) == (4, "spiculated")
     # Drawn coarsely: the whole sphere lies in lung.
@@ -265,6 +277,47 @@ def test_the_demo_is_a_spiculated_nodule_in_the_right_lung(tmp_path, pipeline):
         drawn.label_names["lung_right"],
         drawn.label_names["lung_vessel"],
     }
+
+
+def test_the_demo_has_a_mammogram_with_a_mass_in_the_breast(tmp_path, pipeline, shipped):
+    assert run("demo", "-o", tmp_path / "out", "--seed", 4) == 0
+    _, (request, where, _) = pipeline
+    assert where == tmp_path / "out-mammography"
+    (mass,) = request.pathologies
+    assert (request.preset, request.seed) == ("mammography", 4)
+    assert mass.source.procedural["kind"] == "spiculated_mass"
+    from medsynth import anatomy, pathology
+
+    drawn = anatomy.build("breast", **request.anatomy.phantom.options)
+    lesion = pathology.procedural(
+        **mass.source.procedural,
+        reference=drawn.image,
+        centre_mm=mass.center_mm,
+        diameter_mm=mass.diameter_mm,
+        seed=4,
+        body_threshold=10,
+    )
+    labels = sitk.GetArrayFromImage(drawn.labels)[sitk.GetArrayFromImage(lesion.mask) > 0]
+    names = drawn.label_names
+    assert set(np.unique(labels)) <= {names["fat"], names["glandular"]}
+
+
+def test_the_demo_leaves_out_what_has_no_network_and_says_so(tmp_path, pipeline, shipped, capsys):
+    (shipped / get("lung_ct").weights).unlink()
+    assert run("demo", "-o", tmp_path / "out") == 0
+    assert [(request.preset, where) for request, where, _ in pipeline] == [
+        ("mammography", tmp_path / "out")
+    ]
+    assert (
+        f"no example of lung_ct: {get('lung_ct').weights} is not there" in capsys.readouterr().err
+    )
+
+
+def test_one_example_of_the_demo_can_be_chosen(tmp_path, pipeline, shipped):
+    assert run("demo", "--preset", "mammography", "-o", tmp_path / "out") == 0
+    assert [(request.preset, where) for request, where, _ in pipeline] == [
+        ("mammography", tmp_path / "out")
+    ]
 
 
 @pytest.mark.parametrize(
