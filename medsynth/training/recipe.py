@@ -163,6 +163,7 @@ class Recipe:
     `medsynth.diffusion.schedule.build`. `residual_std` lets a reference-aware network predict the
     residual to the low band at its own scale (`medsynth.diffusion.residual`). `vlb_weight` belongs
     to a learned variance (None: 0.001).
+    `precision` is what the network computes in: float32, bfloat16, or `auto`, the fastest here.
     `workers` processes draw batches ahead (0: none), `compile` runs the network through
     torch.compile, `data_on_device` keeps the images in the GPU's memory and draws batches there;
     they change the speed, not what is drawn.
@@ -184,6 +185,7 @@ class Recipe:
     checkpoint_every: int = 500
     samples: Samples = field(default_factory=Samples)
     workers: int = 1
+    precision: str = "auto"
     compile: bool = False
     data_on_device: bool = False
 

@@ -111,7 +111,7 @@ class Trainer:
             weight_decay=recipe.optimizer.weight_decay,
             fused=True,
         )
-        self.dtype = fastest_dtype(device)
+        self.dtype = _dtype(recipe.precision, device)
         self.step = 0
         self.losses: list[tuple[float, ...]] = []
         self._between_steps = True
@@ -323,6 +323,13 @@ class Trainer:
         self.step = record["step"]
         self.losses = checkpoint.read_table(self.run / "losses.csv", until=self.step)
         self.level_log.read(self.run, until=self.step)
+
+
+def _dtype(precision: str, device: str) -> torch.dtype:
+    """What the recipe's `precision` means on this device."""
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise ValueError(f"precision must be auto, float32 or bfloat16, got {precision!r}")
+    return fastest_dtype(device) if precision == "auto" else getattr(torch, precision)
 
 
 def _config(recipe: Recipe) -> PatchUNetConfig:

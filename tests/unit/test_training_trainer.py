@@ -222,6 +222,18 @@ def test_a_loss_that_is_no_number_stops_training_and_keeps_the_checkpoint(slices
     assert Trainer(recipe(), slices, run=tmp_path).step == 2
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_network_computes_in_the_precision_asked_for(slices, tmp_path, precision):
+    """Under autocast; weights, average and optimizer stay float32."""
+    trainer = Trainer(recipe(precision=precision), slices, run=tmp_path)
+    seen = []
+    last = trainer.network.unet.out[2].conv
+    last.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    trainer.train(limits=Limits(step=1))
+    assert seen == [getattr(torch, precision)]
+    assert {p.dtype for p in trainer.network.parameters()} == {torch.float32}
+
+
 def test_the_compiled_network_is_the_one_that_trains(slices, tmp_path, monkeypatch):
     """torch.compile itself is PyTorch's; here it is only called, with the network."""
     called = []
@@ -241,6 +253,7 @@ def test_the_compiled_network_is_the_one_that_trains(slices, tmp_path, monkeypat
         ({"network": NETWORK | {"chanels": [32]}}, "chanels"),
         ({"vlb_weight": 0.1}, "learned_variance"),
         ({"data_on_device": True}, "needs a CUDA device"),
+        ({"precision": "float16"}, "auto, float32 or bfloat16"),
     ],
 )
 def test_a_recipe_that_cannot_act_is_refused(slices, tmp_path, changes, message):
