@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -85,7 +86,7 @@ def train(
     flags: Mapping[str, Any],
     progress: str = "auto",
 ) -> None:
-    """`medsynth train RECIPE -o RUN`.
+    """`medsynth train RECIPE -o RUN`; as one of several processes where torchrun started them.
 
     Args:
         recipe: the name of a shipped recipe, or its file.
@@ -108,6 +109,19 @@ def train(
         ("progress", progress),
         flags=flags,
     )
+
+
+def check_processes(environment: Mapping[str, str] = os.environ) -> None:
+    """Refuse `multi_gpu_train.json` without torchrun, where it would do nothing.
+
+    Raises:
+        SystemExit: (2) there are no other processes.
+    """
+    if int(environment.get("WORLD_SIZE", 1)) < 2:
+        _refuse(
+            "multi_gpu_train.json needs at least 2 processes, got 1; start it by "
+            "`torchrun --nproc_per_node N -m monai.bundle run ...`, or leave it out"
+        )
 
 
 def check_options(options: Iterable[str], *, argv: Sequence[str] | None = None) -> None:
