@@ -70,6 +70,7 @@ TABLES = {
     "anatomy.phantom": request_phantom.KEYS,
     "pathologies": PATHOLOGY_KEYS,
     "pathologies.source": source.KEYS,
+    "pathologies.source.patch": source.PATCH_KEYS,
     "output": ("patient",),
 }
 
@@ -120,11 +121,19 @@ def test_every_word_of_a_choice_is_named(title, key, words):
 
 def test_ranges_are_the_programs():
     phantom = rows("anatomy.phantom")
-    for key, (low, high) in request_phantom.HABITUS.items():
+    numbers = request_phantom.HABITUS | request_phantom.BREAST_NUMBERS
+    for key, (low, high) in numbers.items():
         assert phantom[key][3] == f"{low:g} to {high:g}"
     assert phantom["slices"][3] == phantom["size"][3] == f"1 to {request_phantom.LARGEST_SIZE}"
     low, high = DIAMETER_MM
     assert rows("pathologies")["diameter_mm"][3] == f"{low:g} to {high:g}"
+    for key, words in request_phantom.BREAST_WORDS.items():
+        assert phantom[key][3] == ", ".join(f"`{word}`" for word in words)
+    patch = rows("pathologies.source.patch")
+    for key, (low, high) in (("quantile", source.QUANTILE), ("shift_mm", source.SHIFT_MM)):
+        assert patch[key][3] == f"{low:g} to {high:g}"
+    assert patch["normalize"][3] == ", ".join(f"`{word}`" for word in source.NORMALIZE)
+    assert patch["shift_mm"][2] == f"`{source.USUAL_SHIFT_MM:g}`"
     low, high = source.SCALE
     assert rows("pathologies.source")["scale"][3] == f"{low:g} to {high:g}"
 
