@@ -24,6 +24,7 @@ MAY_MEET = {
     ("pipeline", "synthesis"),
     ("pipeline", "results"),
     ("evaluation", "synthesis"),
+    ("evaluation", "pipeline"),
     ("training", "synthesis"),
     ("cli", "commands"),
     ("commands", "cli"),
