@@ -8,6 +8,7 @@ import torch
 
 from medsynth import presets
 from medsynth.conditions import low_pass
+from medsynth.training import batches
 from medsynth.training.batches import augment, draw_batch, draw_positions, draw_reference
 from medsynth.training.data import Slices
 from medsynth.training.recipe import Augment, Phase, Recipe, Reference
@@ -74,13 +75,20 @@ def test_the_shares_of_several_processes_are_the_whole_batch(slices):
     assert torch.equal(joined, whole.hint.low_band)
 
 
-def test_samples_of_a_batch_share_no_random_numbers(slices):
-    """Neither with each other nor with the batch's noise levels."""
-    drawn = batch(slices, 0, phases=(Phase(9, 6, crop=32),), augment=Augment(0, 0, 0))
-    noises = drawn.noise.flatten(1)
-    assert len({float(noise[0]) for noise in noises}) == 6
-    correlation = torch.corrcoef(noises) - torch.eye(6)
-    assert correlation.abs().max() < 0.15
+def test_every_sample_has_random_numbers_of_its_own(slices, monkeypatch):
+    """Apart from each other's and from those of the batch's noise levels, in every step."""
+    seeds, made = [], batches._generator
+
+    def noted(*entropy):
+        generator = made(*entropy)
+        seeds.append(generator.initial_seed())
+        return generator
+
+    monkeypatch.setattr(batches, "_generator", noted)
+    noises = [batch(slices, step).noise for step in range(3)]
+    assert len(set(seeds)) == len(seeds) == 3 * (1 + 3)
+    correlation = torch.corrcoef(torch.cat(noises).flatten(1)) - torch.eye(9)
+    assert correlation.abs().max() < 0.2
 
 
 def test_images_may_lie_on_the_device_as_a_tensor(slices):
