@@ -51,7 +51,8 @@ def matches(pattern: str, patient: str) -> bool:
     first, dots, last = pattern.partition("..")
     if dots:
         return _in_range(first, last, patient, pattern=pattern)
-    return fnmatchcase(key(patient), key(pattern))
+    exact = fnmatchcase(patient.strip().casefold(), pattern.strip().casefold())
+    return exact or fnmatchcase(key(patient), key(pattern))
 
 
 def _in_range(first: str, last: str, patient: str, *, pattern: str) -> bool:
@@ -84,12 +85,12 @@ def make_split(entries: Sequence[Entry], data: Data) -> Split:
     by_patient: dict[str, list[Entry]] = {}
     for entry in entries:
         by_patient.setdefault(key(entry.patient), []).append(entry)
-    names = {k: found[0].patient for k, found in by_patient.items()}
-    absent = [p for p in data.held_out if not any(matches(p, n) for n in names.values())]
+    names = dict.fromkeys(entry.patient for entry in entries)
+    absent = [p for p in data.held_out if not any(matches(p, name) for name in names)]
     if absent:
         raise ValueError(
             f"held-out patients {', '.join(absent)} are not in {data.root}; the split would not be "
-            f"what the recipe says. It holds {some(names.values())}"
+            f"what the recipe says. It holds {some(names)}"
         )
     kept_out = {k for k, found in by_patient.items() if _is_held_out(found, data)}
     split = Split(
@@ -122,8 +123,8 @@ def _check_ids(split: Split) -> None:
 
 def _is_held_out(entries: list[Entry], data: Data) -> bool:
     """Whether the patient of `entries` is: named, in the set's own held-out part, or by share."""
-    patient = entries[0].patient
-    if any(matches(pattern, patient) for pattern in data.held_out):
+    patient, spellings = entries[0].patient, {entry.patient for entry in entries}
+    if any(matches(pattern, name) for pattern in data.held_out for name in spellings):
         return True
     parts = {entry.part for entry in entries}
     if parts - {""}:
