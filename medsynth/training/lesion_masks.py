@@ -25,9 +25,8 @@ def lesion_mask(entry: Entry, read: ReferenceImage) -> sitk.Image:
     shape = read.image.GetSize()[::-1]
     mask = np.zeros(shape, bool)
     for path in entry.masks:
-        drawn = sitk.GetArrayViewFromImage(
-            read_images(Entry(path, entry.patient, path.name))[0].image
-        )
+        file = Entry(path, entry.patient, path.name)
+        drawn = sitk.GetArrayFromImage(read_images(file)[0].image)
         if drawn.shape != shape:
             raise ValueError(
                 f"{path} is {drawn.shape[2]} x {drawn.shape[1]} x {drawn.shape[0]}, its image "
