@@ -94,16 +94,18 @@ def test_a_term_is_the_kl_of_its_two_gaussians(i):
     assert float(term) == pytest.approx(float(expected), rel=1e-9)
 
 
-def test_the_decoder_gives_every_grey_level_its_probability():
+@pytest.mark.parametrize("mean", [0.99, -0.99])
+def test_the_decoder_gives_every_grey_level_its_probability(mean):
     """They sum to 1, and the outermost levels take the tails."""
     chain = Chain.of(SCHEDULE)
     x0 = torch.linspace(-1, 1, 256, dtype=DOUBLE).reshape(-1, 1, 1, 1)
-    prediction = Prediction(torch.full_like(x0, 0.99))
+    prediction = Prediction(torch.full_like(x0, mean))
     bits = vlb.term(x0, prediction, torch.zeros(256, dtype=torch.long), chain=chain)
     probability = 2.0**-bits
     assert float(probability.sum()) == pytest.approx(1, abs=1e-9)
     normal = torch.distributions.Normal(0.99, chain.log_beta_tilde[1].mul(0.5).exp())
-    assert float(probability[-1]) == pytest.approx(float(1 - normal.cdf(torch.tensor(1 - 1 / 255))))
+    outermost = float(1 - normal.cdf(torch.tensor(1 - 1 / 255)))
+    assert float(probability[-1 if mean > 0 else 0]) == pytest.approx(outermost)
 
 
 def test_the_prior_is_the_kl_to_a_standard_normal():
