@@ -19,6 +19,7 @@ from pathlib import Path
 CONTENTS = (
     *("image.nrrd", "pathology_*.nrrd", "dicom", "request.yaml", "result.json"),
     *("preview.png", "report.html"),
+    *("audit.json", "audit.png"),  # by `medsynth audit`, later
 )
 FULL = (errno.ENOSPC, errno.EDQUOT)
 # Below this much free space a write that failed for an unclear reason failed for want of space.

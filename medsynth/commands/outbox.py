@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medsynth.commands import send
@@ -98,10 +99,13 @@ def _show(args: argparse.Namespace, outbox: Outbox, listener: Listener) -> int:
 
 def _retry(args: argparse.Namespace, outbox: Outbox, listener: Listener) -> int:
     from medsynth.pacs import address_book
+    from medsynth.request.audit import ALLOWED, check_export
 
     send.check_attempts(args)
     job = outbox.find(args.job)
     destination = address_book.find(job.destination)
+    if not any(text.startswith(ALLOWED) for _, text in job.notes):
+        check_export(Path(job.source), allow=None, to=job.address)  # audited since it was queued?
     with outbox.open(job.id) as opened:
         opened.requeue(opened.in_state("failed"))
     return send.deliver(outbox, job, destination, attempts=args.attempts, listener=listener)

@@ -32,6 +32,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("out", metavar="OUT", type=Path, help="folder made by synthesize")
     parser.add_argument("--to", metavar="NAME", required=True, help="destination (medsynth pacs)")
+    parser.add_argument(
+        "--allow-near-copy",
+        metavar="NAME",
+        help="send OUT, whose name is NAME, although medsynth audit found it too near to a training "
+        "image; who did so is recorded",
+    )
     add_sending(parser)
 
 
@@ -58,12 +64,20 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
     from medsynth.pacs import address_book
     from medsynth.pacs.collect import collect
     from medsynth.pacs.outbox import Outbox
+    from medsynth.request.audit import check_export
 
     check_attempts(args)
     destination = address_book.find(args.to)
     outbox = Outbox(args.outbox)
     instances = collect(args.out)
+    where = f"{destination.name} ({destination.address})"
+    remark, warn = check_export(args.out, allow=args.allow_near_copy, to=where)
     job = outbox.enqueue(instances, destination, source=args.out)
+    if args.allow_near_copy is not None:
+        with outbox.open(job.id) as opened:
+            opened.note(remark)
+    if warn:
+        listener(Event("warning", message=f"{args.out.name}: {remark}"))
     return deliver(outbox, job, destination, attempts=args.attempts, listener=listener)
 
 

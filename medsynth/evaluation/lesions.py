@@ -275,5 +275,10 @@ def _read_progress(path: Path | None, setting: Setting) -> dict[Place, Finding]:
 def _append_progress(path: Path | None, setting: Setting, finding: Finding) -> None:
     if path is None:
         return
+    torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
     with path.open("a") as file:
-        file.write(json.dumps({"setting": setting.to_dict(), "finding": finding.to_dict()}) + "\n")
+        file.write(
+            "\n" * torn
+            + json.dumps({"setting": setting.to_dict(), "finding": finding.to_dict()})
+            + "\n"
+        )

@@ -5,6 +5,7 @@ The files were written by the synthesis itself and are handed on unchanged.
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -31,6 +32,33 @@ def outFolder(result) -> Path:
     return folder
 
 
+def exportable(result) -> Path:
+    """The OUT folder of a synthetic volume that may leave it: no near copy of a training image.
+
+    `medsynth audit` finds those, and `medsynth send` refuses them by itself.
+
+    Raises:
+        ValueError: there is nothing to export, or it is a near copy that nobody allowed.
+    """
+    folder = outFolder(result)
+    audit = folder / "audit.json"
+    if not audit.is_file():
+        return folder
+    try:
+        record = json.loads(audit.read_text(encoding="utf-8"))
+        allowed = any(entry["to"] == "anywhere" for entry in record["allowed"])
+        clear = record["verdict"] == "clear"
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{audit} cannot be read; run medsynth audit again.") from error
+    if not clear and not allowed:
+        raise ValueError(
+            f"{result.GetName()} is too near to an image the network was trained on ({audit}). Run "
+            "the synthesis again with another seed, or allow it by its name in a terminal: "
+            f"medsynth audit {folder} --allow-near-copy {folder.name}"
+        )
+    return folder
+
+
 def exportTo(result, folder: str) -> Path:
     """Copy the DICOM image and segmentation of a result into a new folder inside `folder`.
 
@@ -41,7 +69,7 @@ def exportTo(result, folder: str) -> Path:
         ValueError: no folder was chosen, or there is nothing to export.
         OSError: the folder cannot be written.
     """
-    source = outFolder(result)
+    source = exportable(result)
     if not folder or not Path(folder).is_dir():
         raise ValueError("Choose the folder to export to first.")
     name = "".join(c if c.isalnum() or c in "-_" else "_" for c in result.GetName())
@@ -66,7 +94,7 @@ def importIntoDatabase(result) -> int:
         ValueError: there is nothing to import, or the database is not open.
         RuntimeError: Slicer did not take the files.
     """
-    folder = outFolder(result) / "dicom"
+    folder = exportable(result) / "dicom"
     database = getattr(slicer, "dicomDatabase", None)
     if database is None or not database.isOpen:
         raise ValueError(
