@@ -132,7 +132,7 @@ def draw_on_film(
     window = ray.window
     marked = window.mean_of_samples(covered) >= 0.5
     whole = sitk.GetArrayViewFromImage(reference)
-    breast = body_array(whole, reference.GetSpacing(), body_threshold)
+    breast = breast_array(whole, reference.GetSpacing(), body_threshold)
     check_within_body(marked, breast, window, place="breast")
     before = whole[window.slices].astype(np.float32)
     inside = breast[(slice(None), *window.slices[1:])]
@@ -158,6 +158,18 @@ def draw_on_film(
         warnings=warnings,
         scattered=shadow.scattered,
     )
+
+
+def breast_array(
+    values: np.ndarray, spacing_mm: tuple[float, float, float], threshold: float
+) -> np.ndarray:
+    """The breast of a film (1, H, W) to the pixel, dark specks in it included.
+
+    Raises:
+        GeometryError: there is none.
+    """
+    breast = body_array(values, spacing_mm, threshold) & (values > threshold)
+    return np.stack([ndimage.binary_fill_holes(plane) for plane in breast])
 
 
 def exposed(

@@ -17,9 +17,8 @@ from scipy import ndimage
 
 from medsynth.errors import GeometryError
 from medsynth.images import check_same_geometry, resample_mask
-from medsynth.pathology.body import body_array
 from medsynth.pathology.lesion import Lesion, equivalent_diameter_mm
-from medsynth.pathology.mammography import film_lesion
+from medsynth.pathology.mammography import breast_array, film_lesion
 from medsynth.pathology.procedural import painted
 from medsynth.pathology.window import Window, check_within_image
 
@@ -123,7 +122,7 @@ def from_film(
     u = float(generator.uniform(*QUANTILE)) if steps.quantile is None else steps.quantile
     zoom = scale * diameter_mm / patch.diameter
     whole = sitk.GetArrayViewFromImage(reference)
-    breast = body_array(whole, reference.GetSpacing(), body_threshold)
+    breast = breast_array(whole, reference.GetSpacing(), body_threshold)
     base = _rotation(rotate_deg) @ _MIRRORS[mirror]
     tries = 0
     worst = 0.0
