@@ -92,6 +92,11 @@ def make_split(entries: Sequence[Entry], data: Data) -> Split:
             f"held-out patients {', '.join(absent)} are not in {data.root}; the split would not be "
             f"what the recipe says. It holds {some(names)}"
         )
+    if data.held_out_fraction and entries and all(entry.part for entry in entries):
+        raise ValueError(
+            f"{data.root} says itself which images are held out, so held_out_fraction does nothing; "
+            "leave it out"
+        )
     kept_out = {k for k, found in by_patient.items() if _is_held_out(found, data)}
     split = Split(
         tuple(e for e in entries if key(e.patient) not in kept_out),

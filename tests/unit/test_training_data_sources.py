@@ -1,6 +1,7 @@
 """Tables of pictures, NIfTI files and DICOM folders: read onto the preset's grid, whole and once."""
 
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from medsynth.cli import main
 from medsynth.training import data as training_data
 from medsynth.training.data import load_slices, read_split
 from medsynth.training.entries import HELD_OUT, TRAINING, Box
+from medsynth.training.layouts import LAYOUTS
 from medsynth.training.recipe import Data, load_recipe
 
 CHEST = replace(presets.get("chest_xray"), grid=(32, 32))
@@ -400,3 +402,10 @@ def test_the_weights_of_mias_carry_its_statement():
     assert "MIAS" in recipe.data.statement
     assert "CC BY 2.0 UK" in recipe.data.licence
     assert "research" in recipe.data.licence
+
+
+def test_the_page_lists_every_key_and_every_layout():
+    text = (Path(__file__).resolve().parents[2] / "docs" / "training-data.md").read_text()
+    words = re.findall(r"^\| (`[^|]+`) \|", text, re.MULTILINE)
+    listed = set(re.findall(r"`([^`]+)`", " ".join(words))) - {"layout"}
+    assert listed == {f.name for f in fields(Data)} - {"layout"} | set(LAYOUTS)

@@ -123,8 +123,14 @@ def test_the_sets_own_split_is_kept_and_names_are_held_out_besides():
         *entries("b", part=HELD_OUT),
         *entries("c", part=TRAINING),
     ]
-    assert parts(make_split(rows, Data(held_out_fraction=0.99))) == (["a", "c"], ["b"])
+    assert parts(make_split(rows, Data())) == (["a", "c"], ["b"])
     assert parts(make_split(rows, Data(held_out=("c",)))) == (["a"], ["b", "c"])
+    with pytest.raises(ValueError, match="says itself .* held_out_fraction does nothing"):
+        make_split(rows, Data(held_out_fraction=0.5))
+    some = [*rows, *entries("p-1", "p-2", "p-3", "p-4", "p-5", "p-6", "p-7", "p-8")]
+    training, held_out = parts(make_split(some, Data(held_out_fraction=0.5)))
+    assert {"a", "c"} < set(training)
+    assert {"b"} < set(held_out)
 
 
 def test_a_fraction_needs_patients():
