@@ -18,10 +18,11 @@ from medsynth.pathology.surface import Surface
 from medsynth.pathology.window import Window, check_within_image
 
 # Around a lesion, in its diameters: the window beyond its outline, and the tissue it is relative to.
-MARGIN = 1.6
+MARGIN = 0.6
 RING = (0.1, 0.6)
 RING_PIXELS = 2.0  # the ring begins and ends no nearer than this many pixels of each other
-DETAIL = 1 / 40  # of the diameter: how fine outlines are sampled
+# How fine outlines are sampled, in diameters: one slice, and a stack, which has many more points.
+DETAIL, DETAIL_OF_STACK = 1 / 40, 1 / 14
 FEW = 20
 # Families whose lesions add to what is there (a shadow) instead of taking its place.
 SEEN_THROUGH = ("chest_xray",)
@@ -42,7 +43,7 @@ def draw_in_grey(
     """
     recipe = GREY_KINDS[kind]
     check_within_image(reference, surface.surface_points(), surface.centre_mm)
-    window, signed = _look(reference, surface)
+    window, signed = _look(reference, surface, reach=_reach(drawn))
     marked = most_covered(window.mean_of_samples(signed < 0))
     slices = sitk.GetArrayViewFromImage(reference)[window.slices[0]]
     region, place = region_of(recipe.family, slices, reference.GetSpacing(), body_threshold)
@@ -64,13 +65,22 @@ def draw_in_grey(
     return _lesion(ground, drawing, marked, kind=kind, title=recipe.title, drawn=details)
 
 
-def _look(reference: sitk.Image, surface: Surface) -> tuple[Window, np.ndarray]:
+def _reach(drawn: dict[str, Any]) -> float:
+    """How far from its outline a lesion acts, in diameters: its oedema, whose width varies."""
+    oedema = 2.0 * drawn.get("oedema", 0.0)
+    rim = 1.5 * drawn.get("rim", 0.0) if "rim_contrast" in drawn else 0.0
+    return max(oedema, rim, 0.5 * drawn.get("softness", 0.0))
+
+
+def _look(reference: sitk.Image, surface: Surface, *, reach: float) -> tuple[Window, np.ndarray]:
     """The fine grid around a lesion, and the distance of its points from the outline in mm."""
     diameter = surface.diameter_mm
     points = surface.surface_points()
-    margin = MARGIN * diameter + 2 * max(reference.GetSpacing()[:2])
-    window = Window.around(reference, points, margin_mm=margin, detail_mm=DETAIL * diameter)
-    if reference.GetSize()[2] > 1:
+    margin = max(MARGIN, reach) * diameter + 2 * max(reference.GetSpacing()[:2])
+    stack = reference.GetSize()[2] > 1
+    detail = (DETAIL_OF_STACK if stack else DETAIL) * diameter
+    window = Window.around(reference, points, margin_mm=margin, detail_mm=detail)
+    if stack:
         return window, surface.signed_mm(window.samples_mm())
     window = dataclasses.replace(window, fine=(*window.fine[:2], 1))
     signed = surface.signed_mm(window.samples_mm())
