@@ -5,30 +5,66 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from medsynth.evaluation.names import FIGURES
 from medsynth.events import Event, Listener
 
+if TYPE_CHECKING:
+    from medsynth.evaluation.figures import Drawn
+    from medsynth.evaluation.held_out import Pairs
+    from medsynth.presets import Preset
+
 DESCRIPTION = """\
-Synthesize slices guided by held-out patients (those that the recipe keeps out of training) and measure:
-low-band error, radial power spectrum per window, HU of tissue peaks, texture; each beside the same
-figure between two halves of the real slices. Writes OUT/figures.json and OUT/sheet.png (real and
-synthetic side by side, per window)."""
+Synthesize slices guided by held-out patients (those that the recipe keeps out of training) and say how
+far they are from real ones: each figure per window, with its interval, beside the same figure between
+real slices. Writes OUT/report.html (look at this), OUT/figures.json, OUT/sheet.png, and the slices
+themselves in OUT/pairs.npz, from which --reuse makes the figures again."""
+
+EPILOG = f"""\
+figures: {", ".join(FIGURES)}
+
+examples:
+  medsynth evaluate lung_ct --data path/to/lung_ct -o figures
+  medsynth evaluate lung_ct --data path/to/lung_ct -o figures --reuse --only two_sample,spectrum
+
+ImageNet features need torchvision and its ResNet-50 on disk:
+  https://download.pytorch.org/models/resnet50-0676ba61.pth"""
+
+OUTPUTS = ("figures.json", "report.html", "sheet.png")
+PAIRS = "pairs.npz"
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """`evaluate` and its options."""
     parser = subparsers.add_parser(
-        "evaluate", help="measure a network on held-out patients", description=DESCRIPTION
+        "evaluate",
+        help="measure a network on held-out patients",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("recipe", metavar="RECIPE", help="the recipe that says who is held out")
     parser.add_argument("-o", "--out", metavar="OUT", type=Path, required=True)
     parser.add_argument("--data", metavar="FOLDER", required=True, help="as for `medsynth train`")
     parser.add_argument("--weights", metavar="FILE", type=Path, help="(default: the preset's)")
-    parser.add_argument("--factor", type=int, default=8, help="of the anatomy (default: 8)")
+    parser.add_argument("--factor", type=int, help="of the anatomy (default: the preset's)")
     parser.add_argument("--slices", type=int, default=24, help="how many (default: 24)")
     parser.add_argument("--steps", type=int, default=20, help="NFE (default: 20)")
     parser.add_argument("--sampler", help="(default: the preset's)")
-    parser.add_argument("--overwrite", action="store_true", help="replace earlier figures in OUT")
+    parser.add_argument("--seed", type=int, default=0, help="of noise and of figures (default: 0)")
+    parser.add_argument(
+        "--only", metavar="NAMES", help="these figures, separated by commas (default: all)"
+    )
+    parser.add_argument(
+        "--imagenet", metavar="FILE", type=Path, help="add features of this ResNet-50, see below"
+    )
+    parser.add_argument(
+        "--reuse",
+        action="store_true",
+        help="take the slices of an earlier run from OUT, and replace its figures",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier run in OUT")
 
 
 def run(args: argparse.Namespace, listener: Listener) -> int:
@@ -36,14 +72,16 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
     from medsynth.training.recipe import load_recipe
 
     recipe = load_recipe(args.recipe, overrides={"data.root": args.data})
-    if args.slices < 4:
-        raise ValueError(f"--slices must be at least 4 (two halves of two), got {args.slices}")
-
-    import numpy as np
+    only = _chosen(args.only)
+    if args.slices < 8:
+        raise ValueError(f"--slices must be at least 8 (four to learn from), got {args.slices}")
+    _check_out(args)
 
     from medsynth import presets
     from medsynth.evaluation import held_out
-    from medsynth.networks import load_denoiser
+    from medsynth.evaluation.figures import Material, measure
+    from medsynth.evaluation.learned_features import ImageNet
+    from medsynth.networks import load_denoiser, sha256
     from medsynth.pipeline.job import MODELS, check_card
     from medsynth.results import new_file
     from medsynth.training.data import load_slices, read_split
@@ -54,30 +92,110 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
     card = check_card(weights, preset)
     split = read_split(recipe.data)
     check_evaluated(split, card, weights=weights)
-    args.out.mkdir(parents=True, exist_ok=True)
-    real = load_slices(recipe.data, preset=preset, held_out=True, split=split, listener=listener)
-    chosen = np.linspace(0, len(real.images) - 1, args.slices).round().astype(int)
-    pairs = held_out.synthesize_pairs(
-        load_denoiser(weights),
-        real.images[chosen].astype(np.float32),
-        preset=preset,
-        factor=args.factor,
-        steps=args.steps,
-        sampler=args.sampler,
-        listener=listener,
-    )
-    figures = {
+    imagenet = None if args.imagenet is None else ImageNet(args.imagenet)
+    options = {"preset": preset, "split": split, "listener": listener}
+    made_by = {
         "weights": weights.name,
-        "patients": sorted(set(real.patients)),
-        "factor": args.factor,
+        "weights_sha256": sha256(weights),
+        "preset": preset.name,
+        "slices_asked": args.slices,
+        "factor": args.factor or preset.anatomy_factor,
         "nfe": args.steps,
         "sampler": args.sampler or preset.sampler,
-        **held_out.figures(pairs, preset=preset),
+        "seed": args.seed,
     }
-    with new_file(args.out / "figures.json", overwrite=args.overwrite) as file:
-        file.write_text(json.dumps(figures, indent=2) + "\n")
-    rows = np.linspace(0, len(chosen) - 1, min(4, len(chosen)) + 2).round().astype(int)[1:-1]
-    with new_file(args.out / "sheet.png", overwrite=args.overwrite) as file:
-        held_out.sheet(pairs, file, preset=preset, indices=rows.tolist())
-    listener(Event("result", message=f"wrote {args.out}", data=figures))
+    if args.reuse:
+        pairs = held_out.load_pairs(args.out / PAIRS, made_by=made_by)
+    else:
+        real = load_slices(recipe.data, held_out=True, **options)
+        chosen = held_out.choose(real.patients, args.slices)
+        pairs = held_out.synthesize_pairs(
+            load_denoiser(weights),
+            real.images[chosen].astype("float32"),
+            preset=preset,
+            factor=made_by["factor"],
+            steps=args.steps,
+            sampler=args.sampler,
+            seed=args.seed,
+            patients=tuple(real.patients[k] for k in chosen),
+            listener=listener,
+        )
+        args.out.mkdir(parents=True, exist_ok=True)
+        with new_file(args.out / PAIRS, overwrite=args.overwrite) as file:
+            held_out.save_pairs(pairs, file, made_by=made_by)
+    material = Material(
+        pairs,
+        preset,
+        training=lambda: load_slices(recipe.data, **options).images,
+        imagenet=imagenet,
+        seed=args.seed,
+    )
+    try:
+        figures, drawn = measure(material, only=only, listener=listener)
+    except KeyboardInterrupt:
+        words = f"stopped; the slices are in {args.out / PAIRS}, and --reuse goes on from there"
+        listener(Event("warning", message=words))
+        return 130
+    record = _record(made_by, pairs, figures, statement=recipe.data.statement)
+    _write(args, record, pairs, drawn, preset)
+    listener(Event("result", message=f"wrote {args.out / 'report.html'}", data=record))
     return 0
+
+
+def _chosen(only: str | None) -> tuple[str, ...]:
+    names = FIGURES if only is None else tuple(name.strip() for name in only.split(","))
+    for name in names:
+        if name not in FIGURES:
+            raise ValueError(
+                f"--only has no figure {name!r}, expected some of {', '.join(FIGURES)}"
+            )
+    return names
+
+
+def _check_out(args: argparse.Namespace) -> None:
+    """Refuse what could not be written, before any work is done."""
+    from medsynth.results import check_new_file, check_output
+
+    if not args.out.exists():
+        check_output(args.out)
+        return
+    if not args.reuse:
+        for name in (*OUTPUTS, PAIRS):
+            check_new_file(args.out / name, overwrite=args.overwrite)
+
+
+def _record(made_by: dict, pairs: Pairs, figures: dict, *, statement: str) -> dict:
+    """What `figures.json` holds."""
+    from medsynth import __version__
+    from medsynth.evaluation.figures import EXPLAINED
+
+    return {
+        "medsynth": __version__,
+        **made_by,
+        "data": statement,
+        "patients": sorted(set(pairs.owners)),
+        "slices": len(pairs.real),
+        "slices_of_each_patient": {p: pairs.owners.count(p) for p in sorted(set(pairs.owners))},
+        "low_band_error": max(pairs.errors),
+        **EXPLAINED,
+        "figures": figures,
+    }
+
+
+def _write(
+    args: argparse.Namespace, record: dict, pairs: Pairs, drawn: Drawn, preset: Preset
+) -> None:
+    import numpy as np
+
+    from medsynth.evaluation import held_out
+    from medsynth.evaluation.page import write_page
+    from medsynth.results import new_file
+
+    overwrite = args.overwrite or args.reuse
+    rows = np.linspace(0, len(pairs.real) - 1, 6).round().astype(int)[1:-1]
+    with new_file(args.out / "sheet.png", overwrite=overwrite) as file:
+        held_out.sheet(pairs, file, preset=preset, indices=rows.tolist())
+    with new_file(args.out / "report.html", overwrite=overwrite) as file:
+        write_page(file, record=record, pairs=pairs, drawn=drawn, preset=preset)
+    with new_file(args.out / "figures.json", overwrite=overwrite) as file:
+        file.write_text(json.dumps(record, indent=2) + "\n")

@@ -37,6 +37,22 @@ def slice_weights(
 
 def interval(values: np.ndarray, *, level: float = 0.95) -> list[float]:
     """The percentile interval of what the resamples gave; NaN is left out."""
+    if np.isnan(values).all():
+        return [float("nan")] * 2
     tail = (1 - level) / 2
     low, high = np.nanquantile(values, [tail, 1 - tail])
     return [float(low), float(high)]
+
+
+def halves(patients: Sequence[object]) -> np.ndarray:
+    """True for every other slice of each patient, (N,) bool: two halves with the same patients.
+
+    Patients with a single slice take turns.
+    """
+    labels = np.asarray(patients)
+    names, counts = np.unique(labels, return_counts=True)
+    half = np.zeros(len(labels), dtype=bool)
+    for name in names[counts > 1]:
+        half[np.flatnonzero(labels == name)[::2]] = True
+    half[np.flatnonzero(np.isin(labels, names[counts == 1]))[::2]] = True
+    return half

@@ -1,11 +1,8 @@
-"""Synthetic slices beside the real slices of held-out patients that guided them.
-
-Each figure stands beside its floor, the same figure between the two halves of the real slices; a
-figure without its floor says nothing.
-"""
+"""Synthetic slices beside the real slices of held-out patients that guided them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,31 +10,59 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from scipy import ndimage
 
 from medsynth.conditions import LowFrequency, LowFrequencyGuidance
 from medsynth.diffusion import samplers
 from medsynth.diffusion.denoiser import Denoiser
+from medsynth.errors import GeometryError
+from medsynth.evaluation.spectrum import BANDS, power, ring_means
 from medsynth.events import Listener, Stage, ignore
 from medsynth.pathology.body import body_array
 from medsynth.presets import Preset, Window
 from medsynth.synthesis import generators, guidance_errors, sample, slice_noise
 
-# Bands of the radial power spectrum, in cycles per pixel.
-BANDS = ((0.03, 0.06), (0.06, 0.12), (0.12, 0.25), (0.25, 0.5))
-# Only tells the body from the table: the training slices have no spacing of their own.
+# Only tells the body from the table, where slices have no spacing of their own.
 PIXEL_MM = 0.75
-# Where a tissue's histogram peak is looked for, HU.
-TISSUES = {"lung": (-950, -750), "fat": (-140, -60), "muscle": (20, 90)}
 
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """`real` and `synthetic` (N, H, W) in physical units, pair by pair; guidance `errors` per slice."""
+    """`real` and `synthetic` (N, H, W) in physical units, pair by pair; guidance `errors` per slice.
+
+    `patients`: of each slice; without, all are taken to be of one.
+    """
 
     real: np.ndarray
     synthetic: np.ndarray
     errors: tuple[float, ...]
+    patients: tuple[str, ...] = ()
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """A name of a patient for every slice."""
+        return self.patients or ("",) * len(self.real)
+
+
+def choose(patients: Sequence[str], count: int) -> np.ndarray:
+    """Indices of `count` slices (all, if there are no more): patients in equal parts, spread evenly.
+
+    What a patient with few slices cannot give, the others do.
+    """
+    labels = np.asarray(patients)
+    names, sizes = np.unique(labels, return_counts=True)
+    order = names[np.argsort(sizes, kind="stable")]
+    chosen: list[int] = []
+    for place, name in enumerate(order):
+        members = np.flatnonzero(labels == name)
+        share = min(len(members), (count - len(chosen)) // (len(order) - place))
+        # The first and last slice of a series are those with least in them.
+        steps = (
+            np.linspace(0, len(members) - 1, share + 2)[1:-1]
+            if share + 2 <= len(members)
+            else (np.linspace(0, len(members) - 1, share))
+        )
+        chosen += members[np.round(steps).astype(int)].tolist()
+    return np.array(sorted(chosen))
 
 
 def synthesize_pairs(
@@ -49,6 +74,7 @@ def synthesize_pairs(
     steps: int = 20,
     sampler: str | None = None,
     seed: int = 0,
+    patients: tuple[str, ...] = (),
     listener: Listener = ignore,
 ) -> Pairs:
     """One synthetic slice for every real one (N, H, W), guided by it alone.
@@ -73,83 +99,67 @@ def synthesize_pairs(
             errors.append(guidance_errors([guidance], x0)[0]["anatomy"])
             synthetic.append(preset.intensity.from_unit(x0[0, 0].clamp(-1, 1).numpy()))
             stage.advance()
-    return Pairs(real.astype(np.float32), np.stack(synthetic), tuple(errors))
+    return Pairs(real.astype(np.float32), np.stack(synthetic), tuple(errors), patients)
+
+
+def save_pairs(pairs: Pairs, path: Path, *, made_by: dict) -> None:
+    """All slices, and what made them, in one file."""
+    with path.open("wb") as file:
+        np.savez_compressed(
+            file,
+            real=pairs.real,
+            synthetic=pairs.synthetic,
+            errors=pairs.errors,
+            patients=np.array(pairs.owners),
+            made_by=json.dumps(made_by),
+        )
+
+
+def load_pairs(path: Path, *, made_by: dict) -> Pairs:
+    """What `save_pairs` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is of another network or other settings.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"no {path} to reuse; run once without --reuse")
+    with np.load(path) as file:
+        earlier = json.loads(str(file["made_by"]))
+        for key, value in made_by.items():
+            if earlier.get(key) != value:
+                raise ValueError(
+                    f"{path} was made with {key} {earlier.get(key)!r}, now {value!r} is asked for; "
+                    "run without --reuse"
+                )
+        return Pairs(
+            file["real"],
+            file["synthetic"],
+            tuple(file["errors"].tolist()),
+            tuple(file["patients"].tolist()),
+        )
 
 
 def power_ratio(ours: np.ndarray, theirs: np.ndarray, *, window: Window) -> list[float]:
     """Power of `ours` over `theirs` in each of `BANDS`, both seen through the window; 1 is equal."""
     powers = [
-        np.mean([_band_power(plane, window) for plane in planes], axis=0)
+        np.mean([ring_means(power(plane, window), BANDS) for plane in planes], axis=0)
         for planes in (ours, theirs)
     ]
     return (powers[0] / powers[1]).tolist()
 
 
-def _band_power(plane: np.ndarray, window: Window) -> np.ndarray:
-    low, high = window.limits
-    seen = (np.clip(plane, low, high) - low) / (high - low)
-    taper = np.outer(*(np.hanning(n) for n in seen.shape))
-    power = np.abs(np.fft.fft2((seen - seen.mean()) * taper)) ** 2
-    rows, columns = (np.fft.fftfreq(n) for n in seen.shape)
-    radius = np.hypot(rows[:, None], columns)
-    return np.array([power[(radius >= a) & (radius < b)].mean() for a, b in BANDS])
-
-
-def tissue_peaks(planes: np.ndarray, inside: np.ndarray) -> dict[str, float]:
-    """HU of the histogram's peak of each tissue, smoothed over 8 HU; `inside` (N, H, W) is body."""
-    peaks = {}
-    for name, (low, high) in TISSUES.items():
-        counts, edges = np.histogram(planes[inside], bins=np.arange(low, high + 1))
-        peaks[name] = float(edges[ndimage.gaussian_filter1d(counts.astype(float), 4).argmax()])
-    return peaks
-
-
 def body(planes: np.ndarray, *, preset: Preset) -> np.ndarray:
-    """Which pixels of the slices (N, H, W) are body, bool; slice by slice."""
-    spacing_mm = (PIXEL_MM, PIXEL_MM, 1.0)
-    return np.concatenate(
-        [body_array(plane[None], spacing_mm, preset.body_threshold) for plane in planes]
-    )
+    """Which pixels of the slices (N, H, W) are body, bool; slice by slice, none where none is found."""
+    pixel_mm = preset.pixel_mm or PIXEL_MM
+    return np.stack([_body(plane, pixel_mm, preset.body_threshold) for plane in planes])
 
 
-def texture(planes: np.ndarray) -> dict[str, float]:
-    """Standard deviation in HU of what a Gaussian of 1.5 pixels removes, inside lung and muscle."""
-    found = {}
-    for name, (low, high) in {"lung": (-950, -700), "muscle": (0, 100)}.items():
-        values = []
-        for plane in planes:
-            smooth = ndimage.gaussian_filter(plane, 1.5)
-            inside = ndimage.binary_erosion((smooth > low) & (smooth < high), iterations=3)
-            values.append((plane - smooth)[inside])
-        found[name] = float(np.concatenate(values).std())
-    return found
-
-
-def figures(pairs: Pairs, *, preset: Preset) -> dict:
-    """All figures with their real-against-real floor."""
-    even, odd = pairs.real[::2], pairs.real[1::2]
-    inside = body(pairs.real, preset=preset)
-    return {
-        "slices": len(pairs.real),
-        "low_band_error": max(pairs.errors),
-        "power_bands_cycles_per_pixel": [list(band) for band in BANDS],
-        "power_ratio": {
-            w.name: power_ratio(pairs.synthetic, pairs.real, window=w) for w in preset.windows
-        },
-        "power_ratio_floor": {w.name: power_ratio(even, odd, window=w) for w in preset.windows},
-        "tissue_peaks_hu": {
-            "synthetic": tissue_peaks(pairs.synthetic, inside),
-            "real": tissue_peaks(pairs.real, inside),
-            "real_even": tissue_peaks(even, inside[::2]),
-            "real_odd": tissue_peaks(odd, inside[1::2]),
-        },
-        "texture_hu": {
-            "synthetic": texture(pairs.synthetic),
-            "real": texture(pairs.real),
-            "real_even": texture(even),
-            "real_odd": texture(odd),
-        },
-    }
+def _body(plane: np.ndarray, pixel_mm: float, threshold: float) -> np.ndarray:
+    try:
+        return body_array(plane[None], (pixel_mm, pixel_mm, 1.0), threshold)[0]
+    except GeometryError:
+        return np.zeros(plane.shape, dtype=bool)
 
 
 def sheet(pairs: Pairs, path: Path, *, preset: Preset, indices: Sequence[int]) -> None:

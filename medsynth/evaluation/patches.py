@@ -11,10 +11,12 @@ SIZE = 48
 BODY_SHARE = 0.75
 
 
-def draw_places(inside: np.ndarray, *, count: int, seed: int, size: int = SIZE) -> list[np.ndarray]:
+def draw_places(
+    inside: np.ndarray, *, count: int, seed: int, size: int = SIZE, share: float = BODY_SHARE
+) -> list[np.ndarray]:
     """Corners (row, column) of `count` patches for each slice, (count, 2) int; `inside` (N, H, W).
 
-    A slice in which no patch is `BODY_SHARE` body gets none, (0, 2).
+    A slice in which no patch is body by at least `share` gets none, (0, 2).
 
     Raises:
         ValueError: fewer than four slices have a place.
@@ -25,24 +27,28 @@ def draw_places(inside: np.ndarray, *, count: int, seed: int, size: int = SIZE) 
             f"{size} x {size}"
         )
     places = [
-        _in_slice(plane, count=count, size=size, rng=np.random.default_rng((seed, index)))
+        _in_slice(
+            plane, count=count, size=size, share=share, rng=np.random.default_rng((seed, index))
+        )
         for index, plane in enumerate(inside)
     ]
     usable = sum(len(corners) > 0 for corners in places)
     if usable < 4:
         raise ValueError(
             f"only {usable} of {len(inside)} slices have a place for a patch of {size} x {size} "
-            f"pixels of which {BODY_SHARE:.0%} is body; at least 4 are needed"
+            f"pixels of which {share:.0%} is body; at least 4 are needed"
         )
     return places
 
 
-def _in_slice(plane: np.ndarray, *, count: int, size: int, rng: np.random.Generator) -> np.ndarray:
+def _in_slice(
+    plane: np.ndarray, *, count: int, size: int, share: float, rng: np.random.Generator
+) -> np.ndarray:
     # Summed-area table: body pixels of every patch at once.
     total = np.pad(plane.astype(np.int64), ((1, 0), (1, 0))).cumsum(0).cumsum(1)
     pixels = total[size:, size:] - total[:-size, size:] - total[size:, :-size]
     pixels += total[:-size, :-size]
-    corners = np.argwhere(pixels >= BODY_SHARE * size * size)
+    corners = np.argwhere(pixels >= share * size * size)
     return corners[rng.integers(len(corners), size=count)] if len(corners) else corners
 
 

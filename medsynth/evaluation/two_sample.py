@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from medsynth.evaluation import bootstrap
 from medsynth.evaluation.patches import SIZE, cut, draw_places, windowed
+from medsynth.evaluation.small_network import scale_of, small_network
 from medsynth.events import Listener, Stage, ignore
 from medsynth.presets import Window
 
@@ -185,30 +186,12 @@ def _weighted_auc(above: np.ndarray, same_fold: np.ndarray, weights: np.ndarray)
     return numerator / np.einsum("ri,ij,rj->r", weights, same_fold, weights, optimize=True)
 
 
-def _network(generator: torch.Generator) -> nn.Sequential:
-    """Three convolutions and a mean over the patch; He's initial weights.
-
-    No normalisation over a patch: how strong its texture is must stay visible.
-    """
-    layers: list[nn.Module] = []
-    for before, after, kernel in ((2, 16, 5), (16, 32, 3), (32, 64, 3)):
-        layers += [nn.Conv2d(before, after, kernel, stride=2, padding=kernel // 2)]
-        layers += [nn.BatchNorm2d(after), nn.ReLU()]
-    network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 1))
-    for layer in network:
-        if isinstance(layer, (nn.Conv2d, nn.Linear)):
-            nn.init.kaiming_normal_(layer.weight, generator=generator)
-            nn.init.zeros_(layer.bias)
-    return network.to(memory_format=torch.channels_last)
-
-
 def _train(ours: Tensor, theirs: Tensor, *, effort: Effort, seed: int) -> nn.Sequential:
     """A classifier of ours (1) and theirs (0), from patches (n, K, 2, S, S) that go in pairs."""
     generator = torch.Generator().manual_seed(seed)
     ours, theirs = ours.flatten(0, 1), theirs.flatten(0, 1)
-    mean, std = _scale(theirs)
-    with torch.random.fork_rng(devices=[]):  # the layers' own draws are replaced by the generator's
-        network = _network(generator)
+    mean, std = scale_of(theirs)
+    network = small_network(2, 1, generator)
     network.mean, network.std = mean, std
     network.train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=effort.learning_rate, weight_decay=1e-2)
@@ -229,14 +212,6 @@ def _train(ours: Tensor, theirs: Tensor, *, effort: Effort, seed: int) -> nn.Seq
         optimizer.step()
         schedule.step()
     return network.eval()
-
-
-def _scale(patches: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each channel, (1, 2, 1, 1)."""
-    return (
-        patches.mean(dim=(0, 2, 3), keepdim=True),
-        patches.std(dim=(0, 2, 3), keepdim=True).clamp_min(1e-6),
-    )
 
 
 @torch.inference_mode()

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from medsynth import presets
-from medsynth.evaluation import benchmark, held_out
+from medsynth.evaluation import benchmark, held_out, tissues
 
 PRESET = presets.get("lung_ct")
 BONE = PRESET.windows[2]
@@ -37,10 +37,16 @@ def test_noise_of_twice_the_size_has_four_times_the_power():
 
 def test_tissue_peaks_are_found_in_hu(planes):
     inside = held_out.body(planes, preset=PRESET)
-    peaks = held_out.tissue_peaks(planes, inside)
-    assert peaks == pytest.approx({"lung": -850, "fat": -105, "muscle": 50}, abs=3)
-    shifted = held_out.tissue_peaks(planes + 12, inside)
-    assert shifted["muscle"] - peaks["muscle"] == pytest.approx(12, abs=3)
+    for name, tissue in tissues.TISSUES["lung_ct"].items():
+        found = tissues.compare_peaks(
+            planes, planes + 12, inside, tissue=tissue, patients=["a"] * len(planes)
+        )
+        assert found["real"] == pytest.approx(
+            {"lung": -850, "fat": -105, "muscle": 50}[name], abs=3
+        )
+        assert found["value"] == pytest.approx(12, abs=3)
+        assert found["interval"][0] <= found["value"] <= found["interval"][1]
+        assert abs(found["floor"]) <= 4
 
 
 def test_the_body_is_found_without_the_air_around_it(planes):
@@ -51,8 +57,9 @@ def test_the_body_is_found_without_the_air_around_it(planes):
 
 def test_texture_is_what_the_noise_was(planes):
     # A Gaussian of 1.5 pixels takes all but 1 / (4 pi 1.5^2) of white noise's variance with it.
-    found = held_out.texture(planes)
-    assert found["lung"] == pytest.approx(10, rel=0.08)
+    assert tissues.texture(planes, tissues.TISSUES["lung_ct"]["lung"]) == pytest.approx(
+        10, rel=0.08
+    )
 
 
 def test_the_overhead_is_a_share_of_the_network():
@@ -79,4 +86,3 @@ def test_peak_memory_grows_by_what_is_held():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     held, grown = map(int, done.stdout.split())
     assert held * 0.5 < grown < held * 1.5
-

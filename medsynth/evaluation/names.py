@@ -1,0 +1,3 @@
+"""Names of the figures, for the command line; imports nothing heavy."""
+
+FIGURES = ("two_sample", "spectrum", "noise", "histograms", "tissues", "features", "diversity")

@@ -1,0 +1,36 @@
+"""The small network that judges patches: three convolutions and a mean over the patch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+WIDTH = 64
+
+
+def small_network(channels: int, outputs: int, generator: torch.Generator) -> nn.Sequential:
+    """Patches (B, `channels`, S, S) to (B, `outputs`); all but the last layer give `WIDTH` features.
+
+    He's initial weights, drawn from `generator`. No normalisation over a patch: how strong its texture
+    is must stay visible.
+    """
+    layers: list[nn.Module] = []
+    with torch.random.fork_rng(devices=[]):  # the layers' own draws are replaced by the generator's
+        for before, after, kernel in ((channels, 16, 5), (16, 32, 3), (32, WIDTH, 3)):
+            layers += [nn.Conv2d(before, after, kernel, stride=2, padding=kernel // 2)]
+            layers += [nn.BatchNorm2d(after), nn.ReLU()]
+        pool = (nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        network = nn.Sequential(*layers, *pool, nn.Linear(WIDTH, outputs))
+    for layer in network:
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(layer.weight, generator=generator)
+            nn.init.zeros_(layer.bias)
+    return network.to(memory_format=torch.channels_last)
+
+
+def scale_of(patches: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each channel of (B, C, S, S), (1, C, 1, 1)."""
+    return (
+        patches.mean(dim=(0, 2, 3), keepdim=True),
+        patches.std(dim=(0, 2, 3), keepdim=True).clamp_min(1e-6),
+    )
