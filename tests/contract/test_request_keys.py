@@ -12,6 +12,7 @@ import yaml
 from medsynth import pathology
 from medsynth import request as requests
 from medsynth.anatomy import habitus
+from medsynth.anatomy.breast_shape import DENSITIES, LATERALITIES, RANGES, VIEWS
 from medsynth.dicom.projection import MAMMOGRAPHY_VIEWS, RADIOGRAPH_VIEWS
 from medsynth.pathology.procedural import DIAMETER_MM as DRAWN_DIAMETER_MM
 from medsynth.pathology.transplant import SCALE as MOVED_SCALE
@@ -115,7 +116,7 @@ def test_every_field_is_written(folder):
     for part in (request, request.anatomy, request.pathologies[1].source):
         defaults = {f.name: f.default for f in dataclasses.fields(part)}
         same = [k for k, v in defaults.items() if getattr(part, k) == v]
-        assert same in ([], ["extent"], ["phantom", "view", "laterality"], ["procedural"])
+        assert same in ([], ["extent"], ["phantom", "view", "laterality"], ["procedural", "patch"])
     assert parse(to_dict(request)) == request
 
 
@@ -267,3 +268,101 @@ def test_a_result_is_strict_json(tmp_path):
     assert read["guidance_errors"][0]["error"] is None
     assert read["checkpoint"]["sha256"] == "ab" * 32
     assert {"medsynth", "python", "torch", "monai", "pydicom"} <= read["versions"].keys()
+
+
+FILM_LESION = {"center_mm": [1, 2, 0], "diameter_mm": 9}
+
+
+def film_request(folder, patch=None, **source):
+    taken = {"image": "other.nrrd", "mask": "roi.nrrd", **source}
+    if patch is not None:
+        taken["patch"] = patch
+    lesion = FILM_LESION | {"source": taken}
+    return parse(
+        {"preset": "mammography", "anatomy": {"phantom": {}}, "pathologies": [lesion]}, folder
+    )
+
+
+def test_the_steps_of_a_patch_are_the_pathologys(folder):
+    (lesion,) = film_request(folder).pathologies
+    steps = pathology.Steps(**lesion.source.patch)
+    assert steps == pathology.Steps()
+    fields = {field.name for field in dataclasses.fields(pathology.Steps)}
+    assert set(source.PATCH_KEYS) == {*fields, "seed"}
+    assert lesion.weight == "gaussian"
+
+
+def test_every_step_of_a_patch_can_be_switched(folder):
+    patch = {
+        **dict.fromkeys(source.PATCH_FLAGS, False),
+        **{"normalize": "patch", "quantile": 0.9, "shift_mm": 0.0, "seed": 3},
+    }
+    request = film_request(folder, patch)
+    assert request.pathologies[0].source.patch == patch
+    assert parse(to_dict(request)) == request
+
+
+@pytest.mark.parametrize(
+    ("patch", "message"),
+    [
+        ({"normalize": "off"}, "patch.normalize: off leaves the ranks that equalize makes"),
+        ({"taper": 1}, "patch.taper: expected true or false, got 1"),
+        ({"shift_mm": 99}, "patch.shift_mm: expected a finite number >= 0 and <= 30, got 99"),
+        (
+            {"normalize": "off", "equalize": False, "quantile": 0.9},
+            "patch.quantile: has nothing to act on",
+        ),
+        ({"tapers": True}, "patch.tapers: unknown key, did you mean 'taper'"),
+    ],
+)
+def test_steps_of_a_patch_that_cannot_act_are_refused(folder, patch, message):
+    with pytest.raises(ValueError, match=message):
+        film_request(folder, patch)
+
+
+def test_a_film_is_not_turned_in_space(folder):
+    with pytest.raises(ValueError, match="rotate_deg: expected a finite number"):
+        film_request(folder, rotate_deg=[1, 2, 3])
+    with pytest.raises(ValueError, match="mirror: expected one of x, y, got 'z'"):
+        film_request(folder, mirror="z")
+
+
+def test_a_patch_acts_on_films_only(folder):
+    taken = {"image": "other.nrrd", "mask": "roi.nrrd", "patch": {}}
+    raw = {"preset": "lung_ct", "anatomy": {"phantom": {}}}
+    with pytest.raises(ValueError, match="source.patch: acts on films only, lung_ct has none"):
+        parse(raw | {"pathologies": [FILM_LESION | {"source": taken}]}, folder)
+
+
+def test_the_words_and_ranges_of_a_breast_are_the_anatomys():
+    assert {
+        "view": VIEWS,
+        "laterality": LATERALITIES,
+        "density": tuple(DENSITIES),
+    } == request_phantom.BREAST_WORDS
+    assert request_phantom.BREAST_NUMBERS == RANGES
+
+
+def test_specks_are_followed_exactly_unless_the_request_says_else(folder):
+    lesion = FILM_LESION | {"source": {"procedural": {"kind": "microcalcifications"}}}
+    raw = {"preset": "mammography", "anatomy": {"phantom": {}}}
+    for given, factor in (({}, 1), ({"factor": 2}, 2)):
+        (read,) = parse(raw | {"pathologies": [lesion | given]}, folder).pathologies
+        assert (read.factor, read.weight) == (factor, "mask")
+
+
+@pytest.mark.parametrize(
+    ("anatomy", "message"),
+    [
+        ({"phantom": {"slices": 3}}, "phantom.slices: a breast has no such key; known keys: seed"),
+        ({"phantom": {"view": "ML"}}, "phantom.view: expected one of MLO, CC, got 'ML'"),
+        ({"phantom": {}, "view": "MLO"}, "anatomy.view: a phantom says it itself; remove it"),
+        (
+            {"phantom": {"control_points": "other.nrrd", "density": "dense"}},
+            "control_points: say who the phantom is; remove density",
+        ),
+    ],
+)
+def test_what_a_breast_cannot_be_is_refused(folder, anatomy, message):
+    with pytest.raises(ValueError, match=message):
+        parse({"preset": "mammography", "anatomy": anatomy}, folder)
