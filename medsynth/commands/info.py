@@ -51,6 +51,7 @@ def collect() -> dict[str, Any]:
                 "title": preset.title,
                 "grid": list(preset.grid),
                 "weights": preset.weights,
+                "weights_there": (job.MODELS / preset.weights).is_file(),
                 "pathologies": list(preset.lesion_kinds),
                 "phantoms": list(preset.phantoms),
             }
@@ -119,7 +120,8 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     lines += ["", "presets"]
     for name, preset in facts["presets"].items():
         grid = " x ".join(str(side) for side in preset["grid"])
-        lines.append(f"  {name}: {preset['title']}, {grid}, weights {preset['weights']}")
+        there = "" if preset["weights_there"] else ", not there: train them, or name others"
+        lines.append(f"  {name}: {preset['title']}, {grid}, weights {preset['weights']}{there}")
         if preset["pathologies"]:
             lines.append(f"    pathologies: {', '.join(preset['pathologies'])}")
         if preset["phantoms"]:
