@@ -59,6 +59,17 @@ def test_every_point_stays_where_it_is_in_the_patient(pixel_mm):
     assert place == pytest.approx(expected, abs=0.1)
 
 
+@pytest.mark.parametrize("pixel_mm", [None, 1.5])
+def test_the_middle_of_the_image_is_the_middle_of_the_grid(pixel_mm):
+    source = film(np.zeros((151, 80)), mm=0.8)
+    source.SetOrigin((-20.0, 33.0, 5.0))
+    source.SetDirection(sitk.VersorTransform((0.2, 0.5, 0.1), 0.6).GetMatrix())
+    fitted = fit_to_grid(source, (96, 64), air=0.0, pixel_mm=pixel_mm)
+    middle = fitted.TransformContinuousIndexToPhysicalPoint((31.5, 47.5, 0.0))
+    expected = source.TransformContinuousIndexToPhysicalPoint((39.5, 75.0, 0.0))
+    assert middle == pytest.approx(expected, abs=1e-6)
+
+
 def test_it_fills_the_grid_along_one_side_and_pads_the_other_with_air_on_both_ends():
     fitted = fit_to_grid(film(np.full((80, 40), 7.0)), (40, 40), air=-5.0)
     plane = sitk.GetArrayFromImage(fitted)[0]

@@ -192,9 +192,11 @@ def test_ct_on_the_grid_is_left_as_it_is_and_another_is_fitted(tmp_path):
 
 
 def test_every_nth_slice_of_a_volume(tmp_path):
-    ct_slices(tmp_path / "p1" / "ct", 7, size=16, PatientID="p1")
+    ct_slices(tmp_path / "p1" / "ct", 8, size=16, PatientID="p1")
     images = load_slices(Data(root=str(tmp_path), every=3), preset=LUNG).images
-    assert images[:, 0, 0].tolist() == [-24, -21, -18]  # 0, 3 (the middle) and 6
+    assert images[:, 0, 0].tolist() == [-23, -20, -17]  # 1, 4 (the middle) and 7
+    with pytest.raises(ValueError, match=r"data.every must be at least 1, got 0"):
+        Data(every=0)
 
 
 def volume(path, values, *, transform=None):
