@@ -256,7 +256,7 @@ def test_masks_beside_nifti_images_are_masks(tmp_path):
     for name in ("p1/p1_t1.nii", "p1/p1_t2.nii", "p1/p1_seg.nii", "p2/ct.nii", "p2/label.nii.gz"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    for name in ("q1_ct.nii", "q10_ct.nii", "mask_q10.nii"):
+    for name in ("q1_ct.nii", "q10_ct.nii", "mask_q1.nii"):
         (tmp_path / name).touch()
     split = read_split(Data(root=str(tmp_path), layout="nifti"))
     masks = {e.name: [m.name for m in e.masks] for e in split.training}
@@ -264,8 +264,8 @@ def test_masks_beside_nifti_images_are_masks(tmp_path):
         "p1/p1_t1.nii": ["p1_seg.nii"],
         "p1/p1_t2.nii": ["p1_seg.nii"],
         "p2/ct.nii": ["label.nii.gz"],
-        "q1_ct.nii": [],
-        "q10_ct.nii": ["mask_q10.nii"],
+        "q1_ct.nii": ["mask_q1.nii"],
+        "q10_ct.nii": [],
     }
 
 

@@ -46,11 +46,11 @@ def read_lidc(root: Path, data: Data) -> list[Entry]:
 
 
 def read_contours(path: Path) -> tuple[str, list[Outline]]:
-    """The series' UID and the outlines of one XML file; a radiograph's file gives ("", []).
+    """The UID of the series and its outlines; a radiograph's file, another kind, has none.
 
     The readers drew around the nodule: the outline's own pixels are the first ones outside it, and
-    of a hole (inclusion FALSE) the first ones inside the nodule. Nodules below 3 mm, one point
-    without scores, and non-nodules have no outline.
+    of a hole (inclusion FALSE) the first ones inside the nodule. Nodules below 3 mm are one point and
+    non-nodules a locus; neither has an outline.
 
     Raises:
         ValueError: not XML.
@@ -61,8 +61,6 @@ def read_contours(path: Path) -> tuple[str, list[Outline]]:
         raise ValueError(f"{path} is not XML ({error}); it may be damaged") from error
     for element in message.iter():  # without the namespace http://www.nih.gov
         element.tag = element.tag.rpartition("}")[2]
-    if message.tag != "LidcReadMessage":
-        return "", []
     uid = message.findtext("ResponseHeader/SeriesInstanceUid", "").strip()
     outlines = [
         outline
@@ -74,8 +72,6 @@ def read_contours(path: Path) -> tuple[str, list[Outline]]:
 
 
 def _of_nodule(nodule: ElementTree.Element, *, reader: str) -> list[Outline]:
-    if nodule.find("characteristics/malignancy") is None:
-        return []
     finding = nodule.findtext("noduleID", "").strip()
     outlines = []
     for roi in nodule.iter("roi"):
