@@ -285,6 +285,26 @@ def test_a_signal_waits_for_the_end_of_a_step(slices, tmp_path, monkeypatch):
         assert torch.equal(value, state(resumed)[key]), key
 
 
+def test_a_step_that_fails_in_its_middle_leaves_the_checkpoint_before(
+    slices, tmp_path, monkeypatch
+):
+    """The network has moved and its average has not: that is nothing to go on from."""
+    Trainer(recipe(), slices, run=tmp_path).train(limits=Limits(step=1))
+    trainer = Trainer(recipe(), slices, run=tmp_path)
+
+    def fail():
+        raise KeyboardInterrupt  # such as a second Ctrl-C
+
+    monkeypatch.setattr(trainer, "_update_ema", fail)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()
+    straight = Trainer(recipe(), slices, run=tmp_path / "straight")
+    straight.train(limits=Limits(step=1))
+    resumed = Trainer(recipe(), slices, run=tmp_path)
+    for key, value in state(straight).items():
+        assert torch.equal(value, state(resumed)[key]), key
+
+
 def test_other_images_in_the_run_folder_are_refused(slices, tmp_path):
     Trainer(recipe(), slices, run=tmp_path).train(limits=Limits(step=1))
     other = Slices(slices.images + np.int16(1), slices.patients, slices.series)
