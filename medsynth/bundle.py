@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MONAI_PROGRAM = ("monai", "bundle", "__main__.py")
 # Options of the commands that name a file or a folder; a config starts them where the user stands.
-PATHS = ("weights", "data", "start_from")
+PATHS = ("weights", "data", "start_from", "imagenet")
 
 
 def network(*, preset: str, weights: str | None = None) -> PatchUNet:
@@ -106,6 +106,41 @@ def train(
         ("out", _path("out", out)),
         *((key, _absolute(key, value)) for key, value in given.items()),
         *(("set", line) for line in _lines(assignments)),
+        ("progress", progress),
+        flags=flags,
+    )
+
+
+def evaluate(
+    recipe: str,
+    out: str | None,
+    *,
+    options: Mapping[str, Any],
+    flags: Mapping[str, Any],
+    progress: str = "auto",
+) -> None:
+    """`medsynth evaluate RECIPE -o OUT`.
+
+    Args:
+        recipe: the name of a shipped recipe, or its file.
+        out: the folder of figures.
+        options: `data`, `weights`, `factor`, `slices`, `steps`, `sampler`, `seed`, `only`, `imagenet`;
+            None leaves the command's.
+        flags: `reuse`, `overwrite`, `debug`.
+        progress: auto, bar, json or none.
+
+    Raises:
+        SystemExit: as `synthesize`.
+    """
+    given = {key: value for key, value in options.items() if value is not None}
+    if isinstance(given.get("only"), (list, tuple)):  # Fire reads `a,b` as a tuple
+        given["only"] = ",".join(map(str, given["only"]))
+    _command(
+        "evaluate",
+        _path("recipe", recipe),
+        ("data", _path("dataset_dir", options.get("data"))),
+        ("out", _path("out", out)),
+        *((key, _absolute(key, value)) for key, value in given.items() if key != "data"),
         ("progress", progress),
         flags=flags,
     )

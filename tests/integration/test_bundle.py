@@ -14,6 +14,7 @@ import yaml
 
 from medsynth import pipeline, presets
 from medsynth.bundle import check_options
+from medsynth.commands import evaluate
 from medsynth.dicom import Job, write_series
 from medsynth.networks import PatchUNet, PatchUNetConfig, save_weights
 from medsynth.request import load_request
@@ -26,6 +27,7 @@ pytest.importorskip("fire", reason="needs the extra medsynth-slicer[bundle]")
 
 BUNDLE = Path(__file__).resolve().parents[2] / "monai_bundle"
 INFERENCE, TRAIN = BUNDLE / "configs/inference.json", BUNDLE / "configs/train.json"
+EVALUATE = BUNDLE / "configs/evaluate.json"
 SHIPPED = BUNDLE / "models" / presets.get("lung_ct").weights
 NETWORK = {
     "image_size": [64, 64],
@@ -202,7 +204,7 @@ def test_a_refusal_is_one_line_and_code_2(folder, tmp_path, monkeypatch, capsys,
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("config", [INFERENCE, TRAIN])
+@pytest.mark.parametrize("config", [INFERENCE, TRAIN, EVALUATE])
 def test_a_misspelt_option_is_refused_before_anything_runs(config, monkeypatch, capsys):
     program = str(Path(monai_bundle.__file__).with_name("__main__.py"))
     monkeypatch.setattr(sys, "argv", [program, "run", "--config_file", "x", "--devise=cpu"])
@@ -225,7 +227,7 @@ def test_options_that_are_let_through_or_not():
             check(*wrong)
 
 
-@pytest.mark.parametrize("config", [INFERENCE, TRAIN])
+@pytest.mark.parametrize("config", [INFERENCE, TRAIN, EVALUATE])
 def test_the_list_of_options_is_the_config_and_each_one_acts(config):
     values = json.loads(config.read_text())
     (check,) = values["initialize"]
@@ -265,6 +267,39 @@ def test_training_is_the_commands_trainer(tmp_path):
     trainer = Trainer(expected, slices, run=tmp_path / "expected")
     trainer.train(limits=Limits(step=2))
     assert (tmp_path / "run/weights.safetensors").read_bytes() == trainer.weights.read_bytes()
+
+
+def test_every_option_of_evaluation_reaches_the_command(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    seen = []
+    monkeypatch.setattr(evaluate, "run", lambda args, listener: seen.append(args) or 0)
+    options = {"factor": 4, "slices": 9, "steps": 7, "sampler": "ddim", "seed": 3}
+    run_here(
+        EVALUATE,
+        recipe="chest_xray",
+        dataset_dir="films",
+        out="there",
+        weights="mine.safetensors",
+        imagenet="resnet.pth",
+        only=("spectrum", "noise"),
+        reuse=True,
+        overwrite=True,
+        progress="none",
+        **options,
+    )
+    (args,) = seen
+    assert (args.recipe, args.out, args.data) == ("chest_xray", Path("there"), "films")
+    assert args.weights == tmp_path / "mine.safetensors"
+    assert args.imagenet == tmp_path / "resnet.pth"
+    assert args.only == "spectrum,noise"
+    assert args.reuse is args.overwrite is True
+    assert {key: getattr(args, key) for key in options} == options
+
+
+def test_evaluation_without_data_says_so(capsys):
+    with pytest.raises(SystemExit):
+        run_here(EVALUATE, out="there")
+    assert "--dataset_dir is not given" in capsys.readouterr().err
 
 
 def test_monai_notices_metadata_that_do_not_fit_the_network(folder):
