@@ -122,7 +122,7 @@ def _slices(pairs: Pairs, preset: Preset) -> str:
         for window in preset.windows:
             cells = [
                 picture(
-                    f"{name}, {window.name} window, {pairs.owners[k]}".rstrip(", "),
+                    f"{name}, {window.name}",
                     "image/jpeg",
                     jpeg(windowed(planes[k], window), size, quality=85),
                 )
@@ -214,15 +214,21 @@ def _rows(name: str, found: dict) -> Iterable[tuple[str, str, dict]]:
 
 
 def _table(rows: list[tuple[str, str, dict]]) -> str:
-    lines = [
-        "<table><tr><th></th><th></th><th>synthetic</th><th>95 %</th><th>floor</th><th>95 %</th></tr>"
-    ]
-    for what, where, record in rows:
-        cells = [html.escape(what), html.escape(where), f"<b>{_number(record['value'])}</b>"]
-        cells += [_span(record.get("interval")), _number(record.get("floor"))]
-        cells.append(_span(record.get("floor_interval")))
-        lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    """One row for each figure, one column for each window or tissue; the floor under each value."""
+    columns = list(dict.fromkeys(where for _, where, _ in rows))
+    cells = {(what, where): _cell(record) for what, where, record in rows}
+    head = "".join(f"<th>{html.escape(where)}</th>" for where in ("", *columns))
+    lines = [f"<table><tr>{head}</tr>"]
+    for what in dict.fromkeys(what for what, _, _ in rows):
+        found = "".join(f"<td>{cells.get((what, where), '')}</td>" for where in columns)
+        lines.append(f"<tr><td>{html.escape(what)}</td>{found}</tr>")
     return "\n".join([*lines, "</table>"])
+
+
+def _cell(record: dict) -> str:
+    floor = _number(record.get("floor"))
+    value = f"<b>{_number(record['value'])}</b> {_span(record.get('interval'))}"
+    return f"{value}<br><i>floor {floor} {_span(record.get('floor_interval'))}</i>"
 
 
 def _number(value: float | None) -> str:

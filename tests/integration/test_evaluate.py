@@ -1,0 +1,139 @@
+"""`medsynth evaluate` from films on disk to the page, with a network too small to convince anybody."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from medsynth.cli import main
+from medsynth.evaluation import figures
+from medsynth.networks import PatchUNet, PatchUNetConfig, save_weights
+
+NETWORK = {
+    "image_size": [256, 256],
+    "channels": [32, 32],
+    "attention_levels": [False, False],
+    "num_res_blocks": 1,
+    "num_head_channels": 32,
+}
+OUTPUTS = ["figures.json", "pairs.npz", "report.html", "sheet.png"]
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory):
+    """Twelve films of twelve people, ten of them held out; a recipe and weights for them."""
+    folder = tmp_path_factory.mktemp("films")
+    rng = np.random.default_rng(0)
+    lines = ["file,patient"]
+    for number in range(12):
+        grey = (
+            120 + 30 * np.sin(np.arange(256) / (9 + number))[:, None] + rng.normal(0, 8, (256, 256))
+        )
+        Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)).save(folder / f"{number}.png")
+        lines.append(f"{number}.png,person-{number:02}")
+    (folder / "SOURCES.csv").write_text("\n".join(lines) + "\n")
+    recipe = {
+        "preset": "chest_xray",
+        "data": {"layout": "table", "held_out": [f"person-{n:02}" for n in range(10)]},
+        "network": NETWORK,
+        "phases": [{"batch_size": 1, "steps": 1}],
+    }
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    config = PatchUNetConfig.from_dict(NETWORK)
+    generator = torch.Generator().manual_seed(0)
+    state = {
+        name: 0.05 * torch.randn(value.shape, generator=generator)
+        for name, value in PatchUNet(config).state_dict().items()
+    }
+    card = {
+        **{"network": config.to_dict(), "schedule": {"kind": "log_snr_linear"}},
+        **{"prediction_type": "v_prediction", "preset": "chest_xray", "data": "", "licence": ""},
+        "held_out": recipe["data"]["held_out"],
+    }
+    save_weights(state, folder / "tiny.safetensors", card=card)
+    return folder
+
+
+def evaluate(films, out, *words):
+    common = ("--data", films, "--weights", films / "tiny.safetensors", "--slices", 8, "--steps", 2)
+    arguments = (
+        "evaluate",
+        films / "recipe.yaml",
+        *common,
+        "-o",
+        out,
+        "--progress",
+        "none",
+        *words,
+    )
+    return main([str(word) for word in arguments])
+
+
+@pytest.fixture(scope="module")
+def done(films, tmp_path_factory):
+    out = tmp_path_factory.mktemp("figures") / "out"
+    assert evaluate(films, out, "--only", "histograms,spectrum") == 0
+    return out
+
+
+def test_page_figures_and_slices_are_there_and_say_what_was_done(films, done):
+    assert sorted(p.name for p in done.iterdir()) == OUTPUTS
+    record = json.loads((done / "figures.json").read_text())
+    assert set(record["figures"]) == {"histograms", "spectrum"}
+    assert (record["preset"], record["nfe"], record["factor"]) == ("chest_xray", 2, 8)
+    assert record["slices"] == 8
+    assert set(record["patients"]) <= {f"person-{n:02}" for n in range(10)}
+    assert record["low_band_error"] < 1e-4
+    assert "halves of the real slices" in record["floor"]
+    with np.load(done / "pairs.npz") as pairs:
+        assert pairs["real"].shape == pairs["synthetic"].shape == (8, 256, 256)
+        assert not np.allclose(pairs["real"], pairs["synthetic"], atol=1)
+
+
+def test_reuse_makes_other_figures_of_the_same_slices(films, done, monkeypatch):
+    monkeypatch.setattr("medsynth.evaluation.held_out.synthesize_pairs", None)
+    before = (done / "pairs.npz").read_bytes()
+    assert evaluate(films, done, "--reuse", "--only", "noise") == 0
+    assert (done / "pairs.npz").read_bytes() == before
+    assert set(json.loads((done / "figures.json").read_text())["figures"]) == {"noise"}
+
+
+def test_what_is_asked_must_fit_what_is_reused(films, done, capsys):
+    assert evaluate(films, done, "--reuse", "--factor", 4) == 2
+    assert "was made with factor 8, now 4 is asked for" in capsys.readouterr().err
+
+
+def test_an_earlier_run_is_not_replaced_unasked(films, done, capsys):
+    assert evaluate(films, done) == 2
+    assert "figures.json exists" in capsys.readouterr().err
+
+
+def test_ctrl_c_keeps_the_slices_and_no_half_figures(films, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(figures, "measure", interrupted)
+    assert evaluate(films, tmp_path / "out") == 130
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["pairs.npz"]
+    monkeypatch.setattr("medsynth.evaluation.held_out.synthesize_pairs", interrupted)
+    assert evaluate(films, tmp_path / "none") == 130
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--only", "spectrum,fidelity"), "--only has no figure 'fidelity', expected some of two_"),
+        (("--slices", 4), "--slices must be at least 8"),
+        (("--reuse",), "to reuse; run once without --reuse"),
+    ],
+)
+def test_refusals_are_one_line_and_leave_nothing(films, tmp_path, capsys, words, message):
+    assert evaluate(films, tmp_path / "out", *words) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
