@@ -31,6 +31,7 @@ COMMANDS = (
     "train",
     "bench",
     "evaluate",
+    "audit",
     "pacs",
     "send",
     "outbox",

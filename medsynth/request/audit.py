@@ -160,7 +160,7 @@ def check_export(folder: Path, *, allow: str | None, to: str) -> tuple[str, bool
             f"Synthesize again with another seed or reference; or, when you may show that patient's "
             f"image, --allow-near-copy {out.name}"
         )
-    entry = Allowed(_user(), _now(), to)
+    entry = Allowed(_user(), now(), to)
     replace(audit, allowed=(*audit.allowed, entry)).write(out)
     return f"{ALLOWED} {entry.by}: {worst.sentence()}", True
 
@@ -189,5 +189,6 @@ def _user() -> str:
         return "unknown"
 
 
-def _now() -> str:
+def now() -> str:
+    """UTC, ISO 8601."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
