@@ -189,6 +189,13 @@ class Recipe:
     compile: bool = False
     data_on_device: bool = False
 
+    def __post_init__(self) -> None:
+        if self.reference.log_snr_min is not None and self.noise_levels.kind != "uniform":
+            raise ValueError(
+                f"reference.log_snr_min cuts uniform noise levels short; with noise_levels.kind "
+                f"{self.noise_levels.kind} leave it out"
+            )
+
     @property
     def steps(self) -> int:
         """All phases together."""

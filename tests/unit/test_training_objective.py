@@ -1,13 +1,17 @@
 """The training loss: simple and hybrid, for each prediction type."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 from medsynth.diffusion import schedule
 from medsynth.diffusion.denoiser import PREDICTION_TYPES, Prediction, to_target, to_x0
+from medsynth.diffusion.hint import Hint
+from medsynth.diffusion.residual import ResidualScale
 from medsynth.training import vlb
-from medsynth.training.batches import Batch
+from medsynth.training.batches import Batch, told_positions
 from medsynth.training.objective import Objective
 
 SCHEDULE = schedule.build("cosine", num_train_timesteps=100)
@@ -77,6 +81,64 @@ def test_the_bound_teaches_the_variance_and_never_the_mean(kind):
     objective(prediction_type=kind, learned_variance=False).losses(plain, b, T).sum().backward()
     torch.testing.assert_close(net.output.grad[:, :1], plain.output.grad)
     assert bool((net.output.grad[:, 1:].abs().sum(dim=(1, 2, 3)) > 0).all())
+
+
+def told(batch):
+    """The batch, told a low band of factor 8 in its upper half."""
+    factor_map = torch.zeros_like(batch.x0)
+    factor_map[..., :4, :] = 8
+    return replace(batch, hint=Hint(batch.x0 * 0.9, factor_map))
+
+
+RESIDUAL = ResidualScale({0: 1.0, 4: 0.05, 8: 0.1})
+
+
+def test_with_a_residual_scale_the_loss_is_that_of_its_own_target():
+    b = told(batch())
+    abar = SCHEDULE.abar(T).float().reshape(-1, 1, 1, 1)
+    frame = RESIDUAL.frame(b.hint, abar, like=b.x0)
+    seen = []
+
+    def net(x, timesteps, *, hint, origin):
+        seen.append(x)
+        return frame.to_target(b.x0, b.noise) + 0.5
+
+    losses = objective(residual=RESIDUAL, learned_variance=False).losses(net, b, T)
+    torch.testing.assert_close(losses, torch.full((4,), 0.25))
+    x_t = SCHEDULE.add_noise(b.x0, b.noise, T)
+    torch.testing.assert_close(seen[0], frame.network_input(x_t))
+
+
+def test_with_a_residual_scale_too_the_bound_never_teaches_the_mean():
+    out = output()
+    gradients = []
+    for learned in (True, False):
+        net = Output(out if learned else out[:, :1].clone())
+        options = {"residual": RESIDUAL, "learned_variance": learned}
+        objective(**options, **({"vlb_weight": 1.0} if learned else {})).losses(
+            net, told(batch()), T
+        ).sum().backward()
+        gradients.append(net.output.grad[:, :1])
+    torch.testing.assert_close(*gradients)
+
+
+def test_a_residual_scale_needs_v_prediction():
+    with pytest.raises(ValueError, match="v_prediction"):
+        objective(prediction_type="epsilon", residual=RESIDUAL)
+
+
+def test_images_told_everywhere_are_noised_to_their_own_level_at_most():
+    b = told(batch())
+    everywhere = torch.full_like(b.x0[:1], 8)
+    factor_map = torch.cat([everywhere, b.hint.factor_map[1:]])
+    b = replace(
+        b, hint=Hint(b.x0, factor_map), position=torch.full((4,), 1 - 1e-9, dtype=torch.float64)
+    )
+    position = told_positions(b, 0.0, SCHEDULE)
+    last = (position * SCHEDULE.num_train_timesteps).long().clamp(max=99)
+    assert float(SCHEDULE.log_snr(last[0])) == pytest.approx(0.0, abs=0.2)
+    assert last[1:].tolist() == [99] * 3
+    assert torch.equal(told_positions(b, None, SCHEDULE), b.position)
 
 
 def test_the_hybrid_loss_is_least_at_the_best_variance():

@@ -5,7 +5,15 @@ import pytest
 import yaml
 
 from medsynth import presets
-from medsynth.training.recipe import RECIPES, Data, Phase, load_recipe
+from medsynth.training.recipe import (
+    RECIPES,
+    Data,
+    NoiseLevels,
+    Phase,
+    Recipe,
+    Reference,
+    load_recipe,
+)
 
 
 def test_the_shipped_recipe_describes_a_network_that_can_be_built():
@@ -132,3 +140,13 @@ def test_excluded_series_are_left_out(tree):
 
     data = Data(root=str(tree), exclude=("p1/ct",))
     assert set(load_slices(data, preset=presets.get("lung_ct")).patients) == {"p2", "p3"}
+
+
+def test_a_cut_of_levels_is_refused_where_levels_are_not_uniform():
+    with pytest.raises(ValueError, match="leave it out"):
+        Recipe(
+            preset="lung_ct",
+            phases=(),
+            reference=Reference(log_snr_min=-2.5),
+            noise_levels=NoiseLevels(kind="loss_second_moment"),
+        )
