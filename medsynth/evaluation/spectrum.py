@@ -111,6 +111,7 @@ def noise_power(
         "value": float(np.sqrt(variance["ours"].mean() / variance["theirs"].mean())),
         "interval": bootstrap.interval(ratio),
         "floor": float(np.sqrt(theirs[half, -1].mean() / theirs[~half, -1].mean())),
+        "floor_interval": bootstrap.interval(_half_over_half(theirs[:, -1], half, weights)),
         "slices": len(kept),
         "std_synthetic": float(np.sqrt(variance["ours"].mean())),
         "std_real": float(np.sqrt(variance["theirs"].mean())),
@@ -118,6 +119,13 @@ def noise_power(
     centres = (NPS_RINGS[:-1] + NPS_RINGS[1:]) / 2
     drawn = {"frequency": centres, "real": theirs[:, :-1], "synthetic": ours[:, :-1]}
     return found, drawn
+
+
+def _half_over_half(variance: np.ndarray, half: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Standard deviation of one half's slices over the other's, for every resample."""
+    with np.errstate(invalid="ignore", divide="ignore"):  # a resample without a slice of one half
+        first, second = ((weights * h) @ variance / (weights * h).sum(1) for h in (half, ~half))
+        return np.sqrt(first / second)
 
 
 def _most_even(smooth: np.ndarray, corners: np.ndarray) -> np.ndarray:

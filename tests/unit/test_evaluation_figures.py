@@ -158,6 +158,7 @@ def test_noise_power_of_white_noise_is_its_variance_at_every_frequency():
     found, drawn = spectrum.noise_power(real, louder, inside, **options)
     assert found["std_real"] == pytest.approx(10, rel=0.05)
     assert found["value"] == pytest.approx(1.5, rel=0.05)
+    assert found["floor_interval"][0] < 1 < found["floor_interval"][1]
     assert np.allclose(drawn["real"].mean(0)[2:], 100, rtol=0.2)
     assert spectrum.noise_power(real, louder, inside, limits=(500, 600), patients="ab" * 4) is None
 
