@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medsynth.evaluation.names import FIGURES
+from medsynth.evaluation.names import AUDITS, FIGURES
 from medsynth.events import Event, Listener
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ real slices. Writes OUT/report.html (look at this), OUT/figures.json, OUT/sheet.
 themselves in OUT/pairs.npz, from which --reuse makes the figures again."""
 
 EPILOG = f"""\
-figures: {", ".join(FIGURES)}
+figures: {", ".join((*FIGURES, *AUDITS))}
 
 examples:
   medsynth evaluate lung_ct --data path/to/lung_ct -o figures
@@ -57,6 +57,21 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--only", metavar="NAMES", help="these figures, separated by commas (default: all)"
     )
     parser.add_argument(
+        "--unguided",
+        metavar="N",
+        type=int,
+        default=8,
+        help="free samples to look for copies of training images in (default: 8)",
+    )
+    parser.add_argument(
+        "--nodules",
+        metavar="N",
+        type=int,
+        default=0,
+        help="place so many nodules and see whether they are found; each takes as long as a slice, "
+        "and a stopped run goes on with --reuse (default: 0)",
+    )
+    parser.add_argument(
         "--imagenet", metavar="FILE", type=Path, help="add features of this ResNet-50, see below"
     )
     parser.add_argument(
@@ -78,6 +93,7 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
     _check_out(args)
 
     from medsynth import presets
+    from medsynth.commands import evaluate_audits
     from medsynth.evaluation import held_out
     from medsynth.evaluation.figures import Material, measure
     from medsynth.evaluation.learned_features import ImageNet
@@ -88,10 +104,19 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
     from medsynth.training.split_record import check_evaluated
 
     preset = presets.get(recipe.preset)
+    evaluate_audits.check_nodules(args.nodules, preset)
     weights = args.weights or MODELS / preset.weights
     card = check_card(weights, preset)
     split = read_split(recipe.data)
     check_evaluated(split, card, weights=weights)
+    if "memorisation" in only:
+        try:
+            evaluate_audits.check_memorisation(split, preset)
+        except ValueError as error:
+            if args.only is not None:
+                raise
+            only = tuple(name for name in only if name != "memorisation")
+            listener(Event("warning", message=f"no audit of memorisation: {error}"))
     imagenet = None if args.imagenet is None else ImageNet(args.imagenet)
     options = {"preset": preset, "split": split, "listener": listener}
     made_by = {
@@ -130,25 +155,41 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
         imagenet=imagenet,
         seed=args.seed,
     )
+    samples = evaluate_audits.Samples(
+        args.out, made_by, preset, lambda: load_denoiser(weights), listener
+    )
+    extra = []
     try:
-        figures, drawn = measure(material, only=only, listener=listener)
+        figures, drawn = measure(
+            material, only=[name for name in only if name in FIGURES], listener=listener
+        )
+        if "memorisation" in only:
+            parts = [load_slices(recipe.data, held_out=part, **options) for part in (False, True)]
+            figures["memorisation"], section = evaluate_audits.memorisation(
+                samples, pairs, *parts, unguided=args.unguided
+            )
+            extra.append(section)
+        if args.nodules:
+            figures["nodules"], section = evaluate_audits.nodules(
+                samples, split, count=args.nodules
+            )
+            extra.append(section)
     except KeyboardInterrupt:
         words = f"stopped; the slices are in {args.out / PAIRS}, and --reuse goes on from there"
         listener(Event("warning", message=words))
         return 130
     record = _record(made_by, pairs, figures, statement=recipe.data.statement)
-    _write(args, record, pairs, drawn, preset)
+    _write(args, record, pairs, drawn, preset, extra)
     listener(Event("result", message=f"wrote {args.out / 'report.html'}", data=record))
     return 0
 
 
 def _chosen(only: str | None) -> tuple[str, ...]:
-    names = FIGURES if only is None else tuple(name.strip() for name in only.split(","))
+    known = (*FIGURES, *AUDITS)
+    names = known if only is None else tuple(name.strip() for name in only.split(","))
     for name in names:
-        if name not in FIGURES:
-            raise ValueError(
-                f"--only has no figure {name!r}, expected some of {', '.join(FIGURES)}"
-            )
+        if name not in known:
+            raise ValueError(f"--only has no figure {name!r}, expected some of {', '.join(known)}")
     return names
 
 
@@ -183,7 +224,12 @@ def _record(made_by: dict, pairs: Pairs, figures: dict, *, statement: str) -> di
 
 
 def _write(
-    args: argparse.Namespace, record: dict, pairs: Pairs, drawn: Drawn, preset: Preset
+    args: argparse.Namespace,
+    record: dict,
+    pairs: Pairs,
+    drawn: Drawn,
+    preset: Preset,
+    extra: list[tuple[str, str]],
 ) -> None:
     import numpy as np
 
@@ -196,6 +242,6 @@ def _write(
     with new_file(args.out / "sheet.png", overwrite=overwrite) as file:
         held_out.sheet(pairs, file, preset=preset, indices=rows.tolist())
     with new_file(args.out / "report.html", overwrite=overwrite) as file:
-        write_page(file, record=record, pairs=pairs, drawn=drawn, preset=preset)
+        write_page(file, record=record, pairs=pairs, drawn=drawn, preset=preset, extra=extra)
     with new_file(args.out / "figures.json", overwrite=overwrite) as file:
         file.write_text(json.dumps(record, indent=2) + "\n")

@@ -21,6 +21,8 @@ from medsynth.request.audit import Match
 
 # Real images compared to find the thresholds, and copies made to test them.
 QUERIES, COPIES = 60, 8
+# A folder with fewer slices may hold some of a chest here and there.
+STACK = 5
 # How far above the nearest images of different patients a copy begins, in standard deviations: few
 # patients are there to measure with, and a new one may lie beyond all of them.
 MARGIN = 2.0
@@ -44,8 +46,10 @@ class RealImages:
         return series if alone else f"{series} slice {index - first + 1}"
 
     def neighbours(self, index: int) -> np.ndarray:
-        """(M,) bool: the slices beside this one in its series."""
+        """(M,) bool: the slices beside this one; none where the series is no stack of slices."""
         beside = np.zeros(len(self.series), dtype=bool)
+        if self.series.count(self.series[index]) < STACK:
+            return beside
         for other in (index - 1, index + 1):
             if 0 <= other < len(self.series):
                 beside[other] = self.series[other] == self.series[index]

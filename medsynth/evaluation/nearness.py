@@ -31,9 +31,9 @@ FINE_CYCLES = (36.0, 90.0)
 # Largest shift that is looked for, as a share of the side; training shifts by a sixteenth.
 SHIFT = 1 / 8
 # Windows of the patch measure: side and step as a share of the image's.
-PATCH, PATCH_STEP = 3 / 8, 5 / 16
+PATCH, PATCH_STEP = 3 / 8, 5 / 24
 # A window whose fine band is weaker than this share of the image's mean says nothing (air).
-EMPTY = 0.1
+EMPTY = 0.3
 # Frequencies below this share of the mean strength count less in the phase correlation.
 WEAK = 0.1
 CELLS, BINS = 16, 8

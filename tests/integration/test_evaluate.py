@@ -137,3 +137,27 @@ def test_refusals_are_one_line_and_leave_nothing(films, tmp_path, capsys, words,
     assert message in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_free_samples_and_guided_ones_are_audited(films, done, tmp_path):
+    out = tmp_path / "audited"
+    out.mkdir()
+    (out / "pairs.npz").write_bytes((done / "pairs.npz").read_bytes())
+    words = ("--reuse", "--only", "memorisation", "--unguided", 2)
+    assert evaluate(films, out, *words) == 0
+    record = json.loads((out / "figures.json").read_text())["figures"]["memorisation"]
+    assert {name: s["samples"] for name, s in record["samples"].items()} == {
+        "unguided": 2,
+        "guided by held-out patients": 8,
+    }
+    assert record["training_images"] == 2
+    page = (out / "report.html").read_text()
+    assert "Does it copy its training images?" in page
+    assert "sample 1 | " in page
+    with np.load(out / "unguided.npz") as kept:
+        assert kept["images"].shape == (2, 256, 256)
+
+
+def test_lung_nodules_are_refused_where_there_are_none(films, tmp_path, capsys):
+    assert evaluate(films, tmp_path / "out", "--nodules", 5) == 2
+    assert "preset chest_xray has not" in capsys.readouterr().err

@@ -10,6 +10,7 @@ from medsynth.diffusion import schedule
 from medsynth.diffusion.denoiser import Denoiser
 from medsynth.evaluation import lesion_figure, lesion_places, lesions
 from medsynth.evaluation.lesion_places import Place
+from medsynth.evaluation.page_audits import nodules_section
 from medsynth.networks import PatchUNet, PatchUNetConfig
 
 PRESET = presets.get("lung_ct")
@@ -194,3 +195,14 @@ def test_series_give_their_slices_with_lung(slab, tmp_path):
     sitk.WriteImage(solid_image, str(solid))
     with pytest.raises(ValueError, match="shows lung"):
         lesion_places.slabs_with_lung([solid], 3, preset=PRESET)
+
+
+def test_the_page_tells_how_many_were_found_and_shows_the_others():
+    place, region = asked()
+    bad = lesions.measure(place, region, np.zeros((128, 128)))
+    good = lesions.measure(place, region, 880.0 * disc(14))
+    figure = lesion_figure.figure([good, good, bad])
+    title, body = nodules_section(figure, [np.zeros((20, 80), dtype=np.uint8)])
+    assert "asked for" in title
+    assert "<b>2 of 3 found</b>" in body
+    assert body.count("<img") == 1

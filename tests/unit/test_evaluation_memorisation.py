@@ -14,7 +14,7 @@ PRESET = presets.get("lung_ct")
 SIZE = 192
 
 
-def patient(seed, slices=3):
+def patient(seed, slices=5):
     """Slices (N, H, W) of a chest-like disc with vessels; neighbours are alike, patients are not."""
     rng = np.random.default_rng(seed)
     rows, columns = np.indices((SIZE, SIZE)) - SIZE / 2
@@ -35,7 +35,7 @@ def patient(seed, slices=3):
 
 def made_up(seeds, name):
     stacks = [patient(seed) for seed in seeds]
-    names = [f"{name}{seed}" for seed in seeds for _ in range(3)]
+    names = [f"{name}{seed}" for seed in seeds for _ in range(5)]
     return RealImages(np.concatenate(stacks), tuple(names), tuple(f"{n}/ct" for n in names))
 
 
@@ -125,13 +125,16 @@ def test_real_patients_are_no_copies_and_copies_are(calibration):
     assert "neighbouring slice" in detection
     for kind, rates in detection.items():
         assert rates["found"] == rates["tried"] > 0, kind
+    assert detection["neighbouring slice"]["tried"] == 6
     for name in MEASURES:
         assert max(calibration.floor[name]) < calibration.thresholds[name] < 1
 
 
 def test_an_image_of_the_same_patient_never_sets_the_threshold(gallery, training, held_out):
     # One patient under two names: the threshold has to rise to where its slices lie.
-    twice = RealImages(training.images, ("A", "B", "B", *training.patients[3:]), training.series)
+    twice = RealImages(
+        training.images, ("A", "A", "B", "B", "B", *training.patients[5:]), training.series
+    )
     wrong = memorisation.calibrate(gallery, twice, held_out, queries=24, copies=1)
     assert wrong.thresholds["fine"] > 0.3
     right = memorisation.calibrate(gallery, training, held_out, queries=24, copies=1)
@@ -139,7 +142,7 @@ def test_an_image_of_the_same_patient_never_sets_the_threshold(gallery, training
 
 
 def test_too_few_patients_are_refused(gallery, training):
-    one = RealImages(training.images, ("A",) * 12, training.series)
+    one = RealImages(training.images, ("A",) * 20, training.series)
     with pytest.raises(ValueError, match="at least three patients"):
         memorisation.calibrate(gallery, one)
 
@@ -148,7 +151,7 @@ def test_a_network_that_memorised_is_found_and_one_that_did_not_is_not(
     training, held_out, calibration
 ):
     rng = np.random.default_rng(5)
-    copied = training.images[[0, 4]] + rng.normal(0, 30, (2, SIZE, SIZE)).astype(np.float32)
+    copied = training.images[[0, 6]] + rng.normal(0, 30, (2, SIZE, SIZE)).astype(np.float32)
     fresh = np.concatenate([patient(seed, 2) for seed in (20, 21)])
     samples = {"memorised": (copied, ["none"] * 2), "fresh": (fresh, ["X", "X", "Y", "Y"])}
     figures, pictures = memorisation_figure.audit(
@@ -166,6 +169,14 @@ def test_a_network_that_memorised_is_found_and_one_that_did_not_is_not(
     assert first.shape == (SIZE, 2 * SIZE)
     left, right = first[:, :SIZE].astype(float), first[:, SIZE:].astype(float)
     assert np.corrcoef(left.ravel(), right.ravel())[0, 1] > 0.9
+
+
+def test_neighbours_are_slices_of_a_stack(training):
+    assert np.flatnonzero(training.neighbours(6)).tolist() == [5, 7]
+    assert np.flatnonzero(training.neighbours(5)).tolist() == [6]  # 4 is another patient's
+    assert training.name(6) == "P1/ct slice 2"
+    few = RealImages(training.images[:4], training.patients[:4], training.series[:4])
+    assert not few.neighbours(1).any()  # a folder with some slices of a chest, here and there
 
 
 def test_the_nearest_pairs_come_first():
