@@ -155,9 +155,8 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onPreset(self):
         preset = PRESETS[self._parameters.preset]
-        self._parameters.factor = float(preset.anatomy_factor)
-        self._parameters.stop = float(preset.anatomy_stop)
-        self._parameters.steps = preset.steps
+        vocabulary.setDefaults(self._parameters, preset)
+        self.cards.keepKinds(preset)
         self.results.setPreset(preset)
 
     def onAddPathology(self):

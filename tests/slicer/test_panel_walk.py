@@ -184,6 +184,31 @@ def test_every_point_of_a_list_is_a_lesion(panel, addReference):
         assert np.linalg.norm(centerInWorld(mask, panel.widget._parameters.result) - place) < 1.5
 
 
+def test_another_preset_brings_its_kinds_and_its_grid(panel, addReference):
+    reference = addReference()
+    pick(panel.ui.referenceSelector, reference)
+    click(panel.ui.addPathologyButton)
+    choose(card(panel).ui.kindComboBox, "spiculated")
+    choose(panel.ui.presetComboBox, "brain_ct")
+    assert card(panel).parameters.kind == "haemorrhage"
+    click(panel.ui.addPathologyButton)
+    assert card(panel).parameters.kind == "haemorrhage"
+    # A factor counts in pixels of the network's grid, which the reference is brought onto.
+    rows, columns = slicer.util.arrayFromVolume(reference).shape[1:]
+    slide(panel.ui.factorSlider, 16)
+    size = 16 * max(rows, columns) / 256 * max(reference.GetSpacing()[:2])
+    assert f"about {size:.0f} mm" in panel.ui.factorLabel.text
+    click(panel.ui.previewCheckBox)
+    panel.wait(lambda: not panel.widget.previewPart.preview.queue, what="the preview")
+    from medsynth.lowpass_preview import LowPass
+
+    factor = round(16 * max(rows, columns) / 256)
+    array = slicer.util.arrayFromVolume(reference)
+    expected = LowPass((rows, columns), factor)(array)
+    preview = slicer.util.arrayFromVolume(panel.widget.previewPart.preview.volume)
+    assert np.abs(preview - expected).max() <= 1
+
+
 def test_preview_follows_the_sliders_and_leaves_no_trace(panel, addReference):
     reference = addReference()
     pick(panel.ui.referenceSelector, reference)

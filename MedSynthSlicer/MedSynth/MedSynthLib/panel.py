@@ -92,14 +92,15 @@ class PreviewPart:
             return
         anatomy = self.previewed == "anatomy"
         factor = parameters.factor if anatomy else self.previewed
-        self.ui.factorLabel.text = preview.explain(parameters.reference, parameters.factor)
+        preset = PRESETS[parameters.preset]
+        self.ui.factorLabel.text = preview.explain(parameters.reference, parameters.factor, preset)
         if not parameters.preview:
             self.preview.hide()
             self.ui.previewLabel.text = ""
             return
         whose = "anatomy" if anatomy else "pathology"
         self.ui.previewLabel.text = f"Showing the {whose}'s factor {round(factor)}."
-        self.preview.show(parameters.reference, round(factor), PRESETS[parameters.preset])
+        self.preview.show(parameters.reference, round(factor), preset)
 
 
 class PhantomPart:
@@ -255,9 +256,12 @@ class ResultPart:
         nodes = [
             node
             for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-            if node is self.parameters.reference
-            or node.GetAttribute(scene.SYNTHETIC)
-            or not node.GetSaveWithScene()
+            if node.GetAttribute(scene.SYNTHETIC)
+            # A window in grey values means nothing on a reference in its own.
+            or (
+                not PRESETS[self.parameters.preset].is_grey
+                and (node is self.parameters.reference or not node.GetSaveWithScene())
+            )
         ]
         scene.setWindow(window.center, window.width, nodes)
 

@@ -50,11 +50,12 @@ def parameterNodes(moduleNode) -> list:
 
 
 def addParameterNode(moduleNode, preset) -> PathologyParameterNode:
-    """Add a pathology with the preset's factor and stop."""
+    """Add a pathology with the preset's first kind, factor and stop."""
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode", "MedSynth pathology")
     node.SetAttribute("ModuleName", "MedSynthPathology")
     moduleNode.AddNodeReferenceID(ROLE, node.GetID())
     parameters = PathologyParameterNode(node)
+    parameters.kind = preset.lesion_kinds[0]
     parameters.factor = float(preset.pathology_factor)
     parameters.stop = float(preset.pathology_stop)
     return parameters
@@ -168,6 +169,12 @@ class Cards:
         for card in self.cards:
             card.ui.cardButton.collapsed = True
         self._addCard(addParameterNode(self.moduleNode, preset))
+
+    def keepKinds(self, preset) -> None:
+        """Give pathologies of a kind that the preset does not draw its first one."""
+        for parameters in parameterNodes(self.moduleNode):
+            if parameters.kind not in (*preset.lesion_kinds, FROM_VOLUME):
+                parameters.kind = preset.lesion_kinds[0]
 
     def _addCard(self, parameters) -> None:
         card = Card(

@@ -40,7 +40,10 @@ class Preview:
             self._addVolume(reference)
         self.asked = asked
         rows, columns = slicer.util.arrayFromVolume(reference).shape[1:]
-        self.filter = LowPass((rows, columns), min(factor, rows, columns), preset.intensity)
+        factor = min(round(factor * gridStep(reference, preset)) or 1, rows, columns)
+        # The library shows these in grey values first; here they stay in the file's own.
+        intensity = None if preset.is_grey else preset.intensity
+        self.filter = LowPass((rows, columns), factor, intensity)
         self.queue = self._slicesByDistance()
         self._portion()
         self.timer.start()
@@ -113,11 +116,20 @@ def _composites():
     ]
 
 
-def explain(reference, factor: float) -> str:
+def gridStep(reference, preset) -> float:
+    """Pixels of the reference per pixel of the grid that the library brings it onto."""
+    if not preset.is_grey:
+        return 1.0
+    columns, rows, _ = reference.GetImageData().GetDimensions()
+    step = max(rows / preset.grid[0], columns / preset.grid[1])
+    return max(step, (preset.pixel_mm or 0) / reference.GetSpacing()[0])
+
+
+def explain(reference, factor: float, preset) -> str:
     """What a factor means for this image, in millimetres."""
     if reference is None:
         return ""
-    size = round(factor) * max(reference.GetSpacing()[:2])
+    size = round(factor) * gridStep(reference, preset) * max(reference.GetSpacing()[:2])
     if round(factor) == 1:
         return "Factor 1: the result follows the reference in every detail."
     return (

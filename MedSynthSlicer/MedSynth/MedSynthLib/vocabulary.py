@@ -36,3 +36,10 @@ COMPOSITIONS = list(_model.COMPOSITIONS)
 FILTERS = list(_model.FILTERS)
 GUIDANCE = list(_model.GUIDANCE)
 DEVICES = list(_model.DEVICES)
+
+
+def setDefaults(parameters, preset) -> None:
+    """The preset's own factor, stop and number of steps."""
+    parameters.factor = float(preset.anatomy_factor)
+    parameters.stop = float(preset.anatomy_stop)
+    parameters.steps = preset.steps
