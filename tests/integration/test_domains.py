@@ -72,14 +72,13 @@ def folder(tmp_path_factory):
     write_picture(folder / "film.jpg", film())
     write_picture(folder / "film16.png", film().astype(np.uint16) * 200 + 1000)
     write_picture(folder / "head.png", (head_ct()[0].clip(0, 80) / 80 * 255).astype(np.uint8))
-    stored = film()[None] * 16.0
-    window = {"WindowCenter": 2048, "WindowWidth": 4096}
+    # Half of the stored range is used: a window that is turned over wrongly shows nothing.
+    stored = film()[None] * 8.0
+    window = {"WindowCenter": 1024, "WindowWidth": 2048, "BitsStored": 12, "HighBit": 11}
     write_dicom(folder / "dx", stored, "DX", **window)
     write_dicom(folder / "cr", stored, "CR", **window)
     inverse = {"PhotometricInterpretation": "MONOCHROME1", "PresentationLUTShape": "INVERSE"}
-    write_dicom(
-        folder / "dx1", 4095 - stored, "DX", **window | {"BitsStored": 12, "HighBit": 11}, **inverse
-    )
+    write_dicom(folder / "dx1", 4095 - stored, "DX", **window | {"WindowCenter": 3071} | inverse)
     write_dicom(folder / "mr", head_mr(5), "MR", WindowCenter=700, WindowWidth=1400)
     write_dicom(folder / "ct", head_ct(5), "CT")
     # As most NIfTI files lie: rows to the right and columns to the front.
@@ -159,7 +158,7 @@ def test_the_lesion_is_where_it_was_asked_and_its_mask_measures_it(made, name):
 
 @pytest.mark.parametrize("name", RUN)
 def test_the_dicom_is_of_the_right_class_and_reads_back_equal(made, name):
-    out, _ = made(name)
+    out, result = made(name)
     files = sorted((out / "dicom" / "image").glob("*.dcm"))
     first = pydicom.dcmread(files[0])
     modality = CASES[name][-1]
@@ -169,6 +168,9 @@ def test_the_dicom_is_of_the_right_class_and_reads_back_equal(made, name):
     assert np.array_equal(sitk.GetArrayFromImage(sitk.ReadImage(names)), expected)
     assert np.array_equal(np.stack([pydicom.dcmread(f).pixel_array for f in files]), expected)
     assert first.PhotometricInterpretation == "MONOCHROME2"
+    if modality in ("CR", "DX") and result.reference["pixel_size_known"]:
+        size = sitk.ReadImage(str(out / "image.nrrd")).GetSpacing()[:2]
+        np.testing.assert_allclose(first.ImagerPixelSpacing, size, atol=1e-6)
     if modality == "CT":
         assert first.RescaleType == "US"
     if CASES[name][0] in ("mr", "ct"):
@@ -226,7 +228,7 @@ def test_monochrome1_and_windows_give_the_same_film(folder):
     for other in others:
         assert np.abs(other - plain).max() <= 1
     how = prepared["monochrome1"].fitting.record["grey_values"]
-    assert how == "the file's window 2048 / 4096"
+    assert how == "the file's window 3071 / 2048"
     assert "percentile" in prepared["16-bit png"].fitting.record["grey_values"]
 
 
