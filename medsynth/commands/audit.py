@@ -155,9 +155,8 @@ class _Auditor:
             created=now(),
         )
         (out / "audit.png").unlink(missing_ok=True)
-        if (
-            audit.copies
-        ):  # a result that copies nobody must not get a patient's image into its folder
+        # A result that copies nobody must not get a patient's image into its folder.
+        if audit.copies:
             self._draw(out, planes, first, audit.copies[0])
         audit.write(out)
         return audit

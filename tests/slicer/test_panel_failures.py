@@ -1,7 +1,9 @@
 """What goes wrong: each failure says its reason in the panel and leaves the scene as it was."""
 
+import json
 import re
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -18,8 +20,6 @@ def nodes():
 
 
 def temporaryFolders():
-    from pathlib import Path
-
     return set(Path(slicer.app.temporaryPath).glob("MedSynth-*"))
 
 
@@ -230,6 +230,17 @@ def test_export_says_why_not(panel, addReference, tmp_path):
     click(panel.ui.databaseButton)
     assert "database is not open" in panel.ui.statusLabel.text
     slicer.dicomDatabase.isOpen = True
+    folder = Path(panel.widget._parameters.result.GetAttribute("MedSynth.Folder"))
+    audit = {"verdict": "near copy", "allowed": [{"by": "kim", "at": "now", "to": "archive"}]}
+    for broken in (json.dumps(audit), "{", "[]"):
+        (folder / "audit.json").write_text(broken)
+        click(panel.ui.databaseButton)
+        assert "medsynth audit" in panel.ui.statusLabel.text
+    for fine in ({"verdict": "clear", "allowed": []}, {**audit, "allowed": [{"to": "anywhere"}]}):
+        (folder / "audit.json").write_text(json.dumps(fine))
+        panel.ui.exportFolderButton.directory = str(tmp_path)
+        click(panel.ui.exportButton)
+        assert "Exported to" in panel.ui.statusLabel.text
     shutil.rmtree(panel.widget._parameters.result.GetAttribute("MedSynth.Folder"))
     click(panel.ui.databaseButton)
     assert "no longer there" in panel.ui.statusLabel.text
