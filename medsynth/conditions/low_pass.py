@@ -44,7 +44,7 @@ class LowPass:
         if self.factor == 1:
             return x
         rows, columns, _, _ = self._cast(x.dtype, x.device)
-        return rows @ (x @ columns)
+        return rows @ _each(x, columns)
 
     def up(
         self,
@@ -57,7 +57,7 @@ class LowPass:
         if self.factor == 1:
             return coefficients[..., rows, columns]
         _, _, up_rows, up_columns = self._cast(coefficients.dtype, coefficients.device)
-        return up_rows[rows] @ (coefficients @ up_columns[:, columns])
+        return up_rows[rows] @ _each(coefficients, up_columns[:, columns])
 
     def white_noise(self, draw: Draw) -> Tensor:
         """`down` of white noise: (B, 1, ceil(H / n), ceil(W / n)), drawn where it is cheapest.
@@ -153,3 +153,8 @@ def _cubic(x: Tensor) -> Tensor:
 
 
 KINDS = {"dct": _dct, "block": _block, "bicubic": _bicubic}
+
+
+def _each(x: Tensor, matrix: Tensor) -> Tensor:
+    """`x @ matrix`, image by image: folded into one product, BLAS may round by the batch's size."""
+    return x @ matrix.expand(*x.shape[:-2], *matrix.shape)
