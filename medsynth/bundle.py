@@ -124,8 +124,8 @@ def evaluate(
     Args:
         recipe: the name of a shipped recipe, or its file.
         out: the folder of figures.
-        options: `data`, `weights`, `factor`, `slices`, `steps`, `sampler`, `seed`, `only`, `imagenet`;
-            None leaves the command's.
+        options: `data`, `weights`, `factor`, `slices`, `steps`, `sampler`, `seed`, `only`, `unguided`,
+            `nodules`, `imagenet`; None leaves the command's.
         flags: `reuse`, `overwrite`, `debug`.
         progress: auto, bar, json or none.
 

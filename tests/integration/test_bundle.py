@@ -204,14 +204,23 @@ def test_a_refusal_is_one_line_and_code_2(folder, tmp_path, monkeypatch, capsys,
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("config", [INFERENCE, TRAIN, EVALUATE])
-def test_a_misspelt_option_is_refused_before_anything_runs(config, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("config", "typo", "meant"),
+    [
+        (INFERENCE, "devise", "device"),
+        (TRAIN, "devise", "device"),
+        (EVALUATE, "slizes", "slices"),
+    ],
+)
+def test_a_misspelt_option_is_refused_before_anything_runs(
+    config, typo, meant, monkeypatch, capsys
+):
     program = str(Path(monai_bundle.__file__).with_name("__main__.py"))
-    monkeypatch.setattr(sys, "argv", [program, "run", "--config_file", "x", "--devise=cpu"])
+    monkeypatch.setattr(sys, "argv", [program, "run", "--config_file", "x", f"--{typo}=1"])
     with pytest.raises(SystemExit) as stop:
-        run_here(config, devise="cpu")
+        run_here(config, **{typo: "1"})
     assert stop.value.code == 2
-    assert "unknown option --devise; did you mean --device?" in capsys.readouterr().err
+    assert f"unknown option --{typo}; did you mean --{meant}?" in capsys.readouterr().err
 
 
 def test_options_that_are_let_through_or_not():
