@@ -8,7 +8,8 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import generate_uid
 
-from medsynth.dicom import Job
+from medsynth.dicom import Job, write_series
+from medsynth.presets import get
 
 JOB = Job("test-job", datetime(2026, 3, 4, 5, 6, 7), title="Lung CT, nodule")
 DERIVATION = "Made for a test."
@@ -101,3 +102,9 @@ def _stale(header: Dataset) -> None:
     header.add_new((0x6000, 0x3000), "OW", b"\0\0")
     block = header.private_block(0x0019, "SCANCORP DUMMY", create=True)
     block.add_new(0x01, "LO", "Erika Muster")
+
+
+def write_made(folder, image, **options):
+    """The series of `image` in folder/image, as a lung CT unless `options` say otherwise."""
+    options = {"preset": get("lung_ct"), "job": JOB, "derivation": DERIVATION, **options}
+    return write_series(image, folder / "image", **options)
