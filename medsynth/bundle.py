@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MONAI_PROGRAM = ("monai", "bundle", "__main__.py")
 # Options of the commands that name a file or a folder; a config starts them where the user stands.
-PATHS = ("weights", "data", "start_from", "imagenet")
+PATHS = ("weights", "data", "start_from", "imagenet", "low_band")
 
 
 def network(*, preset: str, weights: str | None = None) -> PatchUNet:
@@ -125,7 +125,7 @@ def evaluate(
         recipe: the name of a shipped recipe, or its file.
         out: the folder of figures.
         options: `data`, `weights`, `factor`, `slices`, `steps`, `sampler`, `seed`, `only`, `unguided`,
-            `nodules`, `imagenet`; None leaves the command's.
+            `nodules`, `imagenet`, `low_band`; None leaves the command's.
         flags: `reuse`, `overwrite`, `debug`.
         progress: auto, bar, json or none.
 

@@ -29,6 +29,7 @@ COMMANDS = (
     "demo",
     "info",
     "train",
+    "refine",
     "bench",
     "evaluate",
     "audit",

@@ -1,7 +1,8 @@
 """The sampling loop, written once.
 
 Denoiser, sampler and conditions are put into it; it lives in the network's world, tensors
-(B, 1, H, W) in [-1, 1]. One network call per step: `steps` is the NFE.
+(B, 1, H, W) in [-1, 1]. One network call per step: `steps` is the NFE. A denoiser's refiner, a
+hundredth of the network, looks over the result once.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from medsynth.conditions import low_pass
 from medsynth.conditions.base import Condition
-from medsynth.diffusion.denoiser import Denoiser, Prediction
+from medsynth.diffusion.denoiser import Denoiser, Prediction, Refiner
 from medsynth.diffusion.noise import (
     CorrelatedNoise,
     Draw,
@@ -28,7 +30,7 @@ __all__ = ["CorrelatedNoise", "generators", "guidance_errors", "sample", "slice_
 OnStep = Callable[[int, int], None]
 
 
-def _silent(done: int, steps: int) -> None:
+def silent(done: int, steps: int) -> None:
     """The callback of those who do not want to hear."""
 
 
@@ -42,7 +44,7 @@ def sample(
     conditions: Sequence[Condition] = (),
     generators: Sequence[torch.Generator] | None = None,
     draw: Draw | None = None,
-    on_step: OnStep = _silent,
+    on_step: OnStep = silent,
 ) -> Tensor:
     """x0 for a batch of noise.
 
@@ -72,7 +74,7 @@ def sample(
         x, x0 = advance(x, prediction, step, sampler, conditions, previous=previous, draw=draw)
         previous = (step, x0)
         on_step(step.index + 1, step.steps)
-    return x
+    return refined(x, denoiser, conditions, moves[-1])
 
 
 def start(noise: Tensor, step: Step, *, conditions: Sequence[Condition]) -> Tensor:
@@ -110,6 +112,24 @@ def advance(
     for condition in conditions:
         x = condition.impose_noised(x, step, draw=draw) if condition.space == "x_t" else x
     return x, x0
+
+
+def correction(refiner: Refiner, x0: Tensor) -> Tensor:
+    """What the refiner changes in x0 (B, 1, H, W): its answer without the low band."""
+    change = refiner(x0)
+    size = tuple(change.shape[-2:])
+    factor = min(refiner.factor, *size)
+    return change - low_pass.build("dct", size=size, factor=factor)(change)
+
+
+def refined(x0: Tensor, denoiser: Denoiser, conditions: Sequence[Condition], last: Step) -> Tensor:
+    """x0 as the denoiser's refiner leaves it, and as the conditions that act to the end want it."""
+    if denoiser.refiner is None:
+        return x0
+    x0 = x0 + correction(denoiser.refiner, x0)
+    for condition in conditions:
+        x0 = condition.impose(x0, last)
+    return x0
 
 
 @torch.inference_mode()

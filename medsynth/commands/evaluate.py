@@ -64,6 +64,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="free samples to look for copies of training images in (default: 8)",
     )
     parser.add_argument(
+        "--low-band",
+        metavar="FILE",
+        type=Path,
+        help="weights that draw the low band of free samples (default: the preset's, for a "
+        "reference-aware network)",
+    )
+    parser.add_argument(
         "--nodules",
         metavar="N",
         type=int,
@@ -107,6 +114,7 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
     evaluate_audits.check_nodules(args.nodules, preset)
     weights = args.weights or MODELS / preset.weights
     card = check_card(weights, preset)
+    low_band = evaluate_audits.low_band_of(args.low_band, card, preset)
     split = read_split(recipe.data)
     check_evaluated(split, card, weights=weights)
     if "memorisation" in only:
@@ -156,7 +164,7 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
         seed=args.seed,
     )
     samples = evaluate_audits.Samples(
-        args.out, made_by, preset, lambda: load_denoiser(weights), listener
+        args.out, made_by, preset, lambda: load_denoiser(weights), listener, low_band
     )
     extra = []
     try:
@@ -165,10 +173,10 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
         )
         if "memorisation" in only:
             parts = [load_slices(recipe.data, held_out=part, **options) for part in (False, True)]
-            figures["memorisation"], section = evaluate_audits.memorisation(
+            figures["memorisation"], sections = evaluate_audits.memorisation(
                 samples, pairs, *parts, unguided=args.unguided
             )
-            extra.append(section)
+            extra += sections
         if args.nodules:
             figures["nodules"], section = evaluate_audits.nodules(
                 samples, split, count=args.nodules

@@ -13,7 +13,7 @@ import numpy as np
 from medsynth.evaluation import lesion_figure, lesion_places, lesions, memorisation_figure
 from medsynth.evaluation.memorisation import RealImages
 from medsynth.evaluation.nearness import FINE_SIDE
-from medsynth.evaluation.page_audits import memorisation_section, nodules_section
+from medsynth.evaluation.page_audits import memorisation_section, nodules_section, unguided_section
 from medsynth.events import Listener, Stage
 from medsynth.results import new_file
 
@@ -31,13 +31,17 @@ Found = tuple[dict[str, Any], tuple[str, str]]  # for JSON; title and HTML for t
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """What samples are made with. `made_by` as in figures.json; `denoiser` is loaded when needed."""
+    """What samples are made with. `made_by` as in figures.json; `denoiser` is loaded when needed.
+
+    `low_band`: weights that draw the low band of free samples, for a network that can be told.
+    """
 
     out: Path
     made_by: dict[str, Any]
     preset: Preset
     denoiser: Callable[[], Denoiser]
     listener: Listener
+    low_band: Path | None = None
 
 
 def check_nodules(count: int, preset: Preset) -> None:
@@ -71,14 +75,45 @@ def check_memorisation(split: Split, preset: Preset) -> None:
         raise ValueError(f"it needs images of {FINE_SIDE} pixels, preset {preset.name} has fewer")
 
 
+def low_band_of(given: Path | None, card: dict[str, Any], preset: Preset) -> Path | None:
+    """The weights that draw the low band of free samples: those `given`, else the preset's.
+
+    None where the network of `card` cannot be told, or the preset has none.
+
+    Raises:
+        ValueError: weights were given for a network that cannot be told.
+        CheckpointError: they are missing, damaged, or do not draw low bands of this preset.
+    """
+    from medsynth.pipeline.job import MODELS
+    from medsynth.unguided import check_low_band
+
+    aware = card["network"].get("reference_aware", False)
+    if given is not None and not aware:
+        raise ValueError(
+            f"--low-band {given}: the network is not reference-aware and draws its own low bands; "
+            "leave it out"
+        )
+    if not aware or (given is None and preset.low_band_weights is None):
+        return None
+    path = given or MODELS / preset.low_band_weights
+    check_low_band(path, preset=preset.name)
+    return path
+
+
 def memorisation(
     samples: Samples, pairs: Pairs, training: Slices, held_out: Slices, *, unguided: int
-) -> Found:
-    """The audit of `unguided` free samples and of the slices guided by held-out patients."""
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """The audit of `unguided` free samples and of the slices guided by held-out patients.
+
+    For JSON; title and HTML of the sections for the page.
+    """
+    sections = []
     images = {"guided by held-out patients": (pairs.synthetic, pairs.owners)}
     if unguided:
         free = _unguided(samples, unguided)
         images = {"unguided": (free, ["unguided"] * unguided), **images}
+        low_band = samples.low_band and samples.low_band.name
+        sections.append(unguided_section(free, preset=samples.preset, low_band=low_band))
     figure, pictures = memorisation_figure.audit(
         images,
         *(RealImages(s.images, s.patients, s.series) for s in (training, held_out)),
@@ -86,7 +121,9 @@ def memorisation(
         seed=samples.made_by["seed"],
         listener=samples.listener,
     )
-    return figure, memorisation_section(figure, pictures)
+    if unguided and samples.low_band is not None:
+        figure["low_band_of_unguided"] = samples.low_band.name
+    return figure, [*sections, memorisation_section(figure, pictures)]
 
 
 def _unguided(samples: Samples, count: int) -> np.ndarray:
@@ -94,11 +131,18 @@ def _unguided(samples: Samples, count: int) -> np.ndarray:
     import torch
 
     from medsynth.diffusion import samplers
-    from medsynth.synthesis import generators, sample, slice_noise
+    from medsynth.networks import sha256
+    from medsynth.synthesis import generators, slice_noise
+    from medsynth.unguided import load_low_band, sample_unguided
 
     file = samples.out / UNGUIDED
     keys = ("weights_sha256", "nfe", "sampler", "seed")
-    made_by = json.dumps({key: samples.made_by[key] for key in keys})
+    made_by = {key: samples.made_by[key] for key in keys}
+    low_band = None
+    if samples.low_band is not None:
+        low_band = load_low_band(samples.low_band, preset=samples.preset.name)
+        made_by["low_band_sha256"] = sha256(samples.low_band)
+    made_by = json.dumps(made_by)
     if file.exists():
         with np.load(file) as kept:
             if str(kept["made_by"]) == made_by and len(kept["images"]) >= count:
@@ -109,12 +153,13 @@ def _unguided(samples: Samples, count: int) -> np.ndarray:
     noises = slice_noise(seed, range(count), size=preset.grid, length_mm=0)
     with Stage("free samples", total=count, listener=samples.listener) as stage:
         for index, (_, noise) in enumerate(noises):
-            x0 = sample(
+            x0 = sample_unguided(
                 denoiser,
                 solver,
                 steps=samples.made_by["nfe"],
                 noise=noise,
                 generators=generators(seed, [index]),
+                low_band=low_band,
             )
             unit = torch.clamp(x0[0, 0], -1, 1).float().numpy()
             made.append(preset.intensity.from_unit(unit))

@@ -31,8 +31,10 @@ class Condition(Protocol):
         """The same for a sample at `step.t_next`; `draw(shape)` gives N(0, 1) of (B, *shape)."""
         ...
 
-    def hint(self, step: Step) -> tuple[Tensor, Tensor] | None:
-        """Low band and factor map for a reference-aware network; None: nothing to tell.
+    def hint(self, step: Step) -> tuple[Tensor, Tensor, Tensor | None] | None:
+        """Low band, factor map and levels of texture for a reference-aware network.
+
+        Texture None: unknown. None instead of all: nothing to tell.
 
         The same objects are returned as long as they hold.
         """

@@ -53,7 +53,7 @@ class KnownRegion:
             known = known + (1 - step.abar_next) ** 0.5 * draw(tuple(x.shape[1:]))
         return torch.lerp(x, known, self.weights)
 
-    def hint(self, step: Step) -> tuple[Tensor, Tensor] | None:
+    def hint(self, step: Step) -> tuple[Tensor, Tensor, Tensor | None] | None:
         """Nothing: networks are told low bands only."""
         return None
 

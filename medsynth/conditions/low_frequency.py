@@ -17,6 +17,7 @@ from medsynth.conditions.base import check_space
 from medsynth.conditions.composition import Composition, compose
 from medsynth.diffusion.noise import Draw
 from medsynth.diffusion.step import Step
+from medsynth.diffusion.texture import texture_levels
 from medsynth.request import Stop
 
 TO_THE_END = Stop(sigma=0.0)
@@ -108,7 +109,8 @@ class LowFrequencyGuidance:
                 f"{names}"
             )
         self._compositions: dict[tuple[int, ...], Composition] = {}
-        self._hints: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
+        self._hints: dict[tuple[int, ...], tuple[Tensor, Tensor, Tensor | None]] = {}
+        self._textures: dict[int, Tensor] = {}
         self._all = self._composed(tuple(range(len(self.references))))
 
     def impose(self, x0: Tensor, step: Step) -> Tensor:
@@ -121,13 +123,18 @@ class LowFrequencyGuidance:
         active = self._active(step)
         return self._composed(active).apply(x, abar=step.abar_next, draw=draw) if active else x
 
-    def hint(self, step: Step) -> tuple[Tensor, Tensor] | None:
-        """The composed low band and factor map of the active references; None when none is."""
+    def hint(self, step: Step) -> tuple[Tensor, Tensor, Tensor | None] | None:
+        """The composed low band and factor map of the active references; None when none is.
+
+        The texture is that of the first one that acts in the whole frame; None: there is no such.
+        """
         active = self._active(step)
         if not active:
             return None
         if active not in self._hints:
-            self._hints[active] = self._composed(active).hint()
+            whole = (i for i in active if self.references[i].weights is None)
+            texture = next((self._texture(i) for i in whole), None)
+            self._hints[active] = (*self._composed(active).hint(), texture)
         return self._hints[active]
 
     def errors(self, x0: Tensor) -> dict[str, list[float | None]]:
@@ -148,6 +155,11 @@ class LowFrequencyGuidance:
                 for value, part in zip(values, area.tolist(), strict=True)
             ]
         return figures
+
+    def _texture(self, index: int) -> Tensor:
+        if index not in self._textures:
+            self._textures[index] = texture_levels(self.references[index].reference)
+        return self._textures[index]
 
     def _active(self, step: Step) -> tuple[int, ...]:
         return tuple(i for i, r in enumerate(self.references) if r.active(step))

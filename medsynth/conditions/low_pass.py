@@ -100,12 +100,18 @@ def _identity(length: int, factor: int) -> tuple[Tensor, Tensor]:
     return unchanged, unchanged
 
 
-def _dct(length: int, factor: int) -> tuple[Tensor, Tensor]:
-    """The lowest ceil(length / factor) modes of the orthonormal DCT-II, float64 (down, up)."""
-    modes = torch.arange(math.ceil(length / factor), dtype=torch.float64)[:, None]
+def dct_modes(length: int, count: int) -> Tensor:
+    """The lowest `count` modes of the orthonormal DCT-II of `length` points, float64 (count, length)."""
+    modes = torch.arange(count, dtype=torch.float64)[:, None]
     places = torch.arange(length, dtype=torch.float64) + 0.5
-    down = math.sqrt(2 / length) * torch.cos(math.pi / length * modes * places)
-    down[0] /= math.sqrt(2)
+    rows = math.sqrt(2 / length) * torch.cos(math.pi / length * modes * places)
+    rows[0] /= math.sqrt(2)
+    return rows
+
+
+def _dct(length: int, factor: int) -> tuple[Tensor, Tensor]:
+    """The lowest ceil(length / factor) modes (down, up)."""
+    down = dct_modes(length, math.ceil(length / factor))
     return down, down.T
 
 

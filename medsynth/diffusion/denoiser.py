@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch import Tensor
 from medsynth.diffusion.hint import Hint
 from medsynth.diffusion.residual import ResidualScale
 from medsynth.diffusion.schedule import Schedule, per_sample
+from medsynth.diffusion.texture import TextureScale
 
 __all__ = ["PREDICTION_TYPES", "Denoiser", "Hint", "Prediction", "to_target", "to_x0"]
 
@@ -54,6 +56,16 @@ def to_target(x0: Tensor, noise: Tensor, abar: Tensor, *, prediction_type: str) 
     return x0
 
 
+class Refiner(Protocol):
+    """Corrects finished samples (B, C, H, W), but for their low band of `factor`."""
+
+    factor: int
+
+    def __call__(self, x0: Tensor) -> Tensor:
+        """What to add to x0."""
+        ...
+
+
 @dataclass(frozen=True)
 class Denoiser:
     """`denoiser(x_t, t)` is the estimate of x0, (B, C, H, W) float32.
@@ -63,7 +75,8 @@ class Denoiser:
     network computes in. `t` is a scalar or (B,), fractional timesteps allowed. `residual`: the
     network predicts relative to what it is told. `told_log_snr_min`: the noisiest level that it was
     trained at where it is told a reference everywhere, hence where sampling begins then (None: the
-    schedule's end).
+    schedule's end). `texture`: the network is told how grainy the reference is, on this scale.
+    `refiner(x0)` is a last correction of a finished sample's fine detail.
     """
 
     network: Callable[..., Tensor]
@@ -76,6 +89,8 @@ class Denoiser:
     hint: Hint | None = None
     residual: ResidualScale | None = None
     told_log_snr_min: float | None = None
+    texture: TextureScale | None = None
+    refiner: Refiner | None = None
 
     def __post_init__(self) -> None:
         if self.prediction_type not in PREDICTION_TYPES:
@@ -90,15 +105,20 @@ class Denoiser:
         """Estimate of x0 from x_t at timestep t."""
         return self.predict(x_t, t).x0
 
-    def with_hint(self, low_band: Tensor, factor_map: Tensor) -> Denoiser:
+    def with_hint(
+        self, low_band: Tensor, factor_map: Tensor, texture: Tensor | None = None
+    ) -> Denoiser:
         """A copy that tells its network about the references.
+
+        `texture` (B, 2): levels as `texture_levels` gives them, for a network that listens to them.
 
         Raises:
             ValueError: the network was not trained to be told.
         """
         if not self.reference_aware:
             raise ValueError("this network takes no reference; use one with reference_aware set")
-        return replace(self, hint=Hint(low_band, factor_map))
+        told = None if texture is None or self.texture is None else self.texture.standard(texture)
+        return replace(self, hint=Hint(low_band, factor_map, told))
 
     def predict(self, x_t: Tensor, t: Tensor | float) -> Prediction:
         """Estimate of x0 and, where the network gives one, of the reverse step's variance."""

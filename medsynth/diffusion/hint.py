@@ -12,8 +12,10 @@ class Hint:
     """The composed low band of all active conditions, and which factor it has where.
 
     `low_band` (B, 1, H, W) in [-1, 1]; `factor_map` (B, 1, H, W) in pixels, 0 where no reference
-    acts. Low band values under factor 0 are ignored.
+    acts. Low band values under factor 0 are ignored. `texture` (B, 2): how grainy the image shall be
+    (`medsynth.diffusion.texture`), standardized; None: typical.
     """
 
     low_band: Tensor
     factor_map: Tensor
+    texture: Tensor | None = None

@@ -168,9 +168,6 @@ def sheet(pairs: Pairs, path: Path, *, preset: Preset, indices: Sequence[int]) -
     for index in indices:
         cells = []
         for window in preset.windows:
-            low, high = window.limits
-            for plane in (pairs.real[index], pairs.synthetic[index]):
-                grey = (np.clip((plane - low) / (high - low), 0, 1) * 255).astype(np.uint8)
-                cells.append(grey)
+            cells += [window.grey(p[index]) for p in (pairs.real, pairs.synthetic)]
         rows.append(np.hstack(cells))
     Image.fromarray(np.vstack(rows)).save(path, optimize=True)

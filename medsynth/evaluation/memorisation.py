@@ -266,7 +266,6 @@ def pair_picture(
     image: np.ndarray, match: Match, training: RealImages, *, preset: Preset
 ) -> np.ndarray:
     """A sample (H, W) and its nearest training image side by side in the first window, uint8."""
-    low, high = preset.windows[0].limits
     names = [training.name(i) for i in range(len(training.images))]
     pair = np.hstack([image, training.images[names.index(match.training_image)]])
-    return (np.clip((pair - low) / (high - low), 0, 1) * 255).astype(np.uint8)
+    return preset.windows[0].grey(pair)

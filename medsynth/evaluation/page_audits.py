@@ -9,9 +9,23 @@ from typing import Any
 import numpy as np
 
 from medsynth.evaluation.page import picture
+from medsynth.presets import Preset
 from medsynth.report.pictures import display_size, jpeg
 
 SIDE = 760
+
+
+def unguided_section(
+    images: np.ndarray, *, preset: Preset, low_band: str | None
+) -> tuple[str, str]:
+    """Title and HTML: the free samples (N, H, W) in physical units, each in every window."""
+    windows = ", ".join(window.name for window in preset.windows)
+    source = f"; their low bands were drawn by {low_band}" if low_band else ""
+    body = [f"<p>Guided by nobody{html.escape(source)}. Windows: {html.escape(windows)}.</p>"]
+    for index, image in enumerate(images):
+        row = np.hstack([window.grey(image) for window in preset.windows])
+        body.append(_picture(f"sample {index + 1}", row))
+    return "Unguided samples", "".join(body)
 
 
 def memorisation_section(

@@ -21,9 +21,12 @@ from torch import Tensor
 from medsynth.diffusion import schedule
 from medsynth.diffusion.denoiser import Denoiser
 from medsynth.diffusion.residual import ResidualScale
+from medsynth.diffusion.texture import TextureScale
 from medsynth.errors import CheckpointError
 from medsynth.networks.patch_unet import PatchUNet, PatchUNetConfig
+from medsynth.networks.refiner import Refiner, RefinerConfig
 
+REFINER = "refiner."  # the tensors of the refiner begin so
 REQUIRED = ("network", "schedule", "prediction_type", "preset", "data", "licence")
 
 
@@ -88,7 +91,7 @@ def load_network(path: Path) -> tuple[PatchUNet, dict[str, Any]]:
     card = read_card(path)
     try:
         network = PatchUNet(PatchUNetConfig.from_dict(card["network"]))
-        state = {k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()}
+        state = _state(path, refiner=False)
         network.load_state_dict(state)
     except (SafetensorError, OSError, RuntimeError, TypeError, KeyError) as error:
         reason = str(error).splitlines()[0]
@@ -111,10 +114,12 @@ def load_denoiser(path: Path, *, device: str = "cpu", dtype: torch.dtype | None 
     try:
         levels = schedule.build(**card["schedule"])
         residual = ResidualScale(card["residual_std"]) if card.get("residual_std") else None
+        texture = TextureScale(**card["texture"]) if card.get("texture") else None
     except (TypeError, ValueError) as error:
         raise CheckpointError(
-            f"{path} names a noise schedule or residual scale that cannot be built: {error}"
+            f"{path} names a noise schedule, residual scale or texture that cannot be built: {error}"
         ) from error
+    refiner = load_refiner(path, card, device=device)
     dtype = dtype or fastest_dtype(device)
     network.to(device=device, dtype=dtype, memory_format=torch.channels_last).requires_grad_(False)
     return Denoiser(
@@ -126,7 +131,41 @@ def load_denoiser(path: Path, *, device: str = "cpu", dtype: torch.dtype | None 
         dtype=dtype,
         residual=residual,
         told_log_snr_min=card.get("told_log_snr_min"),
+        texture=texture,
+        refiner=refiner,
     )
+
+
+def load_refiner(path: Path, card: dict[str, Any], *, device: str = "cpu") -> Refiner | None:
+    """The refiner that lies in the file of the network it was taught behind; None without one.
+
+    In float32: it sees whole images, whose finest detail bfloat16 would round away.
+
+    Raises:
+        CheckpointError: damaged, or not the refiner that the header describes.
+    """
+    if not card.get("refiner"):
+        return None
+    try:
+        refiner = Refiner(RefinerConfig(**card["refiner"]))
+        refiner.load_state_dict(_state(path, refiner=True))
+    except (SafetensorError, OSError, RuntimeError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(
+            f"{path} does not hold the refiner its header describes ({reason}); restore it from the "
+            "repository or run `medsynth refine` again"
+        ) from error
+    refiner.to(device=device, memory_format=torch.channels_last)
+    return refiner.eval().requires_grad_(False)
+
+
+def _state(path: Path, *, refiner: bool) -> dict[str, Tensor]:
+    """The network's tensors in float32, or those of its refiner."""
+    return {
+        k.removeprefix(REFINER): v.float() if v.is_floating_point() else v
+        for k, v in load_file(path).items()
+        if k.startswith(REFINER) == refiner
+    }
 
 
 def fastest_dtype(device: str) -> torch.dtype:

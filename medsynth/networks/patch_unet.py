@@ -20,6 +20,8 @@ from torch.nn import functional
 
 from medsynth.diffusion.denoiser import Hint
 
+TEXTURE_LEVELS = 2
+
 
 @dataclass(frozen=True)
 class PatchUNetConfig:
@@ -27,6 +29,7 @@ class PatchUNetConfig:
 
     `image_size` is (H, W) of the full image in pixels, the frame of the coordinate channels.
     `attention_levels` and `channels` run from fine to coarse. `fine_channels` 0 means no fine stage.
+    `texture`: a reference-aware network is also told how grainy the reference is.
     """
 
     image_size: tuple[int, int] = (512, 512)
@@ -41,6 +44,11 @@ class PatchUNetConfig:
     fine_channels: int = 0
     fine_patch_size: int = 2
     fine_blocks: int = 2
+    texture: bool = False
+
+    def __post_init__(self) -> None:
+        if self.texture and not self.reference_aware:
+            raise ValueError("texture is told with a reference; set reference_aware too")
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> PatchUNetConfig:
@@ -69,6 +77,7 @@ class PatchUNet(nn.Module):
         in_channels = patch_pixels + 2 * config.coordinates
         if config.reference_aware:
             in_channels += patch_pixels + 1  # the low band, and the map of its factor
+        in_channels += TEXTURE_LEVELS * config.texture
         self.unet = DiffusionModelUNet(
             spatial_dims=2,
             in_channels=in_channels,
@@ -109,6 +118,8 @@ class PatchUNet(nn.Module):
         channels = [functional.pixel_unshuffle(x, r)]
         if self.config.reference_aware:
             channels += _hint_channels(x, hint, r)
+        if self.config.texture:
+            channels.append(_texture_channels(channels[0], hint))
         if self.config.coordinates:
             channels.append(self._coordinates(x, origin))
         joined = torch.cat(channels, dim=1).contiguous(memory_format=torch.channels_last)
@@ -191,6 +202,14 @@ def _hint_channels(x: Tensor, hint: Hint | None, patch_size: int) -> list[Tensor
     ]
 
 
+def _texture_channels(like: Tensor, hint: Hint | None) -> Tensor:
+    """The levels of the texture, each all over the grid of `like`: (B, 2, h, w)."""
+    shape = (len(like), TEXTURE_LEVELS, *like.shape[-2:])
+    if hint is None or hint.texture is None:
+        return like.new_zeros(shape)
+    return hint.texture.to(like.dtype)[:, :, None, None].expand(shape)
+
+
 def _continued(image: Tensor, missing: tuple[int, int]) -> Tensor:
     """`image` (B, 1, H, W) continued by its last row and column."""
     return functional.pad(image, (0, missing[1], 0, missing[0]), mode="replicate")
@@ -199,4 +218,5 @@ def _continued(image: Tensor, missing: tuple[int, int]) -> Tensor:
 def _continued_hint(hint: Hint | None, missing: tuple[int, int]) -> Hint | None:
     if hint is None:
         return None
-    return Hint(_continued(hint.low_band, missing), _continued(hint.factor_map, missing))
+    low_band, factor_map = (_continued(v, missing) for v in (hint.low_band, hint.factor_map))
+    return Hint(low_band, factor_map, hint.texture)

@@ -93,9 +93,14 @@ def check_card(weights: Path, preset: Preset) -> dict:
     """The card of the weights.
 
     Raises:
-        CheckpointError: missing, damaged, or trained for another preset.
+        CheckpointError: missing, damaged, or trained for another preset or for low bands only.
     """
     card = read_card(weights)
+    if card.get("low_band_factor"):
+        raise CheckpointError(
+            f"{weights} draws the low bands of unguided images, not images; leave `weights` out for "
+            "the preset's own"
+        )
     if card["preset"] != preset.name:
         raise CheckpointError(
             f"{weights} was trained for preset {card['preset']}, the request asks for {preset.name}"

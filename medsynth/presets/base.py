@@ -30,6 +30,13 @@ class Window:
         """Lowest and highest value that is told apart on the screen."""
         return self.center - self.width / 2, self.center + self.width / 2
 
+    def grey(self, values: np.ndarray) -> np.ndarray:
+        """What a screen shows of `values` in physical units, uint8."""
+        import numpy as np
+
+        low, high = self.limits
+        return (np.clip((values - low) / (high - low), 0, 1) * 255).astype(np.uint8)
+
 
 @dataclass(frozen=True)
 class IntensityMap:
@@ -79,6 +86,7 @@ class Preset:
 
     `grid` is (H, W) of the images trained on. `pixel_mm` is the size of their pixels where films of
     any scanner are brought to one scale; None: they fill the grid, whatever their size.
+    `low_band_weights` draw the low band of unguided images, where there is such a network.
     """
 
     name: str
@@ -100,6 +108,7 @@ class Preset:
     body_threshold: float = -500.0
     lesion_kinds: tuple[str, ...] = ()
     phantoms: tuple[str, ...] = ()
+    low_band_weights: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property

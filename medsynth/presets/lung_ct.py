@@ -18,6 +18,7 @@ PRESET = Preset(
     ),
     grid=(512, 512),
     weights="lung_ct_512.safetensors",
+    low_band_weights="lung_ct_low_64.safetensors",
     anatomy_factor=8,
     anatomy_stop=0.0,
     pathology_factor=4,

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from medsynth.conditions import low_pass
+from medsynth.conditions.reduced import reduced
 from medsynth.diffusion.denoiser import Hint
 from medsynth.diffusion.schedule import Schedule
 from medsynth.presets import IntensityMap, Preset
@@ -24,6 +25,8 @@ from medsynth.training.recipe import Augment, Phase, Recipe, Reference
 
 # The stream of random numbers that training uses, apart from those of sampling (0 and 1).
 TRAINING = 2
+# Share of the samples whose texture is not told, so that a phantom's network knows what to do.
+UNTOLD_TEXTURE = 0.1
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,10 @@ class Batch:
         return self._each(lambda tensor: tensor.pin_memory())
 
     def _each(self, move) -> Batch:
-        hint = self.hint and Hint(move(self.hint.low_band), move(self.hint.factor_map))
+        hint = self.hint
+        if hint:
+            texture = None if hint.texture is None else move(hint.texture)
+            hint = Hint(move(hint.low_band), move(hint.factor_map), texture)
         return Batch(move(self.x0), move(self.noise), self.position, move(self.origin), hint)
 
 
@@ -71,8 +77,12 @@ def draw_batch(
         # From 1: SeedSequence takes a trailing 0 for nothing, which would be the step's own stream.
         generator = _generator(recipe.seed, TRAINING, step, index + 1)
         samples.append(_sample(slices, recipe, preset, phase, generator))
-    x0, noise, origin, low_band, factor_map = (torch.stack(s) for s in zip(*samples, strict=True))
-    hint = Hint(low_band, factor_map) if recipe.network.get("reference_aware") else None
+    x0, noise, origin, low_band, factor_map, texture = (
+        torch.stack(s) for s in zip(*samples, strict=True)
+    )
+    hint = None
+    if recipe.network.get("reference_aware"):
+        hint = Hint(low_band, factor_map, texture if recipe.texture else None)
     return Batch(x0, noise, position, origin, hint)
 
 
@@ -97,11 +107,13 @@ def draw_positions(count: int, generator: torch.Generator) -> Tensor:
 
 def _sample(
     slices: Slices, recipe: Recipe, preset: Preset, phase: Phase, generator: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """x0 and noise (1, H, W), corner (2,), low band and factor map (1, H, W) of one sample."""
+) -> tuple[Tensor, ...]:
+    """x0 and noise (1, H, W), corner (2,), low band and factor map (1, H, W), texture (2,) of one."""
     index = _draw_index(len(slices.images), generator)
     image = _unit_image(slices.images[index], preset.intensity)
     image = augment(image, recipe.augment, generator)
+    if recipe.low_band_factor:
+        image = reduced(image, recipe.low_band_factor)
     height, width = image.shape[1:]
     crop_height, crop_width = (phase.crop or height), (phase.crop or width)
     step = recipe.network.get("patch_size", 4)  # corners on the patch grid
@@ -115,7 +127,11 @@ def _sample(
         )
     x0 = image[window]
     noise = torch.randn(x0.shape, generator=generator).to(x0.device)
-    return x0, noise, torch.tensor([row, column], device=x0.device), low_band, factor_map
+    corner = torch.tensor([row, column], device=x0.device)
+    texture = torch.zeros(2, device=x0.device)
+    if recipe.texture and _draw(generator) >= UNTOLD_TEXTURE:
+        texture = torch.as_tensor(slices.texture[index]).to(texture)
+    return x0, noise, corner, low_band, factor_map, texture
 
 
 def _unit_image(values: np.ndarray | Tensor, intensity: IntensityMap) -> Tensor:

@@ -50,7 +50,7 @@ def load(run: Path, *, recipe: dict[str, Any], data_digest: str) -> tuple[dict, 
     Raises:
         CheckpointError: of another network, schedule, prediction type or other images; or damaged.
     """
-    record = json.loads((run / RECORD).read_text())
+    record = read_record(run)
     saved = record["recipe"]
     saved["network"] = PatchUNetConfig.from_dict(saved["network"]).to_dict()
     for key in FIXED:
@@ -63,8 +63,22 @@ def load(run: Path, *, recipe: dict[str, Any], data_digest: str) -> tuple[dict, 
         raise CheckpointError(
             f"{run} was trained on other images; give the same --data or another folder"
         )
+    return record, read_tensors(run, record)
+
+
+def read_record(run: Path) -> dict[str, Any]:
+    """What `save` was given beside the tensors."""
+    return json.loads((run / RECORD).read_text())
+
+
+def read_tensors(run: Path, record: dict[str, Any]) -> dict[str, Tensor]:
+    """The tensors that belong to `record`.
+
+    Raises:
+        CheckpointError: damaged.
+    """
     try:
-        return record, load_file(run / record["tensors"])
+        return load_file(run / record["tensors"])
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{run / record['tensors']} cannot be read: {error}") from error
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import psutil
+import torch
 
+from medsynth.diffusion.texture import TextureScale, texture_levels
 from medsynth.events import Listener, Stage, ignore
-from medsynth.presets import Preset
+from medsynth.presets import IntensityMap, Preset
 from medsynth.training.layouts import read_entries
 from medsynth.training.pixels import count_slices, read_stack
 from medsynth.training.recipe import Data
@@ -24,7 +26,8 @@ class Slices:
     """`images` (N, H, W) int16 in physical units; the other fields have one item per slice.
 
     `series` is the path of the file or folder below the data's root. `labels` are the set's words
-    for what is on the image. `split` identifies who is held out.
+    for what is on the image. `split` identifies who is held out. `texture` (N, 2): what the network is
+    told of each slice's texture (`with_texture`).
     """
 
     images: np.ndarray
@@ -32,6 +35,7 @@ class Slices:
     series: tuple[str, ...]
     labels: tuple[tuple[str, ...], ...] = ()
     split: str = ""
+    texture: np.ndarray | None = None
 
     @property
     def digest(self) -> str:
@@ -39,6 +43,13 @@ class Slices:
         digest = hashlib.sha256(np.ascontiguousarray(self.images[:, ::16, ::16]).tobytes())
         digest.update("\n".join(self.series).encode())
         return digest.hexdigest()[:16]
+
+
+def with_texture(slices: Slices, scale: TextureScale, intensity: IntensityMap) -> Slices:
+    """`slices` with what a network is told of the texture of each."""
+    units = (torch.from_numpy(intensity.to_unit(image))[None, None] for image in slices.images)
+    levels = torch.cat([texture_levels(unit) for unit in units])
+    return replace(slices, texture=scale.standard(levels).numpy())
 
 
 def read_split(data: Data) -> Split:

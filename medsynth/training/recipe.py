@@ -156,13 +156,54 @@ class Samples:
 
 
 @dataclass(frozen=True)
+class Refinement:
+    """How `medsynth refine` teaches a refiner for the recipe's network.
+
+    A pool of `images` crops of `crop` pixels is made behind references of `factors`, drawn with
+    `weights`, in `sampling_steps` network calls each. Then `steps` turns of judges and refiner on
+    `batch_size` patches of `patch` pixels, AdamW with rate `lr`, `warmup`, a linear `decay` over the
+    last share of the steps, and an average with `ema`. `network` are fields of `RefinerConfig`.
+    """
+
+    images: int = 400
+    crop: int = 256
+    factors: tuple[int, ...] = (4, 8, 16)
+    weights: tuple[float, ...] = (0.2, 0.6, 0.2)
+    sampling_steps: int = 20
+    network: dict[str, int] = field(default_factory=dict)
+    steps: int = 4000
+    batch_size: int = 12
+    patch: int = 64
+    lr: float = 3e-4
+    warmup: int = 100
+    decay: float = 0.4
+    ema: float = 0.998
+    gradient_penalty: float = 0.05
+    checkpoint_every: int = 200
+
+    def __post_init__(self) -> None:
+        if len(self.factors) != len(self.weights) or not self.factors or min(self.factors) < 2:
+            raise ValueError(
+                f"refinement needs factors of at least 2 and a weight for each, got "
+                f"{list(self.factors)} and {list(self.weights)}"
+            )
+        if min(self.images, self.steps, self.batch_size, self.sampling_steps) < 1:
+            raise ValueError(
+                "refinement.images, steps, batch_size and sampling_steps must be at least 1"
+            )
+
+
+@dataclass(frozen=True)
 class Recipe:
     """One network's training.
 
     `network` are the fields of `PatchUNetConfig`, `schedule` the arguments of
     `medsynth.diffusion.schedule.build`. `residual_std` lets a reference-aware network predict the
-    residual to the low band at its own scale (`medsynth.diffusion.residual`). `vlb_weight` belongs
-    to a learned variance (None: 0.001).
+    residual to the low band at its own scale (`medsynth.diffusion.residual`), `texture` is the scale on
+    which a network with `network.texture` is told how grainy the reference is
+    (`medsynth.diffusion.texture`). `vlb_weight` belongs
+    to a learned variance (None: 0.001). With `low_band_factor` the network draws low bands of that
+    factor instead of images, on a grid that much coarser (`medsynth.unguided`).
     `precision` is what the network computes in: float32, bfloat16, or `auto`, the fastest here.
     `workers` processes draw batches ahead (0: none), `compile` runs the network through
     torch.compile, `data_on_device` keeps the images in the GPU's memory and draws batches there;
@@ -177,13 +218,16 @@ class Recipe:
     prediction_type: str = "v_prediction"
     noise_levels: NoiseLevels = field(default_factory=NoiseLevels)
     residual_std: dict[int, float] | None = None
+    texture: dict[str, list[float]] | None = None
     vlb_weight: float | None = None
+    low_band_factor: int | None = None
     augment: Augment = field(default_factory=Augment)
     reference: Reference = field(default_factory=Reference)
     optimizer: Optimizer = field(default_factory=Optimizer)
     seed: int = 0
     checkpoint_every: int = 500
     samples: Samples = field(default_factory=Samples)
+    refinement: Refinement = field(default_factory=Refinement)
     workers: int = 1
     precision: str = "auto"
     compile: bool = False
@@ -195,6 +239,19 @@ class Recipe:
                 f"reference.log_snr_min cuts uniform noise levels short; with noise_levels.kind "
                 f"{self.noise_levels.kind} leave it out"
             )
+        if bool(self.texture) != bool(self.network.get("texture")):
+            raise ValueError(
+                "texture (its scale) and network.texture (to be told it) go together; set both or "
+                "neither"
+            )
+        if self.low_band_factor is not None:
+            if self.low_band_factor < 2:
+                raise ValueError(f"low_band_factor must be at least 2, got {self.low_band_factor}")
+            if self.network.get("reference_aware"):
+                raise ValueError(
+                    "low_band_factor is for a network that draws what others are told; leave out "
+                    "network.reference_aware"
+                )
 
     @property
     def steps(self) -> int:

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from medsynth.conditions import LowFrequency, LowFrequencyGuidance
+from medsynth.conditions.reduced import reduced
 from medsynth.diffusion import samplers
 from medsynth.diffusion.denoiser import Denoiser
 from medsynth.presets import Preset
@@ -21,6 +22,12 @@ def chosen(images: np.ndarray, count: int) -> np.ndarray:
     """`count` of the slices (N, H, W), spread evenly, neither the first nor the last."""
     places = np.linspace(0, len(images) - 1, count + 2)[1:-1].round().astype(int)
     return np.stack([np.asarray(images[i], dtype=np.float32) for i in places])
+
+
+def low_bands(images: np.ndarray, factor: int, *, preset: Preset) -> np.ndarray:
+    """What a network of low bands shall draw: `images` (N, H, W) on its grid, in physical units."""
+    units = torch.from_numpy(preset.intensity.to_unit(images))
+    return preset.intensity.from_unit(reduced(units, factor).numpy())
 
 
 def synthesize(
@@ -61,9 +68,7 @@ def draw(
     picture = Image.new("L", (width, (size[1] + GAP) * len(references) - GAP), 128)
     for r, planes in enumerate(zip(references, guided, unguided, strict=True)):
         for w, window in enumerate(preset.windows):
-            low, high = window.limits
             for c, plane in enumerate(planes):
-                grey = (np.clip((plane - low) / (high - low), 0, 1) * 255).astype(np.uint8)
-                cell = Image.fromarray(grey).resize(size, Image.Resampling.BOX)
+                cell = Image.fromarray(window.grey(plane)).resize(size, Image.Resampling.BOX)
                 picture.paste(cell, ((3 * w + c) * (size[0] + GAP), r * (size[1] + GAP)))
     return picture

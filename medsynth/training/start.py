@@ -5,19 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from medsynth.errors import CheckpointError
 from medsynth.networks import PatchUNet, PatchUNetConfig, load_network
+from medsynth.networks.patch_unet import TEXTURE_LEVELS
 
 # May differ from the file's network.
-GROWN = ("fine_channels", "fine_patch_size", "fine_blocks", "image_size")
+GROWN = ("fine_channels", "fine_patch_size", "fine_blocks", "image_size", "texture")
 
 
 def started(path: Path, config: PatchUNetConfig) -> PatchUNet:
     """The network of `config` that computes what the weights at `path` do.
 
-    It may have a fine stage that the file lacks, and another `image_size`.
+    It may have a fine stage or an ear for texture that the file lacks, and another `image_size`.
 
     Raises:
         CheckpointError: no weights, or of a network that cannot grow into `config`.
@@ -25,6 +27,8 @@ def started(path: Path, config: PatchUNetConfig) -> PatchUNet:
     old, _ = load_network(path)
     frozen = old.config.fine_channels > 0
     grown = [name for name in GROWN if not (frozen and name.startswith("fine_"))]
+    if old.config.texture:
+        grown.remove("texture")
     wanted = config.to_dict()
     same = replace(old.config, **{name: getattr(config, name) for name in grown})
     if same != config:
@@ -36,6 +40,8 @@ def started(path: Path, config: PatchUNetConfig) -> PatchUNet:
     state = old.state_dict()
     if config.coordinates:
         _reframe(state, old=old.config.image_size, new=config.image_size)
+    if config.texture and not old.config.texture:
+        _hear_texture(state, before=2 * config.coordinates)
     network.load_state_dict(state, strict=False)
     return network.train()
 
@@ -50,3 +56,13 @@ def _reframe(state: dict[str, Tensor], *, old: tuple[int, int], new: tuple[int, 
     for axis in (0, 1):
         weight[:, axis - 2] *= new[axis] / old[axis]
     state["unet.conv_in.conv.weight"] = weight
+
+
+def _hear_texture(state: dict[str, Tensor], *, before: int) -> None:
+    """Input channels for the texture, `before` so many of the last, that say nothing yet."""
+    weight = state["unet.conv_in.conv.weight"]
+    place = weight.shape[1] - before
+    silent = weight.new_zeros(len(weight), TEXTURE_LEVELS, *weight.shape[2:])
+    state["unet.conv_in.conv.weight"] = torch.cat(
+        [weight[:, :place], silent, weight[:, place:]], dim=1
+    )

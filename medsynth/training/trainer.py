@@ -22,6 +22,7 @@ import medsynth
 from medsynth.diffusion import schedule as schedules
 from medsynth.diffusion.denoiser import Denoiser
 from medsynth.diffusion.residual import ResidualScale
+from medsynth.diffusion.texture import TextureScale
 from medsynth.errors import CheckpointError
 from medsynth.events import Listener, Stage, ignore
 from medsynth.networks import PatchUNet, PatchUNetConfig, save_weights
@@ -29,7 +30,7 @@ from medsynth.networks.checkpoint import fastest_dtype
 from medsynth.presets import Preset, get
 from medsynth.training import checkpoint, levels
 from medsynth.training.batches import Batch, draw_batch, told_positions
-from medsynth.training.data import Slices
+from medsynth.training.data import Slices, with_texture
 from medsynth.training.distributed import World
 from medsynth.training.level_log import LevelLog
 from medsynth.training.objective import Objective
@@ -95,6 +96,9 @@ class Trainer:
         )
         self.levels = levels.build(recipe.noise_levels, self.schedule)
         self.level_log = LevelLog(self.schedule)
+        self.texture = TextureScale(**recipe.texture) if recipe.texture else None
+        if self.texture:
+            slices = with_texture(slices, self.texture, self.preset.intensity)
         self.images = self._placed(slices)
         if start_from is not None and checkpoint.exists(run):
             raise CheckpointError(
@@ -140,6 +144,7 @@ class Trainer:
             dtype=self.dtype,
             residual=self.objective.residual,
             told_log_snr_min=self.recipe.reference.log_snr_min,
+            texture=self.texture,
         )
 
     def train(
@@ -280,6 +285,8 @@ class Trainer:
             "prediction_type": self.recipe.prediction_type,
             "residual_std": self.recipe.residual_std,
             "told_log_snr_min": self.recipe.reference.log_snr_min,
+            "texture": self.recipe.texture,
+            "low_band_factor": self.recipe.low_band_factor,
             "preset": self.recipe.preset,
             "data": self.recipe.data.statement,
             "held_out": list(self.recipe.data.held_out),

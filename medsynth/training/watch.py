@@ -58,6 +58,8 @@ class Watch:
         self.kind = "training" if held_out is None else "held-out"
         images = (held_out or trainer.slices).images
         self.references = sample_sheet.chosen(images, self.options.count)
+        if factor := trainer.recipe.low_band_factor:
+            self.references = sample_sheet.low_bands(self.references, factor, preset=trainer.preset)
         self.first_step, self.started = trainer.step, time.monotonic()
         self.written = -SECONDS_BETWEEN_PAGES
         self.events = _event_writer(trainer)

@@ -281,7 +281,7 @@ class Listening(GaussianDenoiser):
     reference_aware = True
     told = None
 
-    def with_hint(self, low_band, factor_map):
+    def with_hint(self, low_band, factor_map, texture=None):
         bound = Listening(self.data, self.schedule)
         bound.told, bound.log = (low_band, factor_map), self.log
         self.log.append("told")

@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "medsynth"
 
 FLOORS = {
     5: ("cli", "__main__", "commands", "bundle"),
-    4: ("pipeline", "results", "synthesis", "training", "evaluation", "generators"),
+    4: ("pipeline", "results", "synthesis", "unguided", "training", "evaluation", "generators"),
     3: (
         *("conditions", "anatomy", "pathology", "networks", "report", "lowpass_preview"),
         *("dicom", "pacs"),
@@ -23,6 +23,7 @@ FLOOR = {unit: floor for floor, units in FLOORS.items() for unit in units}
 MAY_MEET = {
     ("pipeline", "synthesis"),
     ("pipeline", "results"),
+    ("unguided", "synthesis"),
     ("evaluation", "synthesis"),
     ("evaluation", "pipeline"),
     ("training", "synthesis"),

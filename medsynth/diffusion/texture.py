@@ -1,0 +1,100 @@
+"""How grainy an image is: what its low band does not tell, and a synthetic neighbour should share.
+
+Dose and reconstruction kernel make the noise of one series two or three times that of another. A
+network that is not told draws any of them; told the level of the anatomy's own slice, it draws what
+belongs beside it. Two numbers are told: the deviation of what Gaussians of 0.6 and 1.5 pixels remove
+(a sharp kernel raises the first more), in middling tissue.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+SIGMAS = (0.6, 1.5)  # pixels
+MIDDLE = 0.45  # |unit value|: soft tissue, -200 to 300 HU, of the preset lung_ct
+AIR = -0.9
+PLAIN = 9  # pixels around that are of the same kind
+FEWEST = 400  # pixels that a level is measured in
+UNKNOWN = math.nan
+# Beyond so many deviations below what was trained on, an image has no texture of its own.
+SMOOTH = 4.0
+FARTHEST = 2.0
+
+
+def texture_levels(images: Tensor) -> Tensor:
+    """Deviation of the finest and of fine detail in each of `images` (B, 1, H, W) in [-1, 1], (B, 2).
+
+    From the median magnitude, so that edges and vessels hardly count; in soft tissue, or where there
+    is little of it in all that is not air. NaN for an image with less than `FEWEST` such pixels.
+    """
+    smooth = [_blurred(images, sigma) for sigma in SIGMAS]
+    inside = _plain(smooth[-1].abs() < MIDDLE)
+    body = _plain(smooth[-1] > AIR)
+    rows = []
+    for b, image in enumerate(images):
+        mask = inside[b] if inside[b].sum() >= FEWEST else body[b]
+        rows.append([_deviation(image - s[b], mask) for s in smooth])
+    return torch.tensor(rows, dtype=torch.float32, device=images.device)
+
+
+def _deviation(detail: Tensor, mask: Tensor) -> float:
+    values = detail[mask]
+    return 1.4826 * float(values.abs().median()) if len(values) >= FEWEST else UNKNOWN
+
+
+def _plain(mask: Tensor) -> Tensor:
+    """Where all pixels around are of the mask too."""
+    return functional.max_pool2d((~mask).float(), PLAIN, stride=1, padding=PLAIN // 2) == 0
+
+
+def _blurred(images: Tensor, sigma: float) -> Tensor:
+    kernel = _kernel(sigma).to(images)
+    reach = len(kernel) // 2
+    padded = functional.pad(images, (reach,) * 4, mode="replicate")
+    rows = functional.conv2d(padded, kernel[None, None, :, None])
+    return functional.conv2d(rows, kernel[None, None, None, :])
+
+
+@lru_cache(maxsize=4)
+def _kernel(sigma: float) -> Tensor:
+    reach = math.ceil(3 * sigma)
+    places = torch.arange(-reach, reach + 1, dtype=torch.float32)
+    kernel = torch.exp(-0.5 * (places / sigma) ** 2)
+    return kernel / kernel.sum()
+
+
+@dataclass(frozen=True)
+class TextureScale:
+    """Mean and deviation of the logarithm of both levels over the images trained on.
+
+    Raises:
+        ValueError: not two numbers each, or a deviation that is not above 0.
+    """
+
+    log_mean: Sequence[float]
+    log_std: Sequence[float]
+
+    def __post_init__(self) -> None:
+        if len(self.log_mean) != 2 or len(self.log_std) != 2 or min(self.log_std) <= 0:
+            raise ValueError(
+                f"texture needs two numbers in log_mean and two above 0 in log_std, got "
+                f"{list(self.log_mean)} and {list(self.log_std)}"
+            )
+
+    def standard(self, levels: Tensor) -> Tensor:
+        """What the network is told of `levels` (B, 2): their logarithms, standardized, (B, 2).
+
+        0, the typical texture, where a level is unknown or far below all that was trained on (a
+        phantom, a drawn low band); at most `FARTHEST` deviations from it elsewhere.
+        """
+        mean, std = (torch.tensor(v, device=levels.device) for v in (self.log_mean, self.log_std))
+        score = (levels.clamp(min=1e-12).log() - mean) / std
+        known = (torch.isfinite(levels) & (score > -SMOOTH)).all(dim=1, keepdim=True)
+        return torch.where(known, score.clamp(-FARTHEST, FARTHEST), 0.0)

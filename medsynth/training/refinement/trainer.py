@@ -1,0 +1,260 @@
+"""The refiner against its judges, step by step; resumes exactly, as the training of a network does."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from medsynth.conditions import low_pass
+from medsynth.errors import CheckpointError
+from medsynth.events import Listener, Stage, ignore
+from medsynth.networks import load_network, save_weights
+from medsynth.networks.checkpoint import REFINER
+from medsynth.networks.refiner import Refiner, RefinerConfig
+from medsynth.presets import Preset
+from medsynth.synthesis import correction
+from medsynth.training import checkpoint
+from medsynth.training.recipe import Refinement
+from medsynth.training.refinement.judges import Judges, judging_loss, refining_loss
+from medsynth.training.refinement.pool import AIR, CONTENT, Pool
+from medsynth.training.stopping import Interrupt, Limits
+
+# Random numbers of a step: which part of it they are for.
+JUDGING, REFINING = 0, 1
+BETAS = (0.0, 0.99)
+TABLE = ("step", "judges", "refiner", "correction")
+SHOWN = 4
+GRID = 2  # pixels: patches lie on the refiner's own grid
+
+
+class RefinementTrainer:
+    """Teaches a refiner for the network in `weights` on `pool`, into the folder `run`.
+
+    All randomness is a function of (seed, step). `made_by` says what the pool was made with.
+
+    Raises:
+        CheckpointError: `run` holds the refinement of another network, other images or settings.
+    """
+
+    def __init__(
+        self,
+        options: Refinement,
+        pool: Pool,
+        *,
+        preset: Preset,
+        weights: Path,
+        card: dict[str, Any],
+        run: Path,
+        made_by: dict[str, Any],
+        seed: int = 0,
+        device: str = "cpu",
+    ):
+        self.options, self.preset, self.run, self.device = options, preset, run, device
+        self.network_file, self.network_card = weights, card
+        self.made_by = made_by | {"refinement": asdict(options)}
+        self.seed, self.step = seed, 0
+        self.pool = Pool(pool.synthetic.to(device), pool.real.to(device), pool.factors)
+        self.places = np.argwhere(_content(pool.real, options.patch))
+        if not len(self.places):
+            raise ValueError("no patch of the pool shows anything but air; use other images")
+        self.config = RefinerConfig(**options.network, factor=max(options.factors))
+        torch.manual_seed(seed)  # of the initial weights; what is drawn later has its own
+        self.refiner = Refiner(self.config).to(device, memory_format=torch.channels_last)
+        self.judges = Judges(preset.windows, preset.intensity)
+        self.judges.to(device, memory_format=torch.channels_last)
+        self.ema = {k: v.detach().clone() for k, v in self.refiner.state_dict().items()}
+        self.players = {"refiner": self.refiner, "judges": self.judges}
+        self.optimizers = {
+            name: torch.optim.AdamW(player.parameters(), lr=options.lr, betas=BETAS)
+            for name, player in self.players.items()
+        }
+        self.losses: list[tuple[float, ...]] = []
+        self._between_steps = True
+        run.mkdir(parents=True, exist_ok=True)
+        if checkpoint.exists(run):
+            self._load()
+
+    @property
+    def weights(self) -> Path:
+        """The network with its refiner, ready to sample with."""
+        return self.run / "weights.safetensors"
+
+    def train(self, *, limits: Limits | None = None, listener: Listener = ignore) -> None:
+        """To the last step or the limit; a checkpoint is written on the way and at the end.
+
+        Raises:
+            KeyboardInterrupt: the user stopped it.
+            ValueError: a loss is no longer a number; the checkpoint before stays.
+        """
+        limits = limits or Limits()
+        last = min(self.options.steps, limits.step or self.options.steps)
+        deadline, interrupt = limits.deadline(), Interrupt()
+        try:
+            with (
+                interrupt.listening(),
+                Stage("refining", total=last - self.step, listener=listener) as stage,
+            ):
+                while self.step < last:
+                    self._optimize()
+                    _, judges, refiner, _ = self.losses[-1]
+                    words = f"judges {judges:.3f}, refiner {refiner:.3f}"
+                    stage.advance(message=words, step=self.step)
+                    if self.step % self.options.checkpoint_every == 0:
+                        self.save()
+                    if interrupt.wished or time.monotonic() > deadline:
+                        break
+        finally:
+            if self._between_steps:
+                self.save()
+        if interrupt.wished:
+            raise KeyboardInterrupt
+
+    def learning_rate(self, step: int) -> float:
+        """Linear warm-up, constant, linear decay to zero over the last `decay` share of the steps."""
+        options = self.options
+        rise = (step + 1) / max(1, options.warmup)
+        fall = (options.steps - step) / max(1.0, options.decay * options.steps)
+        return options.lr * min(1.0, rise, max(0.0, fall))
+
+    def _optimize(self) -> None:
+        """The judges' turn and the refiner's."""
+        rate = self.learning_rate(self.step)
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+        losses, change = [], torch.zeros(())
+        for turn, name in ((JUDGING, "judges"), (REFINING, "refiner")):
+            synthetic, real, factor, noise = self._batch(turn)
+            with torch.set_grad_enabled(turn == REFINING):
+                change = self._change(synthetic, factor)
+            seen = [
+                self.judges.views(patches, part)
+                for patches, part in zip((real, synthetic + change), noise, strict=True)
+            ]
+            if turn == JUDGING:
+                penalty = self.options.gradient_penalty
+                loss = judging_loss(self.judges, *seen, penalty=penalty)
+            else:
+                loss = refining_loss(self.judges, *seen)
+            if not math.isfinite(float(loss)):
+                raise ValueError(
+                    f"refinement diverged at step {self.step + 1}; go on from the checkpoint with a "
+                    "lower refinement.lr"
+                )
+            self._between_steps = False
+            for optimizer in self.optimizers.values():
+                optimizer.zero_grad()
+            loss.backward()
+            self.optimizers[name].step()
+            losses.append(float(loss.detach()))
+        self._update_ema()
+        self.step += 1
+        self.losses.append((self.step, *losses, float(change.detach().abs().mean())))
+        self._between_steps = True
+
+    def _change(self, synthetic: Tensor, factor: int) -> Tensor:
+        """What refining leaves once guidance has its low band back."""
+        change = self.refiner(synthetic)
+        size = tuple(change.shape[-2:])
+        return change - low_pass.build("dct", size=size, factor=factor)(change)
+
+    def _batch(self, turn: int) -> tuple[Tensor, Tensor, int, Tensor]:
+        """Patches of one factor, synthetic and real (B, 1, p, p); the factor; noise for both."""
+        rng = np.random.default_rng((self.seed, self.step, turn))
+        factor = int(self.pool.factors[self.places[rng.integers(len(self.places)), 0]])
+        mine = self.places[self.pool.factors[self.places[:, 0]] == factor]
+        chosen = mine[rng.integers(len(mine), size=self.options.batch_size)]
+        side, flips = self.options.patch, rng.random((len(chosen), 2)) < 0.5
+        pairs = []
+        for (index, row, column), flip in zip(chosen, flips, strict=True):
+            window = (
+                index,
+                slice(None),
+                *(slice(c * GRID, c * GRID + side) for c in (row, column)),
+            )
+            pair = torch.stack([self.pool.synthetic[window], self.pool.real[window]])
+            pairs.append(
+                pair.flip([axis for axis, turned in ((-1, flip[0]), (-2, flip[1])) if turned])
+            )
+        synthetic, real = torch.stack(pairs, dim=1)
+        noise = rng.random((2, *real.shape), dtype=np.float32)
+        return synthetic, real, factor, torch.from_numpy(noise).to(self.device)
+
+    @torch.no_grad()
+    def _update_ema(self) -> None:
+        decay = min(self.options.ema, (1 + self.step) / (10 + self.step))
+        for key, value in self.refiner.state_dict().items():
+            self.ema[key].lerp_(value, 1 - decay)
+
+    def save(self) -> None:
+        """Checkpoint, the network with the averaged refiner, the losses and a picture."""
+        parts = {"ema": self.ema}
+        for name, player in self.players.items():
+            parts[name] = player.state_dict()
+            parts[f"{name}_optimizer"] = checkpoint.optimizer_tensors(self.optimizers[name])
+        tensors = {f"{part}.{k}": v for part, values in parts.items() for k, v in values.items()}
+        checkpoint.save(self.run, tensors, {"step": self.step, "made_by": self.made_by})
+        network, _ = load_network(self.network_file)
+        refiner = {f"{REFINER}{k}": v for k, v in self.ema.items()}
+        card = self.network_card | {"refiner": self.config.to_dict(), "refiner_steps": self.step}
+        save_weights(network.state_dict() | refiner, self.weights, card=card)
+        checkpoint.write_table(self.run / "losses.csv", TABLE, self.losses)
+        self._draw()
+
+    def _load(self) -> None:
+        record = checkpoint.read_record(self.run)
+        for key, value in self.made_by.items():
+            if record.get("made_by", {}).get(key) != _plain(value):
+                raise CheckpointError(
+                    f"{self.run} holds a refinement with another {key}; choose another folder"
+                )
+        tensors = checkpoint.read_tensors(self.run, record)
+        for name, player in self.players.items():
+            player.load_state_dict(checkpoint.below(f"{name}.", tensors))
+            state = checkpoint.below(f"{name}_optimizer.", tensors)
+            checkpoint.load_optimizer(self.optimizers[name], player, state)
+        self.ema = {k: v.to(self.device) for k, v in checkpoint.below("ema.", tensors).items()}
+        self.step = record["step"]
+        self.losses = checkpoint.read_table(self.run / "losses.csv", until=self.step)
+
+    @torch.no_grad()
+    def _draw(self) -> None:
+        """RUN/samples.png: real, as the network made it and refined, in every window."""
+        refiner = Refiner(self.config).to(self.device)
+        refiner.load_state_dict(self.ema)
+        rows = []
+        for index in np.linspace(0, len(self.pool.real) - 1, SHOWN).round().astype(int):
+            real, made = self.pool.real[index][None], self.pool.synthetic[index][None]
+            planes = [v[0, 0].cpu().numpy() for v in (real, made, made + correction(refiner, made))]
+            values = [self.preset.intensity.from_unit(np.clip(p, -1, 1)) for p in planes]
+            rows.append(np.hstack([w.grey(v) for w in self.preset.windows for v in values]))
+        Image.fromarray(np.vstack(rows)).save(self.run / "samples.png", optimize=True)
+
+
+def _content(real: Tensor, side: int) -> np.ndarray:
+    """Where patches with enough that is not air begin: (N, rows, columns), bool, on `GRID`.
+
+    Raises:
+        ValueError: the images are smaller than a patch.
+    """
+    if min(real.shape[-2:]) < side:
+        raise ValueError(
+            f"refinement.patch must be at most the crop's {min(real.shape[-2:])} pixels, got {side}"
+        )
+    share = torch.nn.functional.avg_pool2d((real > AIR).float(), side, stride=GRID)
+    return (share[:, 0] >= CONTENT).cpu().numpy()
+
+
+def _plain(value: Any) -> Any:
+    """As JSON gives it back: tuples are lists."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value

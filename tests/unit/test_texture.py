@@ -1,0 +1,234 @@
+"""How grainy an image is, and that a network that listens is told so."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from medsynth import presets
+from medsynth.conditions import LowFrequency, LowFrequencyGuidance
+from medsynth.diffusion import samplers, schedule
+from medsynth.diffusion.denoiser import Denoiser
+from medsynth.diffusion.hint import Hint
+from medsynth.diffusion.texture import SIGMAS, TextureScale, texture_levels
+from medsynth.networks import PatchUNet, PatchUNetConfig, load_denoiser, load_network, save_weights
+from medsynth.synthesis import sample
+from medsynth.training.batches import draw_batch
+from medsynth.training.data import Slices, with_texture
+from medsynth.training.recipe import Phase, Recipe
+from medsynth.training.start import started
+from medsynth.training.trainer import Trainer
+
+SCALE = TextureScale((-4.0, -3.5), (0.5, 0.25))
+PRESET = presets.get("lung_ct")
+NETWORK = PatchUNetConfig(
+    image_size=(32, 32),
+    patch_size=2,
+    channels=(32, 32),
+    attention_levels=(False, False),
+    num_res_blocks=1,
+    num_head_channels=32,
+    reference_aware=True,
+    texture=True,
+)
+
+
+def grain(std, size=128, seed=0):
+    return std * torch.randn(1, 1, size, size, generator=torch.Generator().manual_seed(seed))
+
+
+def kept_share(sigma):
+    """Variance that x - G_sigma x leaves of white noise: sum of (delta - g g)^2, in closed form."""
+    reach = math.ceil(3 * sigma)
+    g = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    g /= g.sum()
+    kernel = -np.outer(g, g)
+    kernel[reach, reach] += 1
+    return (kernel**2).sum()
+
+
+def test_levels_of_white_noise_have_their_closed_form():
+    levels = texture_levels(grain(0.02, size=256))[0]
+    for level, sigma in zip(levels, SIGMAS, strict=True):
+        assert float(level) == pytest.approx(0.02 * math.sqrt(kept_share(sigma)), rel=0.03)
+
+
+def test_levels_do_not_count_edges_air_or_bone():
+    image = grain(0.02, size=256)
+    alone = texture_levels(image)
+    image[..., :60] = -1.0
+    image[..., 200:] = 0.9 + grain(0.1, size=256)[..., 200:]
+    image[..., 100:110] += 0.4
+    assert torch.allclose(texture_levels(image), alone, rtol=0.1)
+
+
+def test_images_with_nothing_to_measure_in_are_unknown():
+    assert texture_levels(torch.full((2, 1, 64, 64), -1.0)).isnan().all()
+    lung = -0.7 + grain(0.02)  # no soft tissue, but not air
+    assert not texture_levels(lung).isnan().any()
+
+
+def test_levels_are_told_standardized_and_within_what_was_trained():
+    levels = torch.tensor(
+        [
+            [math.exp(-4.0), math.exp(-3.5)],
+            [math.exp(-3.5), math.exp(-3.25)],
+            [math.exp(-1.0), math.exp(-3.5)],
+            [math.exp(-9.0), math.exp(-3.5)],  # a phantom without grain
+            [math.nan, math.exp(-3.5)],
+        ]
+    )
+    told = SCALE.standard(levels)
+    expected = [[0, 0], [1, 1], [2, 0], [0, 0], [0, 0]]
+    assert torch.allclose(told, torch.tensor(expected, dtype=torch.float32), atol=1e-4)
+    with pytest.raises(ValueError, match="above 0"):
+        TextureScale((0.0, 0.0), (1.0, 0.0))
+
+
+class Ear(torch.nn.Module):
+    """Remembers what it is told."""
+
+    def forward(self, x, timesteps, *, hint=None):
+        self.hint = hint
+        return torch.zeros_like(x)
+
+
+def told(conditions):
+    network = Ear()
+    denoiser = Denoiser(network, schedule.log_snr_linear(), reference_aware=True, texture=SCALE)
+    options = {"steps": 1, "noise": grain(1.0), "conditions": conditions}
+    sample(denoiser, samplers.build("dpmpp_2m"), **options)
+    return network.hint.texture
+
+
+def test_sampling_tells_the_texture_of_the_anatomy_not_of_a_lesion():
+    anatomy, lesion = grain(0.04), grain(0.3, seed=1)
+    weights = torch.zeros_like(anatomy)
+    weights[..., 40:80, 40:80] = 1
+    whole = LowFrequency("anatomy", anatomy, 8)
+    part = LowFrequency("lesion", lesion, 4, weights=weights)
+    expected = SCALE.standard(texture_levels(anatomy))
+    assert expected.abs().min() > 0.1
+    for references in ([whole], [part, whole]):
+        assert torch.equal(told([LowFrequencyGuidance(references)]), expected)
+    assert told([LowFrequencyGuidance([part])]) is None
+
+
+def test_a_network_that_does_not_listen_is_not_told():
+    hint = Denoiser(Ear(), schedule.log_snr_linear(), reference_aware=True)
+    assert hint.with_hint(grain(1.0), grain(1.0), torch.ones(1, 2)).hint.texture is None
+
+
+def noisy(network, texture):
+    x = grain(1.0, size=32)
+    hint = Hint(torch.zeros_like(x), torch.full_like(x, 8.0), texture)
+    return network(x, torch.tensor([10.0]), hint=hint)
+
+
+def loud_network():
+    torch.manual_seed(0)
+    network = PatchUNet(NETWORK).eval()
+    torch.nn.init.normal_(network.unet.out[2].conv.weight)
+    return network
+
+
+def test_the_network_hears_each_level_and_takes_none_for_typical():
+    network = loud_network()
+    typical = noisy(network, torch.zeros(1, 2))
+    assert torch.equal(noisy(network, None), typical)
+    one, other = (noisy(network, torch.tensor([v])) for v in ([1.0, 0.0], [0.0, 1.0]))
+    assert (one - typical).abs().max() > 1e-3
+    assert (one - other).abs().max() > 1e-3
+    # sides that are continued keep what was told
+    x = grain(1.0, size=33)
+    hint = Hint(torch.zeros_like(x), torch.full_like(x, 8.0), torch.ones(1, 2))
+    deaf = Hint(hint.low_band, hint.factor_map)
+    t = torch.tensor([10.0])
+    assert (network(x, t, hint=hint) - network(x, t, hint=deaf)).abs().max() > 1e-3
+    with pytest.raises(ValueError, match="reference_aware"):
+        PatchUNetConfig(texture=True)
+
+
+def card(**changes):
+    return {
+        "network": NETWORK.to_dict(),
+        "schedule": {"kind": "log_snr_linear"},
+        "prediction_type": "v_prediction",
+        "preset": "lung_ct",
+        "data": "made up",
+        "licence": "none",
+        **changes,
+    }
+
+
+def test_the_scale_travels_with_the_weights(tmp_path):
+    path = tmp_path / "w.safetensors"
+    scale = {"log_mean": [-4.0, -3.5], "log_std": [0.5, 0.25]}
+    save_weights(PatchUNet(NETWORK).state_dict(), path, card=card(texture=scale))
+    assert load_denoiser(path).texture == TextureScale(**scale)
+
+
+def test_a_network_that_learns_to_listen_begins_as_it_was(tmp_path):
+    deaf = PatchUNetConfig.from_dict(NETWORK.to_dict() | {"texture": False})
+    torch.manual_seed(0)
+    old = PatchUNet(deaf)
+    torch.nn.init.normal_(old.unet.out[2].conv.weight)
+    path = tmp_path / "old.safetensors"
+    save_weights(old.state_dict(), path, card=card(network=deaf.to_dict()))
+    network = started(path, NETWORK).eval()
+    expected = noisy(load_network(path)[0], None)
+    assert torch.allclose(noisy(network, torch.ones(1, 2)), expected, atol=1e-5)
+
+
+@pytest.fixture
+def slices():
+    rng = np.random.default_rng(0)
+    images = rng.normal(50, 30, (4, 64, 64)).round().astype(np.int16)
+    return Slices(images, ("a", "a", "b", "b"), ("a/1", "a/1", "b/1", "b/1"))
+
+
+def recipe(**changes):
+    values = {
+        "preset": "lung_ct",
+        "phases": (Phase(steps=2, batch_size=32, crop=32),),
+        "network": NETWORK.to_dict() | {"image_size": [64, 64]},
+        "texture": {"log_mean": [-3.5, -3.0], "log_std": [0.5, 0.5]},
+        "workers": 0,
+    }
+    return Recipe(**(values | changes))
+
+
+def test_training_tells_each_slice_its_texture_or_now_and_then_none(slices):
+    scale = TextureScale(**recipe().texture)
+    known = with_texture(slices, scale, PRESET.intensity)
+    batch = draw_batch(known, recipe=recipe(), preset=PRESET, step=0)
+    rows = {tuple(row) for row in known.texture.tolist()}
+    heard = [tuple(row) for row in batch.hint.texture.tolist()]
+    assert set(heard) <= rows | {(0.0, 0.0)}
+    assert 0 < heard.count((0.0, 0.0)) < 10  # a tenth of 32
+    plain = recipe(texture=None, network=recipe().network | {"texture": False})
+    assert draw_batch(slices, recipe=plain, preset=PRESET, step=0).hint.texture is None
+
+
+def test_training_learns_from_the_texture(slices, tmp_path):
+    trainer = Trainer(recipe(), slices, run=tmp_path / "run")
+    trainer.train()
+    first = 2**2 + 2**2 + 1  # after patches of x and low band, and the factor
+    moved = trainer.network.state_dict()["unet.conv_in.conv.weight"][:, first : first + 2]
+    before = PatchUNet(trainer.config).state_dict()["unet.conv_in.conv.weight"]
+    assert moved.shape == before[:, first : first + 2].shape
+    assert (
+        trainer.optimizer.state[trainer.network.unet.conv_in.conv.weight]["exp_avg_sq"][
+            :, first : first + 2
+        ]
+        .gt(0)
+        .any()
+    )
+    assert trainer.denoiser().texture == TextureScale(**recipe().texture)
+    assert load_denoiser(trainer.weights).texture == TextureScale(**recipe().texture)
+
+
+def test_scale_and_network_go_together():
+    with pytest.raises(ValueError, match="go together"):
+        recipe(texture=None)
