@@ -39,6 +39,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--minutes", type=float, help="stop the refining after this long, with a checkpoint"
     )
     parser.add_argument("--stop-at", metavar="STEP", type=int, help="stop at this step")
+    parser.add_argument(
+        "--start-from",
+        metavar="WEIGHTS",
+        type=Path,
+        help="begin a new run with the refiner in this file, such as one of an earlier network",
+    )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument(
         "--set",
@@ -62,7 +68,8 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
     recipe = load_recipe(args.recipe, overrides=overrides)
 
     from medsynth import presets
-    from medsynth.networks import load_denoiser, sha256
+    from medsynth.networks import load_denoiser, read_card, sha256
+    from medsynth.networks.checkpoint import load_refiner
     from medsynth.pipeline.job import MODELS, check_card, choose_device
     from medsynth.training.data import load_slices, read_split
     from medsynth.training.refinement.pool import make_pool
@@ -73,6 +80,11 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
     preset, options = presets.get(recipe.preset), recipe.refinement
     weights = args.weights or MODELS / preset.weights
     card, device = check_card(weights, preset), choose_device(args.device)
+    start_from = None
+    if args.start_from is not None:
+        start_from = load_refiner(args.start_from, read_card(args.start_from))
+        if start_from is None:
+            raise ValueError(f"--start-from {args.start_from} has no refiner; leave it out")
     split = read_split(recipe.data)
     check_evaluated(split, card, weights=weights)
     record_split(split, args.out)
@@ -107,6 +119,7 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
         made_by=made_by,
         seed=recipe.seed,
         device=device,
+        start_from=start_from,
     )
     try:
         trainer.train(limits=Limits(args.minutes, args.stop_at), listener=listener)

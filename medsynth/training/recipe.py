@@ -170,7 +170,7 @@ class Refinement:
     factors: tuple[int, ...] = (4, 8, 16)
     weights: tuple[float, ...] = (0.2, 0.6, 0.2)
     sampling_steps: int = 20
-    network: dict[str, int] = field(default_factory=dict)
+    network: dict[str, Any] = field(default_factory=dict)
     steps: int = 4000
     batch_size: int = 12
     patch: int = 64

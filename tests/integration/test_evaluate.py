@@ -42,7 +42,17 @@ def films(tmp_path_factory):
         "phases": [{"batch_size": 1, "steps": 1}],
     }
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
-    config = PatchUNetConfig.from_dict(NETWORK)
+    made_up = {"held_out": recipe["data"]["held_out"]}
+    save_made_up(folder / "tiny.safetensors", NETWORK, **made_up)
+    save_made_up(folder / "told.safetensors", NETWORK | {"reference_aware": True}, **made_up)
+    small = NETWORK | {"image_size": [32, 32]}
+    save_made_up(folder / "low.safetensors", small, low_band_factor=8, **made_up)
+    return folder
+
+
+def save_made_up(path, network, **said):
+    """Weights of chance."""
+    config = PatchUNetConfig.from_dict(network)
     generator = torch.Generator().manual_seed(0)
     state = {
         name: 0.05 * torch.randn(value.shape, generator=generator)
@@ -51,10 +61,9 @@ def films(tmp_path_factory):
     card = {
         **{"network": config.to_dict(), "schedule": {"kind": "log_snr_linear"}},
         **{"prediction_type": "v_prediction", "preset": "chest_xray", "data": "", "licence": ""},
-        "held_out": recipe["data"]["held_out"],
+        **said,
     }
-    save_weights(state, folder / "tiny.safetensors", card=card)
-    return folder
+    save_weights(state, path, card=card)
 
 
 def evaluate(films, out, *words):
@@ -156,6 +165,33 @@ def test_free_samples_and_guided_ones_are_audited(films, done, tmp_path):
     assert "sample 1 | " in page
     with np.load(out / "unguided.npz") as kept:
         assert kept["images"].shape == (2, 256, 256)
+
+
+def test_the_low_band_of_free_samples_is_drawn_for_a_network_that_is_told(films, tmp_path, capsys):
+    out, low = tmp_path / "out", films / "low.safetensors"
+    words = ("--only", "memorisation", "--unguided", 2, "--weights", films / "told.safetensors")
+    assert evaluate(films, out, *words, "--low-band", low) == 0
+    audit = json.loads((out / "figures.json").read_text())["figures"]["memorisation"]
+    assert audit["low_band_of_unguided"] == "low.safetensors"
+    page = (out / "report.html").read_text()
+    assert "their low bands were drawn by low.safetensors" in page
+    with np.load(out / "unguided.npz") as kept:
+        drawn = kept["images"]
+        assert "low_band_sha256" in str(kept["made_by"])
+    assert evaluate(films, out, *words, "--reuse") == 0  # chest_xray has no such network of its own
+    again = json.loads((out / "figures.json").read_text())["figures"]["memorisation"]
+    assert "low_band_of_unguided" not in again
+    with np.load(out / "unguided.npz") as kept:
+        assert not np.array_equal(kept["images"], drawn)
+    capsys.readouterr()
+    assert evaluate(films, tmp_path / "plain", "--low-band", low) == 2
+    assert "not reference-aware" in capsys.readouterr().err
+    assert (
+        evaluate(films, tmp_path / "plain", *words[-2:], "--low-band", films / "tiny.safetensors")
+        == 2
+    )
+    assert "draws whole images" in capsys.readouterr().err
+    assert not (tmp_path / "plain").exists()
 
 
 def test_lung_nodules_are_refused_where_there_are_none(films, tmp_path, capsys):

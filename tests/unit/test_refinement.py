@@ -37,7 +37,7 @@ from medsynth.training.refinement.trainer import RefinementTrainer
 from medsynth.training.stopping import Limits
 
 PRESET = presets.get("lung_ct")
-SMALL = RefinerConfig(channels=8, blocks=1, fine_channels=4, factor=4)
+SMALL = RefinerConfig(channels=(8, 12), blocks=1, fine_channels=4, factor=4)
 NETWORK = PatchUNetConfig(
     image_size=(32, 32),
     patch_size=2,
@@ -53,7 +53,7 @@ OPTIONS = Refinement(
     factors=(4, 8),
     weights=(0.5, 0.5),
     sampling_steps=2,
-    network={"channels": 8, "blocks": 1, "fine_channels": 4},
+    network={"channels": [8, 12], "fine_channels": 4},
     steps=6,
     batch_size=4,
     patch=16,
@@ -254,7 +254,7 @@ def test_a_stopped_pool_goes_on_and_is_the_same(weights, slices, tmp_path):
         pool_of(weights, slices, tmp_path / "parts", made_by={"weights": "others"})
 
 
-def trainer(weights, pool, run, **changes):
+def trainer(weights, pool, run, *, start_from=None, **changes):
     options = Refinement(**{**vars(OPTIONS), **changes})
     return RefinementTrainer(
         options,
@@ -264,6 +264,7 @@ def trainer(weights, pool, run, **changes):
         card=read_card(weights),
         run=run,
         made_by={"weights": "w"},
+        start_from=start_from,
     )
 
 
@@ -328,6 +329,20 @@ def test_the_file_holds_network_and_refiner(weights, pool, tmp_path):
     assert load_denoiser(weights).refiner is None
 
 
+def test_a_run_may_begin_as_another_refiner(weights, pool, tmp_path):
+    first = trainer(weights, pool, tmp_path / "first")
+    first.train()
+    refiner = load_denoiser(first.weights).refiner
+    second = trainer(weights, pool, tmp_path / "second", start_from=refiner)
+    for key, value in refiner.state_dict().items():
+        assert torch.equal(second.refiner.state_dict()[key], value)
+        assert torch.equal(second.ema[key], value)
+    with pytest.raises(CheckpointError, match="holds a refinement already"):
+        trainer(weights, pool, tmp_path / "first", start_from=refiner)
+    with pytest.raises(CheckpointError, match="the recipe describes"):
+        trainer(weights, pool, tmp_path / "third", start_from=Refiner(RefinerConfig()))
+
+
 @pytest.fixture
 def films(tmp_path, slices):
     """Six brain slices of two patients as PNG with a table, a recipe and a network for them."""
@@ -345,7 +360,7 @@ def films(tmp_path, slices):
         "images": 6,
         "crop": 32,
         "sampling_steps": 1,
-        "network": {"channels": 8, "blocks": 1, "fine_channels": 4},
+        "network": {"channels": [8, 12], "fine_channels": 4},
         "steps": 2,
         "batch_size": 2,
         "patch": 16,
@@ -377,6 +392,9 @@ def test_the_command_trains_refines_and_goes_on(films, capfd):
     out = capfd.readouterr().out
     assert json.loads(out.splitlines()[-1])["data"]["step"] == 1
     assert cli.main(refine) == 0
+    nothing = ["--start-from", str(films / "run/weights.safetensors")]
+    assert cli.main([*refine[:-1], str(films / "again"), *nothing]) == 2
+    assert "has no refiner" in capfd.readouterr().err
     assert read_card(films / "refined/weights.safetensors")["refiner_steps"] == 2
     assert {p.name for p in (films / "refined").iterdir()} >= {"split.csv", "samples.png", "pool"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +38,12 @@ GRID = 2  # pixels: patches lie on the refiner's own grid
 class RefinementTrainer:
     """Teaches a refiner for the network in `weights` on `pool`, into the folder `run`.
 
-    All randomness is a function of (seed, step). `made_by` says what the pool was made with.
+    All randomness is a function of (seed, step). `made_by` says what the pool was made with. A new
+    run begins as `start_from`, a refiner of the same shape; the judges always begin anew.
 
     Raises:
-        CheckpointError: `run` holds the refinement of another network, other images or settings.
+        CheckpointError: `run` holds the refinement of another network, other images or settings; or
+            `start_from` does not fit.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class RefinementTrainer:
         made_by: dict[str, Any],
         seed: int = 0,
         device: str = "cpu",
+        start_from: Refiner | None = None,
     ):
         self.options, self.preset, self.run, self.device = options, preset, run, device
         self.network_file, self.network_card = weights, card
@@ -67,7 +70,10 @@ class RefinementTrainer:
             raise ValueError("no patch of the pool shows anything but air; use other images")
         self.config = RefinerConfig(**options.network, factor=max(options.factors))
         torch.manual_seed(seed)  # of the initial weights; what is drawn later has its own
-        self.refiner = Refiner(self.config).to(device, memory_format=torch.channels_last)
+        self.refiner = Refiner(self.config)
+        if start_from is not None:
+            self._begin_as(start_from)
+        self.refiner.to(device, memory_format=torch.channels_last)
         self.judges = Judges(preset.windows, preset.intensity)
         self.judges.to(device, memory_format=torch.channels_last)
         self.ema = {k: v.detach().clone() for k, v in self.refiner.state_dict().items()}
@@ -81,6 +87,18 @@ class RefinementTrainer:
         run.mkdir(parents=True, exist_ok=True)
         if checkpoint.exists(run):
             self._load()
+
+    def _begin_as(self, other: Refiner) -> None:
+        if checkpoint.exists(self.run):
+            raise CheckpointError(
+                f"{self.run} holds a refinement already, which goes on by itself; choose another "
+                "folder to start from a refiner"
+            )
+        if replace(other.config, factor=self.config.factor) != self.config:
+            raise CheckpointError(
+                f"the refiner to start from is {other.config}, the recipe describes {self.config}"
+            )
+        self.refiner.load_state_dict(other.state_dict())
 
     @property
     def weights(self) -> Path:
