@@ -116,7 +116,7 @@ def advance(
 
 def correction(refiner: Refiner, x0: Tensor) -> Tensor:
     """What the refiner changes in x0 (B, 1, H, W): its answer without the low band."""
-    change = refiner(x0)
+    change = refiner(x0.float()).to(x0.dtype)
     size = tuple(change.shape[-2:])
     factor = min(refiner.factor, *size)
     return change - low_pass.build("dct", size=size, factor=factor)(change)

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from medsynth.events import Event, Listener
+
+if TYPE_CHECKING:
+    from medsynth.networks.refiner import Refiner
+    from medsynth.training.data import Slices
+    from medsynth.training.recipe import Recipe, Refinement
+    from medsynth.training.refinement.pool import Pool
+    from medsynth.training.splits import Split
 
 DESCRIPTION = """\
 Teach a refiner for a trained network: a small network that corrects the fine detail of a finished
@@ -62,31 +70,36 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
 
     if args.minutes is not None and not args.minutes > 0:
         raise ValueError(f"--minutes must be above 0, got {args.minutes:g}")
+    if args.stop_at is not None and args.stop_at < 1:
+        raise ValueError(f"--stop-at must be at least 1, got {args.stop_at}")
     overrides = dict(pairs(args.set))
     if args.data is not None:
         overrides["data.root"] = args.data
     recipe = load_recipe(args.recipe, overrides=overrides)
 
+    return _refine(args, recipe, listener)
+
+
+def _refine(args: argparse.Namespace, recipe: Recipe, listener: Listener) -> int:
+    """Check what can be checked before the pool is made, which takes long; then play."""
     from medsynth import presets
-    from medsynth.networks import load_denoiser, read_card, sha256
-    from medsynth.networks.checkpoint import load_refiner
+    from medsynth.networks import sha256
     from medsynth.pipeline.job import MODELS, check_card, choose_device
     from medsynth.training.data import load_slices, read_split
-    from medsynth.training.refinement.pool import make_pool
-    from medsynth.training.refinement.trainer import RefinementTrainer
+    from medsynth.training.refinement.trainer import RefinementTrainer, refiner_config
     from medsynth.training.split_record import check_evaluated, record_split
     from medsynth.training.stopping import Limits
 
     preset, options = presets.get(recipe.preset), recipe.refinement
     weights = args.weights or MODELS / preset.weights
+    if weights.resolve() == (args.out / "weights.safetensors").resolve():
+        raise ValueError(f"{weights} would be replaced by its refined self; choose another --out")
     card, device = check_card(weights, preset), choose_device(args.device)
-    start_from = None
-    if args.start_from is not None:
-        start_from = load_refiner(args.start_from, read_card(args.start_from))
-        if start_from is None:
-            raise ValueError(f"--start-from {args.start_from} has no refiner; leave it out")
+    refiner_config(options)
+    start_from = args.start_from and _refiner(args.start_from, options, run=args.out)
     split = read_split(recipe.data)
     check_evaluated(split, card, weights=weights)
+    _check_unseen(split, card, weights)
     record_split(split, args.out)
     slices = load_slices(recipe.data, preset=preset, split=split, listener=listener)
     made_by = {
@@ -99,34 +112,90 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
         "sampling_steps": options.sampling_steps,
         "seed": recipe.seed,
     }
-    pool = make_pool(
+    stopped = f"with the pool in {args.out / 'pool'}"
+    try:
+        pool = _pool(args, recipe, slices, made_by, weights, device, listener)
+        trainer = RefinementTrainer(
+            options,
+            pool,
+            preset=preset,
+            weights=weights,
+            card=card,
+            run=args.out,
+            made_by=made_by,
+            seed=recipe.seed,
+            device=device,
+            start_from=start_from,
+        )
+        stopped = f"from {args.out}"
+        trainer.train(limits=Limits(args.minutes, args.stop_at), listener=listener)
+    except KeyboardInterrupt:
+        listener(Event("warning", message=f"stopped; the same command goes on {stopped}"))
+        return 130
+    data = {"weights": str(trainer.weights), "step": trainer.step}
+    listener(Event("result", message=f"step {trainer.step}: wrote {trainer.weights}", data=data))
+    return 0
+
+
+def _refiner(path: Path, options: Refinement, *, run: Path) -> Refiner:
+    """The refiner to begin as."""
+    from medsynth.networks import read_card
+    from medsynth.networks.checkpoint import load_refiner
+    from medsynth.training.refinement.trainer import check_start
+
+    refiner = load_refiner(path, read_card(path))
+    if refiner is None:
+        raise ValueError(f"--start-from {path} has no refiner; leave it out")
+    check_start(refiner, options, run=run)
+    return refiner
+
+
+def _pool(
+    args: argparse.Namespace,
+    recipe: Recipe,
+    slices: Slices,
+    made_by: dict[str, Any],
+    weights: Path,
+    device: str,
+    listener: Listener,
+) -> Pool:
+    """The crops, told beforehand how many."""
+    from medsynth import presets
+    from medsynth.networks import load_denoiser
+    from medsynth.training.refinement.pool import make_pool
+
+    options = recipe.refinement
+    plan = (
+        f"{len(slices.images)} slices of {len(set(slices.patients))} patients on {device}; a pool of "
+        f"{options.images} crops, {options.sampling_steps} network calls each, then "
+        f"{options.steps} steps"
+    )
+    listener(Event("estimate", message=plan, data={"images": options.images}))
+    return make_pool(
         load_denoiser(weights, device=device),
         slices,
         options=options,
-        preset=preset,
+        preset=presets.get(recipe.preset),
         folder=args.out / "pool",
         made_by=made_by,
         seed=recipe.seed,
         listener=listener,
     )
-    trainer = RefinementTrainer(
-        options,
-        pool,
-        preset=preset,
-        weights=weights,
-        card=card,
-        run=args.out,
-        made_by=made_by,
-        seed=recipe.seed,
-        device=device,
-        start_from=start_from,
-    )
-    try:
-        trainer.train(limits=Limits(args.minutes, args.stop_at), listener=listener)
-    except KeyboardInterrupt:
-        message = f"stopped at step {trainer.step}; the same command goes on there"
-        listener(Event("warning", message=message))
-        return 130
-    data = {"weights": str(trainer.weights), "step": trainer.step}
-    listener(Event("result", message=f"step {trainer.step}: wrote {trainer.weights}", data=data))
-    return 0
+
+
+def _check_unseen(split: Split, card: dict[str, Any], weights: Path) -> None:
+    """Whom the network's card holds out must not teach its refiner either.
+
+    Raises:
+        CheckpointError: the recipe trains on some of them.
+    """
+    from medsynth.errors import CheckpointError
+    from medsynth.training.splits import matches, some
+
+    held_out = card.get("held_out") or []
+    seen = {e.patient for e in split.training if any(matches(h, e.patient) for h in held_out)}
+    if seen:
+        raise CheckpointError(
+            f"{weights} holds out {some(sorted(seen))}, on whom the recipe trains; put them into "
+            "data.held_out"
+        )

@@ -30,6 +30,8 @@ class LowPass:
         self.matrices = tuple(axis(length, factor) for length in size)
         self._cast = lru_cache(maxsize=4)(self._cast_matrices)
 
+    # Kept for later, also for training, which must not meet tensors made in inference mode.
+    @torch.inference_mode(False)
     def _cast_matrices(self, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, ...]:
         (down_rows, up_rows), (down_columns, up_columns) = self.matrices
         matrices = (down_rows, down_columns.T, up_rows, up_columns.T)

@@ -119,6 +119,11 @@ def load_denoiser(path: Path, *, device: str = "cpu", dtype: torch.dtype | None 
         raise CheckpointError(
             f"{path} names a noise schedule, residual scale or texture that cannot be built: {error}"
         ) from error
+    if (texture is not None) != network.config.texture:
+        raise CheckpointError(
+            f"{path}: a scale of texture and a network that is told it go together, the header has "
+            "one of them; train again"
+        )
     refiner = load_refiner(path, card, device=device)
     dtype = dtype or fastest_dtype(device)
     network.to(device=device, dtype=dtype, memory_format=torch.channels_last).requires_grad_(False)
@@ -148,13 +153,18 @@ def load_refiner(path: Path, card: dict[str, Any], *, device: str = "cpu") -> Re
         return None
     try:
         refiner = Refiner(RefinerConfig(**card["refiner"]))
-        refiner.load_state_dict(_state(path, refiner=True))
-    except (SafetensorError, OSError, RuntimeError, TypeError) as error:
+        state = _state(path, refiner=True)
+        refiner.load_state_dict(state)
+    except (SafetensorError, OSError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(
             f"{path} does not hold the refiner its header describes ({reason}); restore it from the "
             "repository or run `medsynth refine` again"
         ) from error
+    if not all(torch.isfinite(value).all() for value in state.values()):
+        raise CheckpointError(
+            f"{path} holds a refiner whose values are not finite; run `medsynth refine` again"
+        )
     refiner.to(device=device, memory_format=torch.channels_last)
     return refiner.eval().requires_grad_(False)
 

@@ -135,7 +135,8 @@ class PatchUNet(nn.Module):
         if origin is None:
             rows, columns = self.config.image_size
             centred = [(rows - height) / 2, (columns - width) / 2]
-            origin = torch.tensor([centred] * batch, device=x.device)
+            origin = torch.tensor([centred] * batch)
+        origin = origin.to(x.device)
         axes = []
         for axis, length in enumerate((height, width)):
             centers = (torch.arange(length // r, device=x.device) + 0.5) * r

@@ -25,6 +25,10 @@ class RefinerConfig:
 
     Every level has `blocks` residual blocks on the way down and on the way up. The low band of
     `factor`, the coarsest reference it was taught behind, is not its business.
+
+    Raises:
+        TypeError, ValueError: `channels` is no list, or a number is not a whole one of at least 1 (2
+            for `factor`).
     """
 
     channels: tuple[int, ...] = (32, 48, 64)
@@ -34,6 +38,12 @@ class RefinerConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))
+        numbers = (*self.channels, self.blocks, self.fine_channels, self.factor - 1)
+        if not self.channels or any(type(n) is not int or n < 1 for n in numbers):
+            raise ValueError(
+                "a refiner needs whole numbers: at least one of channels, each of them, blocks and "
+                f"fine_channels at least 1, factor at least 2, got {self.to_dict()}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-serializable keyword arguments."""

@@ -23,7 +23,7 @@ from medsynth.networks import PatchUNetConfig
 
 RECORD = "checkpoint.json"
 # The parts of a recipe that a run cannot change on its way.
-FIXED = ("network", "schedule", "prediction_type")
+FIXED = ("network", "schedule", "prediction_type", "texture", "low_band_factor")
 
 
 def exists(run: Path) -> bool:
@@ -51,12 +51,14 @@ def load(run: Path, *, recipe: dict[str, Any], data_digest: str) -> tuple[dict, 
         CheckpointError: of another network, schedule, prediction type or other images; or damaged.
     """
     record = read_record(run)
+    if "recipe" not in record:
+        raise CheckpointError(f"{run} holds the teaching of a refiner; choose another folder")
     saved = record["recipe"]
     saved["network"] = PatchUNetConfig.from_dict(saved["network"]).to_dict()
     for key in FIXED:
-        if saved[key] != recipe[key]:
+        if saved.get(key) != recipe[key]:
             raise CheckpointError(
-                f"{run} holds another {key} ({saved[key]}, the recipe says {recipe[key]}); choose "
+                f"{run} holds another {key} ({saved.get(key)}, the recipe says {recipe[key]}); choose "
                 "another folder"
             )
     if record["data_digest"] != data_digest:

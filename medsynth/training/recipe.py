@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import types
 import typing
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -191,6 +192,31 @@ class Refinement:
             raise ValueError(
                 "refinement.images, steps, batch_size and sampling_steps must be at least 1"
             )
+        if not (min(self.weights) >= 0 and 0 < sum(self.weights) < math.inf):
+            raise ValueError(
+                f"refinement.weights must be at least 0 and not all 0, got {list(self.weights)}"
+            )
+        if not max(8, *self.factors) <= self.patch <= self.crop:
+            raise ValueError(
+                "refinement.patch must be at least 8 and the largest factor, and at most "
+                f"refinement.crop, got patch {self.patch}, crop {self.crop} and factors "
+                f"{list(self.factors)}"
+            )
+        self._check_teaching()
+
+    def _check_teaching(self) -> None:
+        for name, low, high in (
+            ("lr", 0.0, math.inf),
+            ("warmup", 0, math.inf),
+            ("decay", 0.0, 1.0),
+            ("ema", 0.0, 1.0),
+            ("gradient_penalty", 0.0, math.inf),
+            ("checkpoint_every", 1, math.inf),
+        ):
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(
+                    f"refinement.{name} must lie in {low:g} ... {high:g}, got {getattr(self, name)}"
+                )
 
 
 @dataclass(frozen=True)

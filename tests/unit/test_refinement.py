@@ -2,11 +2,16 @@
 
 import json
 import math
+import os
+import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
+from safetensors.torch import load_file
 from torch import nn
 
 from medsynth import cli, presets
@@ -24,6 +29,7 @@ from medsynth.networks import (
 )
 from medsynth.networks.refiner import Refiner, RefinerConfig
 from medsynth.synthesis import correction, generators, sample
+from medsynth.training import checkpoint
 from medsynth.training.data import Slices
 from medsynth.training.recipe import Refinement
 from medsynth.training.refinement.judges import (
@@ -33,7 +39,7 @@ from medsynth.training.refinement.judges import (
     to_physical,
 )
 from medsynth.training.refinement.pool import Pool, make_pool
-from medsynth.training.refinement.trainer import RefinementTrainer
+from medsynth.training.refinement.trainer import RefinementTrainer, refiner_config
 from medsynth.training.stopping import Limits
 
 PRESET = presets.get("lung_ct")
@@ -346,8 +352,6 @@ def test_a_run_may_begin_as_another_refiner(weights, pool, tmp_path):
 @pytest.fixture
 def films(tmp_path, slices):
     """Six brain slices of two patients as PNG with a table, a recipe and a network for them."""
-    from PIL import Image
-
     folder = tmp_path / "films"
     folder.mkdir()
     lines = ["file,patient"]
@@ -395,6 +399,11 @@ def test_the_command_trains_refines_and_goes_on(films, capfd):
     nothing = ["--start-from", str(films / "run/weights.safetensors")]
     assert cli.main([*refine[:-1], str(films / "again"), *nothing]) == 2
     assert "has no refiner" in capfd.readouterr().err
+    with pytest.raises(CheckpointError, match="holds the teaching of a refiner"):
+        checkpoint.load(films / "refined", recipe={}, data_digest="")
+    itself = ["refine", recipe, data, f"--weights={films / 'refined/weights.safetensors'}"]
+    assert cli.main([*itself, "-o", str(films / "refined")]) == 2
+    assert "would be replaced by its refined self" in capfd.readouterr().err
     assert read_card(films / "refined/weights.safetensors")["refiner_steps"] == 2
     assert {p.name for p in (films / "refined").iterdir()} >= {"split.csv", "samples.png", "pool"}
 
@@ -407,6 +416,46 @@ def test_the_command_refuses_the_pool_of_other_settings(films, capsys):
     assert cli.main(refine) == 0
     assert cli.main([*refine, "--set", "refinement.sampling_steps=2"]) == 2
     assert "sampling_steps 1, now it is 2; choose another folder" in capsys.readouterr().err
+    Image.new("L", (256, 256), 99).save(films / "films/0.png")
+    assert cli.main(refine) == 2
+    assert "images_digest" in capsys.readouterr().err
+
+
+def test_the_command_refuses_before_the_pool_what_cannot_work(films, capsys):
+    recipe, data = str(films / "recipe.yaml"), f"--data={films / 'films'}"
+    assert cli.main(["train", recipe, data, "-o", str(films / "run")]) == 0
+    weights = films / "run/weights.safetensors"
+    card = read_card(weights)
+    del card["split"]
+    older = films / "older.safetensors"
+    save_weights(load_file(weights), older, card=card | {"held_out": ["p1"]})
+    refine = ["refine", recipe, data, "-o", str(films / "refined")]
+    for words, message in (
+        ([f"--weights={older}"], "holds out p1, on whom the recipe trains"),
+        ([f"--weights={weights}", "--stop-at=0"], "--stop-at must be at least 1"),
+        ([f"--weights={weights}", "--set=refinement.network.blocks=0"], "refinement.network: "),
+        ([f"--weights={weights}", "--set=refinement.network=5"], "refinement.network: "),
+    ):
+        assert cli.main([*refine, *words]) == 2
+        error = capsys.readouterr().err.splitlines()[-1]
+        assert error.startswith("medsynth: error:")
+        assert message in error
+        assert not (films / "refined").exists()
+
+
+def test_the_command_stopped_in_the_pool_says_where_it_goes_on(films, capsys, monkeypatch):
+    recipe, data = str(films / "recipe.yaml"), f"--data={films / 'films'}"
+    assert cli.main(["train", recipe, data, "-o", str(films / "run")]) == 0
+    weights = f"--weights={films / 'run/weights.safetensors'}"
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("medsynth.training.refinement.pool._draw", interrupted)
+    refine = ["refine", recipe, data, weights, "-o", str(films / "refined"), "--progress", "json"]
+    assert cli.main(refine) == 130
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (last["kind"], "goes on with the pool" in last["message"]) == ("warning", True)
 
 
 def test_settings_that_cannot_work_are_refused():
@@ -418,4 +467,247 @@ def test_settings_that_cannot_work_are_refused():
 
 def test_patches_larger_than_the_crops_are_refused(weights, pool, tmp_path):
     with pytest.raises(ValueError, match=r"at most the crop's 32 pixels, got 64"):
-        trainer(weights, pool, tmp_path / "run", patch=64)
+        trainer(weights, pool, tmp_path / "run", patch=64, crop=64)  # of images of 32
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"factors": (4, 8), "weights": (1.0, -1.0)}, "not all 0"),
+        ({"factors": (4, 8), "weights": (0.0, 0.0)}, "not all 0"),
+        ({"patch": 64, "crop": 32}, "at most refinement.crop"),
+        ({"patch": 12}, "the largest factor"),
+        ({"checkpoint_every": 0}, "checkpoint_every must lie in 1"),
+        ({"lr": math.nan}, "refinement.lr"),
+        ({"ema": 1.5}, "refinement.ema must lie in 0 ... 1"),
+    ],
+)
+def test_values_that_would_fail_after_the_pool_are_refused_before(values, message):
+    with pytest.raises(ValueError, match=message):
+        Refinement(**values)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [{"chanels": [8]}, {"channels": []}, {"channels": 8}, {"blocks": 0}, {"factor": 8}, {1: 2}],
+)
+def test_a_refiner_that_cannot_be_is_refused(network):
+    with pytest.raises(ValueError, match=r"refinement\.network: "):
+        refiner_config(Refinement(network=network))
+
+
+@pytest.mark.parametrize("seen", [[], ["sample"]])
+def test_a_sample_of_the_same_size_does_not_spoil_the_teaching(seen, weights, pool, tmp_path):
+    """Filters are kept; made in inference mode, gradients could not pass them."""
+    low_pass._build.cache_clear()
+    if seen:
+        x0 = noise(1, 1, 16, 16)
+        with torch.inference_mode():
+            correction(loud(), x0)
+    trainer(weights, pool, tmp_path / "run").train(limits=Limits(step=1))
+
+
+def test_a_loop_in_float64_is_refined_too():
+    x0 = noise(1, 1, 32, 32)
+    change = correction(loud(), x0.double())
+    assert change.dtype == torch.float64
+    assert torch.allclose(change.float(), correction(loud(), x0), atol=1e-5)
+
+
+def damaged(path, *, card=None, drop="", value=None):
+    """The file with another header, without some tensors, or with `value` in the refiner."""
+    tensors = load_file(path)
+    tensors = {k: v for k, v in tensors.items() if not drop or not k.startswith(drop)}
+    if value is not None:
+        tensors["refiner.last.bias"][:] = value
+    other = path.with_name("damaged.safetensors")
+    save_weights(tensors, other, card=read_card(path) | (card or {}))
+    return other
+
+
+def test_a_file_without_the_refiner_it_names_is_refused(weights, pool, tmp_path):
+    run = trainer(weights, pool, tmp_path / "run")
+    run.train(limits=Limits(step=1))
+    wrong = {"refiner": run.config.to_dict() | {"channels": [8, 16]}}
+    for change in (
+        {"drop": "refiner."},
+        {"drop": "refiner.last"},
+        {"card": wrong},
+        {"card": {"refiner": {"channels": []}}},
+        {"card": {"refiner": {"chanels": [8]}}},
+        {"card": {"refiner": run.config.to_dict() | {"factor": 0}}},
+        {"card": {"refiner": [1]}},
+    ):
+        with pytest.raises(CheckpointError, match="does not hold the refiner its header describes"):
+            load_denoiser(damaged(run.weights, **change))
+    with pytest.raises(CheckpointError, match="not finite"):
+        load_denoiser(damaged(run.weights, value=math.nan))
+
+
+def test_a_refiner_computes_in_float32_whatever_the_network_does(weights, pool, tmp_path):
+    run = trainer(weights, pool, tmp_path / "run")
+    run.train(limits=Limits(step=1))
+    refiner = load_denoiser(run.weights, dtype=torch.bfloat16).refiner
+    assert {p.dtype for p in refiner.parameters()} == {torch.float32}
+
+
+def test_a_pool_is_made_without_the_refiner_of_an_earlier_time(weights, slices, tmp_path):
+    plain = load_denoiser(weights, dtype=torch.float32)
+    refined = replace(plain, refiner=loud())
+    options = {"options": OPTIONS, "preset": PRESET, "made_by": {}, "seed": 0}
+    one, other = (
+        make_pool(d, slices, folder=tmp_path / name, **options)
+        for d, name in ((plain, "plain"), (refined, "refined"))
+    )
+    assert torch.equal(one.synthetic, other.synthetic)
+
+
+class Told(nn.Module):
+    """Remembers where the crops lie, and what they begin as."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(()))
+        self.config = NETWORK
+        self.origins, self.seen = [], []
+
+    def forward(self, x, timesteps, *, hint=None, origin=None):
+        self.origins.append(origin)
+        self.seen.append((float(timesteps[0]), x.clone()))
+        return torch.zeros_like(x)
+
+
+def test_the_network_is_told_where_its_crops_lie_and_each_batch_has_its_own_noise(tmp_path):
+    rows, columns = torch.meshgrid(torch.arange(48), torch.arange(40), indexing="ij")
+    ramp = (rows * 8 + columns - 300)[None].numpy().astype(np.int16)  # every crop is told apart
+    network = Told()
+    denoiser = Denoiser(network, schedule.log_snr_linear(), clip=None)
+    known = Slices(ramp, ("a",), ("a/1",))
+    pool = make_pool(
+        denoiser,
+        known,
+        options=replace(OPTIONS, images=12, sampling_steps=1, factors=(8,), weights=(1.0,)),
+        preset=PRESET,
+        folder=tmp_path / "pool",
+        made_by={},
+        seed=0,
+    )
+    unit = torch.from_numpy(PRESET.intensity.to_unit(ramp))[0]
+    assert len(network.origins) == 2
+    for (row, column), real in zip(torch.cat(network.origins).tolist(), pool.real, strict=True):
+        assert torch.equal(unit[row : row + 32, column : column + 32], real[0])
+    first, second = (x for _, x in network.seen)
+    fine = [x - low_pass.build("dct", size=(32, 32), factor=8)(x) for x in (first, second)]
+    assert (fine[0] - fine[1]).abs().max() > 0.5
+
+
+def test_crops_of_air_are_drawn_again(tmp_path):
+    rng = np.random.default_rng(0)
+    images = np.full((1, 128, 128), -1024, np.int16)
+    images[:, :40, :40] = rng.integers(-700, 100, (1, 40, 40))
+    pool = make_pool(
+        Denoiser(Told(), schedule.log_snr_linear(), clip=None),
+        Slices(images, ("a",), ("a/1",)),
+        options=replace(OPTIONS, images=24, sampling_steps=1),
+        preset=PRESET,
+        folder=tmp_path / "pool",
+        made_by={},
+        seed=0,
+    )
+    content = (pool.real > -0.95).float().mean(dim=(1, 2, 3))
+    assert (content >= 0.4).float().mean() > 0.5  # by chance 1 in 20
+
+
+def test_a_damaged_batch_of_the_pool_is_named(weights, slices, tmp_path):
+    pool_of(weights, slices, tmp_path / "pool")
+    path = tmp_path / "pool/00001.npz"
+    for content in (b"", b"nonsense", path.read_bytes()[:300]):
+        path.write_bytes(content)
+        with pytest.raises(CheckpointError, match=r"00001\.npz is damaged; delete it"):
+            pool_of(weights, slices, tmp_path / "pool")
+
+
+def batches(trainer, turn):
+    synthetic, real, factor, noise = trainer._batch(turn)
+    return synthetic, real, factor, noise
+
+
+def test_patches_are_pairs_of_one_place_one_factor_and_not_air(weights, tmp_path):
+    """Every value says where it is from; the first half of each image is air."""
+    place = torch.arange(6 * 32 * 32).reshape(6, 1, 32, 32) / (6 * 32 * 32)
+    place[..., :16] = -1
+    factors = np.array([4, 8] * 3)
+    run = trainer(weights, Pool(place + 0.5, place, factors), tmp_path / "run")
+    drawn = set()
+    for step in range(20):
+        run.step = step
+        judging, refining = (batches(run, turn) for turn in (0, 1))
+        for synthetic, real, factor, noise in (judging, refining):
+            assert torch.allclose(synthetic - real, torch.tensor(0.5), atol=1e-6)
+            assert ((real > -0.95).float().mean(dim=(1, 2, 3)) >= 0.4).all()
+            inside = real.amax(dim=(1, 2, 3))
+            index = (inside * 6).long().tolist()
+            assert {int(factors[i]) for i in index} == {factor}
+            assert noise.shape == (2, *real.shape)
+            assert 0 <= float(noise.min()) <= float(noise.max()) < 1
+            drawn.add(factor)
+        assert not torch.equal(judging[3], refining[3])
+    assert drawn == {4, 8}
+
+
+def test_teaching_leaves_the_low_band_of_its_reference_alone(weights, pool, tmp_path):
+    run = trainer(weights, pool, tmp_path / "run")
+    nn.init.normal_(run.refiner.last.weight, std=1.0)
+    change = run._change(pool.synthetic, 4)
+    assert change.std() > 0.01
+    assert low_pass.build("dct", size=(32, 32), factor=4)(change).abs().max() < 1e-5
+    assert low_pass.build("dct", size=(32, 32), factor=2)(change).abs().max() > 1e-3
+
+
+def test_the_rate_rises_and_falls(weights, pool, tmp_path):
+    run = trainer(weights, pool, tmp_path / "run", steps=100, warmup=10, decay=0.5, lr=1.0)
+    assert [run.learning_rate(s) for s in (0, 4, 9, 49)] == pytest.approx([0.1, 0.5, 1.0, 1.0])
+    assert [run.learning_rate(s) for s in (75, 100)] == pytest.approx([0.5, 0.0])
+
+
+def test_ctrl_c_is_heard_between_two_steps(weights, pool, tmp_path):
+    run = trainer(weights, pool, tmp_path / "run")
+
+    def stop(event):
+        if event.kind == "progress":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run.train(listener=stop)
+    assert run.step == 1
+    assert trainer(weights, pool, tmp_path / "run").step == 1
+
+
+@pytest.mark.parametrize("where", ["before", "between"])
+def test_what_diverges_leaves_the_checkpoint_before(where, weights, pool, tmp_path, monkeypatch):
+    run = trainer(weights, pool, tmp_path / "run")
+    run.train(limits=Limits(step=2))
+    kept = load_file(run.weights)
+    if where == "before":  # the gradients of the judges are no longer numbers, their loss is
+        weight = next(run.judges.parameters())
+        weight.register_hook(lambda slope: slope * math.inf)
+    else:  # the judges have moved, the refiner has not
+        monkeypatch.setattr(
+            "medsynth.training.refinement.trainer.refining_loss",
+            lambda *_: torch.tensor(math.nan, requires_grad=True),
+        )
+    with pytest.raises(ValueError, match="diverged at step 3"):
+        run.train()
+    assert all(torch.equal(v, load_file(run.weights)[k]) for k, v in kept.items())
+    again = trainer(weights, pool, tmp_path / "run")
+    assert again.step == 2
+    assert all(p.isfinite().all() for p in again.judges.parameters())
+
+
+def test_a_network_replaced_meanwhile_does_not_get_into_the_file(weights, pool, tmp_path):
+    before = load_file(weights)
+    run = trainer(weights, pool, tmp_path / "run")
+    save_weights({k: v + 1 for k, v in before.items()}, weights, card=read_card(weights))
+    run.train(limits=Limits(step=1))
+    written = load_file(run.weights)
+    assert all(torch.equal(v, written[k]) for k, v in before.items())

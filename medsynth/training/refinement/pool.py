@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -73,13 +75,20 @@ def make_pool(
                 partial_file = folder / f".{index:05d}.partial.npz"
                 np.savez(partial_file, **part)
                 os.replace(partial_file, path)
-            with np.load(path) as part:
-                parts.append({name: part[name] for name in part.files})
+            parts.append(_read(path))
             stage.advance()
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return Pool(
         torch.from_numpy(joined["synthetic"]), torch.from_numpy(joined["real"]), joined["factors"]
     )
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path) as part:
+            return {name: part[name] for name in ("synthetic", "real", "factors")}
+    except (EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise CheckpointError(f"{path} is damaged; delete it, and it will be made again") from error
 
 
 def _claim(folder: Path, made_by: dict[str, Any]) -> None:

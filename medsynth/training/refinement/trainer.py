@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from medsynth.conditions import low_pass
 from medsynth.errors import CheckpointError
@@ -32,6 +33,10 @@ JUDGING, REFINING = 0, 1
 BETAS = (0.0, 0.99)
 TABLE = ("step", "judges", "refiner", "correction")
 SHOWN = 4
+DIVERGED = (
+    "refinement diverged at step {step}; what was done before stays; begin another run with a lower "
+    "refinement.lr"
+)
 GRID = 2  # pixels: patches lie on the refiner's own grid
 
 
@@ -61,14 +66,17 @@ class RefinementTrainer:
         start_from: Refiner | None = None,
     ):
         self.options, self.preset, self.run, self.device = options, preset, run, device
-        self.network_file, self.network_card = weights, card
+        # Read once: the file may be replaced while the refiner is taught.
+        self.network, self.network_card = load_network(weights)[0].state_dict(), card
         self.made_by = made_by | {"refinement": asdict(options)}
         self.seed, self.step = seed, 0
         self.pool = Pool(pool.synthetic.to(device), pool.real.to(device), pool.factors)
         self.places = np.argwhere(_content(pool.real, options.patch))
         if not len(self.places):
             raise ValueError("no patch of the pool shows anything but air; use other images")
-        self.config = RefinerConfig(**options.network, factor=max(options.factors))
+        of_places = pool.factors[self.places[:, 0]]
+        self.places_of = {int(n): self.places[of_places == n] for n in np.unique(of_places)}
+        self.config = refiner_config(options)
         torch.manual_seed(seed)  # of the initial weights; what is drawn later has its own
         self.refiner = Refiner(self.config)
         if start_from is not None:
@@ -89,15 +97,7 @@ class RefinementTrainer:
             self._load()
 
     def _begin_as(self, other: Refiner) -> None:
-        if checkpoint.exists(self.run):
-            raise CheckpointError(
-                f"{self.run} holds a refinement already, which goes on by itself; choose another "
-                "folder to start from a refiner"
-            )
-        if replace(other.config, factor=self.config.factor) != self.config:
-            raise CheckpointError(
-                f"the refiner to start from is {other.config}, the recipe describes {self.config}"
-            )
+        check_start(other, self.options, run=self.run)
         self.refiner.load_state_dict(other.state_dict())
 
     @property
@@ -163,14 +163,14 @@ class RefinementTrainer:
             else:
                 loss = refining_loss(self.judges, *seen)
             if not math.isfinite(float(loss)):
-                raise ValueError(
-                    f"refinement diverged at step {self.step + 1}; go on from the checkpoint with a "
-                    "lower refinement.lr"
-                )
-            self._between_steps = False
+                raise ValueError(DIVERGED.format(step=self.step + 1))
             for optimizer in self.optimizers.values():
                 optimizer.zero_grad()
             loss.backward()
+            norm = nn.utils.clip_grad_norm_(self.players[name].parameters(), math.inf)
+            if not math.isfinite(float(norm)):
+                raise ValueError(DIVERGED.format(step=self.step + 1))
+            self._between_steps = False
             self.optimizers[name].step()
             losses.append(float(loss.detach()))
         self._update_ema()
@@ -188,7 +188,7 @@ class RefinementTrainer:
         """Patches of one factor, synthetic and real (B, 1, p, p); the factor; noise for both."""
         rng = np.random.default_rng((self.seed, self.step, turn))
         factor = int(self.pool.factors[self.places[rng.integers(len(self.places)), 0]])
-        mine = self.places[self.pool.factors[self.places[:, 0]] == factor]
+        mine = self.places_of[factor]
         chosen = mine[rng.integers(len(mine), size=self.options.batch_size)]
         side, flips = self.options.patch, rng.random((len(chosen), 2)) < 0.5
         pairs = []
@@ -220,10 +220,9 @@ class RefinementTrainer:
             parts[f"{name}_optimizer"] = checkpoint.optimizer_tensors(self.optimizers[name])
         tensors = {f"{part}.{k}": v for part, values in parts.items() for k, v in values.items()}
         checkpoint.save(self.run, tensors, {"step": self.step, "made_by": self.made_by})
-        network, _ = load_network(self.network_file)
         refiner = {f"{REFINER}{k}": v for k, v in self.ema.items()}
         card = self.network_card | {"refiner": self.config.to_dict(), "refiner_steps": self.step}
-        save_weights(network.state_dict() | refiner, self.weights, card=card)
+        save_weights(self.network | refiner, self.weights, card=card)
         checkpoint.write_table(self.run / "losses.csv", TABLE, self.losses)
         self._draw()
 
@@ -254,7 +253,39 @@ class RefinementTrainer:
             planes = [v[0, 0].cpu().numpy() for v in (real, made, made + correction(refiner, made))]
             values = [self.preset.intensity.from_unit(np.clip(p, -1, 1)) for p in planes]
             rows.append(np.hstack([w.grey(v) for w in self.preset.windows for v in values]))
-        Image.fromarray(np.vstack(rows)).save(self.run / "samples.png", optimize=True)
+        partial = self.run / ".samples.partial.png"
+        Image.fromarray(np.vstack(rows)).save(partial, optimize=True)
+        os.replace(partial, self.run / "samples.png")
+
+
+def refiner_config(options: Refinement) -> RefinerConfig:
+    """The refiner that the recipe describes.
+
+    Raises:
+        ValueError: `network` has unknown fields, or values that no refiner can have.
+    """
+    try:
+        return RefinerConfig(**options.network, factor=max(options.factors))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"refinement.network: {error}") from None
+
+
+def check_start(other: Refiner, options: Refinement, *, run: Path) -> None:
+    """Refuse to begin as `other` where that cannot be.
+
+    Raises:
+        CheckpointError: `run` has begun already, or the recipe describes another refiner.
+    """
+    if checkpoint.exists(run):
+        raise CheckpointError(
+            f"{run} holds a refinement already, which goes on by itself; choose another folder to "
+            "start from a refiner, or leave it out"
+        )
+    wanted = refiner_config(options)
+    if replace(other.config, factor=wanted.factor) != wanted:
+        raise CheckpointError(
+            f"the refiner to start from is {other.config}, the recipe describes {wanted}"
+        )
 
 
 def _content(real: Tensor, side: int) -> np.ndarray:
