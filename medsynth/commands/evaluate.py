@@ -114,7 +114,6 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
     evaluate_audits.check_nodules(args.nodules, preset)
     weights = args.weights or MODELS / preset.weights
     card = check_card(weights, preset)
-    low_band = evaluate_audits.low_band_of(args.low_band, card, preset)
     split = read_split(recipe.data)
     check_evaluated(split, card, weights=weights)
     if "memorisation" in only:
@@ -125,6 +124,10 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
                 raise
             only = tuple(name for name in only if name != "memorisation")
             listener(Event("warning", message=f"no audit of memorisation: {error}"))
+    free = args.unguided if "memorisation" in only else 0
+    low_band = evaluate_audits.low_band_of(
+        args.low_band, card, preset, split=split, free=free, listener=listener
+    )
     imagenet = None if args.imagenet is None else ImageNet(args.imagenet)
     options = {"preset": preset, "split": split, "listener": listener}
     made_by = {

@@ -14,7 +14,7 @@ from medsynth.evaluation import lesion_figure, lesion_places, lesions, memorisat
 from medsynth.evaluation.memorisation import RealImages
 from medsynth.evaluation.nearness import FINE_SIDE
 from medsynth.evaluation.page_audits import memorisation_section, nodules_section, unguided_section
-from medsynth.events import Listener, Stage
+from medsynth.events import Event, Listener, Stage
 from medsynth.results import new_file
 
 if TYPE_CHECKING:
@@ -75,16 +75,29 @@ def check_memorisation(split: Split, preset: Preset) -> None:
         raise ValueError(f"it needs images of {FINE_SIDE} pixels, preset {preset.name} has fewer")
 
 
-def low_band_of(given: Path | None, card: dict[str, Any], preset: Preset) -> Path | None:
-    """The weights that draw the low band of free samples: those `given`, else the preset's.
+def low_band_of(
+    given: Path | None,
+    card: dict[str, Any],
+    preset: Preset,
+    *,
+    split: Split,
+    free: int,
+    listener: Listener,
+) -> Path | None:
+    """The weights that draw the low band of `free` samples: those `given`, else the preset's.
 
-    None where the network of `card` cannot be told, or the preset has none.
+    None where the network of `card` cannot be told, no samples are wanted, or the preset has none for
+    this split, which is a warning.
 
     Raises:
-        ValueError: weights were given for a network that cannot be told.
-        CheckpointError: they are missing, damaged, or do not draw low bands of this preset.
+        ValueError: weights were given for a network that cannot be told, or for no samples.
+        CheckpointError: those given are missing, damaged, do not draw low bands of this preset, or
+            were trained with another split.
     """
+    from medsynth.errors import CheckpointError
+    from medsynth.networks import read_card
     from medsynth.pipeline.job import MODELS
+    from medsynth.training.split_record import check_evaluated
     from medsynth.unguided import check_low_band
 
     aware = card["network"].get("reference_aware", False)
@@ -93,10 +106,22 @@ def low_band_of(given: Path | None, card: dict[str, Any], preset: Preset) -> Pat
             f"--low-band {given}: the network is not reference-aware and draws its own low bands; "
             "leave it out"
         )
-    if not aware or (given is None and preset.low_band_weights is None):
+    if given is not None and not free:
+        raise ValueError(
+            f"--low-band {given}: no free samples are asked for; leave it out, or leave out "
+            "--unguided and --only"
+        )
+    if not aware or not free or (given is None and preset.low_band_weights is None):
         return None
     path = given or MODELS / preset.low_band_weights
-    check_low_band(path, preset=preset.name)
+    try:
+        check_low_band(path, preset=preset.name)
+        check_evaluated(split, read_card(path), weights=path)
+    except CheckpointError as error:
+        if given is not None:
+            raise
+        listener(Event("warning", message=f"free samples without a low band of theirs: {error}"))
+        return None
     return path
 
 

@@ -90,7 +90,13 @@ def _train(
         record_split(split, args.out)
     slices = load_slices(recipe.data, preset=preset, split=split, listener=listener)
     trainer = Trainer(
-        recipe, slices, run=args.out, device=device, start_from=args.start_from, world=world
+        recipe,
+        slices,
+        run=args.out,
+        device=device,
+        start_from=args.start_from,
+        world=world,
+        listener=listener,
     )
     patients = len(set(slices.patients))
     where = device if world.size == 1 else f"{world.size} processes"

@@ -109,8 +109,8 @@ class LowFrequencyGuidance:
                 f"{names}"
             )
         self._compositions: dict[tuple[int, ...], Composition] = {}
-        self._hints: dict[tuple[int, ...], tuple[Tensor, Tensor, Tensor | None]] = {}
-        self._textures: dict[int, Tensor] = {}
+        self._hints: dict[tuple[int, ...], tuple[Tensor, Tensor, Tensor | None] | None] = {}
+        self._texture: Tensor | None = None
         self._all = self._composed(tuple(range(len(self.references))))
 
     def impose(self, x0: Tensor, step: Step) -> Tensor:
@@ -124,18 +124,26 @@ class LowFrequencyGuidance:
         return self._composed(active).apply(x, abar=step.abar_next, draw=draw) if active else x
 
     def hint(self, step: Step) -> tuple[Tensor, Tensor, Tensor | None] | None:
-        """The composed low band and factor map of the active references; None when none is.
+        """The composed low band and factor map of the active references, 0 when none is.
 
-        The texture is that of the first one that acts in the whole frame; None: there is no such.
+        The texture is that of the first reference of the whole frame, also after it stopped: grain is
+        drawn in the last steps. None: there is no such; None instead of all: nothing to tell.
         """
         active = self._active(step)
-        if not active:
-            return None
         if active not in self._hints:
-            whole = (i for i in active if self.references[i].weights is None)
-            texture = next((self._texture(i) for i in whole), None)
-            self._hints[active] = (*self._composed(active).hint(), texture)
+            self._hints[active] = self._told(active)
         return self._hints[active]
+
+    def _told(self, active: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor | None] | None:
+        whole = [r.reference for r in self.references if r.weights is None]
+        if whole and self._texture is None:
+            self._texture = texture_levels(whole[0])
+        if active:
+            return (*self._composed(active).hint(), self._texture)
+        if not whole:
+            return None
+        nothing = torch.zeros_like(whole[0])
+        return nothing, nothing, self._texture
 
     def errors(self, x0: Tensor) -> dict[str, list[float | None]]:
         """RMS of phi_s(x0) against the composed low band, in each reference's part of the plane.
@@ -155,11 +163,6 @@ class LowFrequencyGuidance:
                 for value, part in zip(values, area.tolist(), strict=True)
             ]
         return figures
-
-    def _texture(self, index: int) -> Tensor:
-        if index not in self._textures:
-            self._textures[index] = texture_levels(self.references[index].reference)
-        return self._textures[index]
 
     def _active(self, step: Step) -> tuple[int, ...]:
         return tuple(i for i, r in enumerate(self.references) if r.active(step))

@@ -82,10 +82,10 @@ class TextureScale:
     log_std: Sequence[float]
 
     def __post_init__(self) -> None:
-        if len(self.log_mean) != 2 or len(self.log_std) != 2 or min(self.log_std) <= 0:
+        if not (_pair(self.log_mean) and _pair(self.log_std) and min(self.log_std) > 0):
             raise ValueError(
                 f"texture needs two numbers in log_mean and two above 0 in log_std, got "
-                f"{list(self.log_mean)} and {list(self.log_std)}"
+                f"{self.log_mean!r} and {self.log_std!r}"
             )
 
     def standard(self, levels: Tensor) -> Tensor:
@@ -98,3 +98,12 @@ class TextureScale:
         score = (levels.clamp(min=1e-12).log() - mean) / std
         known = (torch.isfinite(levels) & (score > -SMOOTH)).all(dim=1, keepdim=True)
         return torch.where(known, score.clamp(-FARTHEST, FARTHEST), 0.0)
+
+
+def _pair(values: object) -> bool:
+    """Whether they are two finite numbers."""
+    return (
+        isinstance(values, (list, tuple))
+        and len(values) == 2
+        and all(type(v) in (int, float) and math.isfinite(v) for v in values)
+    )

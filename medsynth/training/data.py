@@ -45,11 +45,17 @@ class Slices:
         return digest.hexdigest()[:16]
 
 
-def with_texture(slices: Slices, scale: TextureScale, intensity: IntensityMap) -> Slices:
+def with_texture(
+    slices: Slices, scale: TextureScale, intensity: IntensityMap, *, listener: Listener = ignore
+) -> Slices:
     """`slices` with what a network is told of the texture of each."""
-    units = (torch.from_numpy(intensity.to_unit(image))[None, None] for image in slices.images)
-    levels = torch.cat([texture_levels(unit) for unit in units])
-    return replace(slices, texture=scale.standard(levels).numpy())
+    levels = []
+    with Stage("measuring texture", total=len(slices.images), listener=listener) as stage:
+        for image in slices.images:
+            unit = torch.from_numpy(intensity.to_unit(image))[None, None]
+            levels.append(texture_levels(unit))
+            stage.advance()
+    return replace(slices, texture=scale.standard(torch.cat(levels)).numpy())
 
 
 def read_split(data: Data) -> Split:

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 import medsynth
+from medsynth.conditions.reduced import reduced_size
 from medsynth.diffusion import schedule as schedules
 from medsynth.diffusion.denoiser import Denoiser
 from medsynth.diffusion.residual import ResidualScale
@@ -78,6 +79,7 @@ class Trainer:
         device: str = "cpu",
         start_from: Path | None = None,
         world: World = World(),  # noqa: B008 (frozen)
+        listener: Listener = ignore,
     ):
         self.recipe, self.slices, self.run, self.device = recipe, slices, run, device
         self.world = world
@@ -87,6 +89,7 @@ class Trainer:
         self.preset = get(recipe.preset)
         self.schedule = schedules.build(**recipe.schedule)
         self.config = _config(recipe)
+        _check_low_band(recipe, self.config, size=slices.images.shape[1:])
         self.objective = Objective(
             self.schedule,
             prediction_type=recipe.prediction_type,
@@ -96,9 +99,9 @@ class Trainer:
         )
         self.levels = levels.build(recipe.noise_levels, self.schedule)
         self.level_log = LevelLog(self.schedule)
-        self.texture = TextureScale(**recipe.texture) if recipe.texture else None
+        self.texture = _texture(recipe)
         if self.texture:
-            slices = with_texture(slices, self.texture, self.preset.intensity)
+            slices = with_texture(slices, self.texture, self.preset.intensity, listener=listener)
         self.images = self._placed(slices)
         if start_from is not None and checkpoint.exists(run):
             raise CheckpointError(
@@ -345,3 +348,27 @@ def _config(recipe: Recipe) -> PatchUNetConfig:
         return PatchUNetConfig.from_dict(recipe.network)
     except TypeError as error:
         raise ValueError(f"network: {error}") from None
+
+
+def _texture(recipe: Recipe) -> TextureScale | None:
+    """The scale that the recipe describes."""
+    if not recipe.texture:
+        return None
+    try:
+        return TextureScale(**recipe.texture)
+    except TypeError:
+        raise ValueError(
+            f"texture needs log_mean and log_std, two numbers each, got {recipe.texture!r}"
+        ) from None
+
+
+def _check_low_band(recipe: Recipe, config: PatchUNetConfig, *, size: tuple[int, int]) -> None:
+    """The frame of a network of low bands is their grid: sampling takes its images to be centred."""
+    if not recipe.low_band_factor:
+        return
+    grid = reduced_size(size, recipe.low_band_factor)
+    if config.image_size != grid:
+        raise ValueError(
+            f"low_band_factor {recipe.low_band_factor} makes {grid[0]} x {grid[1]} pixels of these "
+            f"images, network.image_size is {list(config.image_size)}; set it to {list(grid)}"
+        )

@@ -1,6 +1,7 @@
 """`medsynth evaluate` from films on disk to the page, with a network too small to convince anybody."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 import yaml
 from PIL import Image
 
+from medsynth import presets
 from medsynth.cli import main
 from medsynth.evaluation import figures
 from medsynth.networks import PatchUNet, PatchUNetConfig, save_weights
@@ -47,6 +49,8 @@ def films(tmp_path_factory):
     save_made_up(folder / "told.safetensors", NETWORK | {"reference_aware": True}, **made_up)
     small = NETWORK | {"image_size": [32, 32]}
     save_made_up(folder / "low.safetensors", small, low_band_factor=8, **made_up)
+    others = {"held_out": ["person-09"]}
+    save_made_up(folder / "other.safetensors", small, low_band_factor=8, **others)
     return folder
 
 
@@ -184,6 +188,14 @@ def test_the_low_band_of_free_samples_is_drawn_for_a_network_that_is_told(films,
     with np.load(out / "unguided.npz") as kept:
         assert not np.array_equal(kept["images"], drawn)
     capsys.readouterr()
+    assert (
+        evaluate(films, tmp_path / "plain", *words[-2:], "--low-band", films / "other.safetensors")
+        == 2
+    )
+    assert "other.safetensors may have been trained on person-0" in capsys.readouterr().err
+    spectrum = (*words[-2:], "--only", "spectrum", "--low-band", low)
+    assert evaluate(films, tmp_path / "plain", *spectrum) == 2
+    assert "no free samples are asked for" in capsys.readouterr().err
     assert evaluate(films, tmp_path / "plain", "--low-band", low) == 2
     assert "not reference-aware" in capsys.readouterr().err
     assert (
@@ -192,6 +204,23 @@ def test_the_low_band_of_free_samples_is_drawn_for_a_network_that_is_told(films,
     )
     assert "draws whole images" in capsys.readouterr().err
     assert not (tmp_path / "plain").exists()
+
+
+@pytest.mark.parametrize("given", ["none.safetensors", "other.safetensors"])
+def test_free_samples_go_without_the_presets_low_band_where_it_does_not_fit(
+    given, films, done, tmp_path, monkeypatch, capsys
+):
+    preset = replace(presets.get("chest_xray"), low_band_weights=given)
+    monkeypatch.setattr(presets, "get", lambda name: preset)
+    monkeypatch.setattr("medsynth.pipeline.job.MODELS", films)
+    out = tmp_path / "out"
+    words = ("--only", "memorisation", "--unguided", 2, "--weights", films / "told.safetensors")
+    assert evaluate(films, out, *words) == 0
+    said = capsys.readouterr().err
+    assert "free samples without a low band of theirs: " in said
+    assert str(films / given) in said
+    audit = json.loads((out / "figures.json").read_text())["figures"]["memorisation"]
+    assert "low_band_of_unguided" not in audit
 
 
 def test_lung_nodules_are_refused_where_there_are_none(films, tmp_path, capsys):

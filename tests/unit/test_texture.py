@@ -12,13 +12,15 @@ from medsynth.diffusion import samplers, schedule
 from medsynth.diffusion.denoiser import Denoiser
 from medsynth.diffusion.hint import Hint
 from medsynth.diffusion.texture import SIGMAS, TextureScale, texture_levels
+from medsynth.errors import CheckpointError
 from medsynth.networks import PatchUNet, PatchUNetConfig, load_denoiser, load_network, save_weights
+from medsynth.request import Stop
 from medsynth.synthesis import sample
 from medsynth.training.batches import draw_batch
 from medsynth.training.data import Slices, with_texture
-from medsynth.training.recipe import Phase, Recipe
+from medsynth.training.recipe import Augment, Phase, Recipe
 from medsynth.training.start import started
-from medsynth.training.trainer import Trainer
+from medsynth.training.trainer import Limits, Trainer
 
 SCALE = TextureScale((-4.0, -3.5), (0.5, 0.25))
 PRESET = presets.get("lung_ct")
@@ -84,6 +86,17 @@ def test_levels_are_told_standardized_and_within_what_was_trained():
     assert torch.allclose(told, torch.tensor(expected, dtype=torch.float32), atol=1e-4)
     with pytest.raises(ValueError, match="above 0"):
         TextureScale((0.0, 0.0), (1.0, 0.0))
+    for wrong in ((0.0,), 0.0, "ab", (0.0, math.nan), (True, 0.0)):
+        with pytest.raises(ValueError, match="two numbers in log_mean"):
+            TextureScale(wrong, (1.0, 1.0))
+
+
+def test_an_image_as_smooth_as_a_phantom_has_no_texture_of_its_own():
+    typical, phantom = math.exp(-4.0), math.exp(-4.0 - 0.5 * 4.1)
+    coarse = math.exp(-3.5)
+    told = SCALE.standard(torch.tensor([[phantom, coarse + 1], [typical, coarse + 1]]))
+    assert told[0].tolist() == [0.0, 0.0]
+    assert told[1, 1] == 2.0
 
 
 class Ear(torch.nn.Module):
@@ -113,6 +126,20 @@ def test_sampling_tells_the_texture_of_the_anatomy_not_of_a_lesion():
     for references in ([whole], [part, whole]):
         assert torch.equal(told([LowFrequencyGuidance(references)]), expected)
     assert told([LowFrequencyGuidance([part])]) is None
+
+
+def test_the_texture_is_told_to_the_end_also_where_the_anatomy_stops():
+    anatomy = grain(0.04)
+    guidance = LowFrequencyGuidance([LowFrequency("anatomy", anatomy, 8, stop=Stop(sigma=0.1))])
+    moves = samplers.build("dpmpp_2m").plan(schedule.log_snr_linear(), 8)
+    for move in (moves[0], moves[-1]):
+        low_band, factor_map, texture = guidance.hint(move)
+        assert bool((factor_map == 8).all()) == (move is moves[0])
+        assert bool((low_band != 0).any()) == (move is moves[0])
+        assert torch.equal(texture, texture_levels(anatomy))
+        assert guidance.hint(move) is guidance.hint(move)
+    lesion = LowFrequency("lesion", anatomy, 8, weights=grain(1.0).sigmoid(), stop=Stop(sigma=0.1))
+    assert LowFrequencyGuidance([lesion]).hint(moves[-1]) is None
 
 
 def test_a_network_that_does_not_listen_is_not_told():
@@ -169,6 +196,29 @@ def test_the_scale_travels_with_the_weights(tmp_path):
     assert load_denoiser(path).texture == TextureScale(**scale)
 
 
+def test_a_file_with_the_scale_or_the_ear_alone_is_refused(tmp_path):
+    path = tmp_path / "w.safetensors"
+    deaf = NETWORK.to_dict() | {"texture": False}
+    scale = {"log_mean": [-4.0, -3.5], "log_std": [0.5, 0.25]}
+    for network, said in ((NETWORK.to_dict(), None), (deaf, scale)):
+        state = PatchUNet(PatchUNetConfig.from_dict(network)).state_dict()
+        save_weights(state, path, card=card(network=network, texture=said))
+        with pytest.raises(CheckpointError, match="go together"):
+            load_denoiser(path)
+    for said in ({"log_mean": [-4.0, -3.5]}, {"log_mean": 1, "log_std": [1, 1]}, [1]):
+        state = PatchUNet(NETWORK).state_dict()
+        save_weights(state, path, card=card(texture=said))
+        with pytest.raises(CheckpointError, match="cannot be built"):
+            load_denoiser(path)
+
+
+def test_a_crop_may_be_placed_from_the_cpu():
+    """Corners are numbers of the CPU, whatever the network is on; meta is a device like another."""
+    network = PatchUNet(NETWORK).to("meta")
+    x = torch.zeros(1, 1, 32, 32, device="meta")
+    assert network(x, torch.zeros(1, device="meta"), origin=torch.tensor([[2, 4]])).shape == x.shape
+
+
 def test_a_network_that_learns_to_listen_begins_as_it_was(tmp_path):
     deaf = PatchUNetConfig.from_dict(NETWORK.to_dict() | {"texture": False})
     torch.manual_seed(0)
@@ -184,7 +234,8 @@ def test_a_network_that_learns_to_listen_begins_as_it_was(tmp_path):
 @pytest.fixture
 def slices():
     rng = np.random.default_rng(0)
-    images = rng.normal(50, 30, (4, 64, 64)).round().astype(np.int16)
+    deviations = np.array([20, 30, 40, 50])[:, None, None]
+    images = rng.normal(50, deviations, (4, 64, 64)).round().astype(np.int16)
     return Slices(images, ("a", "a", "b", "b"), ("a/1", "a/1", "b/1", "b/1"))
 
 
@@ -206,9 +257,38 @@ def test_training_tells_each_slice_its_texture_or_now_and_then_none(slices):
     rows = {tuple(row) for row in known.texture.tolist()}
     heard = [tuple(row) for row in batch.hint.texture.tolist()]
     assert set(heard) <= rows | {(0.0, 0.0)}
+    units = torch.from_numpy(PRESET.intensity.to_unit(slices.images))[:, None]
+    expected = scale.standard(texture_levels(units))
+    assert torch.allclose(torch.from_numpy(known.texture), expected, atol=1e-4)
+    assert len(set(heard) & rows) == len(rows) == 4
     assert 0 < heard.count((0.0, 0.0)) < 10  # a tenth of 32
     plain = recipe(texture=None, network=recipe().network | {"texture": False})
     assert draw_batch(slices, recipe=plain, preset=PRESET, step=0).hint.texture is None
+
+
+def test_each_crop_is_told_the_texture_of_its_own_slice(slices):
+    told = np.arange(8, dtype=np.float32).reshape(4, 2) + 1
+    images = np.repeat(np.arange(4, dtype=np.int16) * 100, 64 * 64).reshape(4, 64, 64)
+    known = Slices(images, slices.patients, slices.series, texture=told)
+    plain = Augment(flip=0, shift_pixels=0, affine=0)
+    batch = draw_batch(known, recipe=recipe(augment=plain), preset=PRESET, step=0)
+    values = PRESET.intensity.from_unit(batch.x0.mean(dim=(1, 2, 3)).numpy())
+    for value, texture in zip(values, batch.hint.texture.tolist(), strict=True):
+        assert texture in ([0.0, 0.0], told[round(value / 100)].tolist())
+
+
+def test_a_run_goes_on_with_the_scale_it_began_with(slices, tmp_path):
+    Trainer(recipe(), slices, run=tmp_path / "run").train(limits=Limits(step=1))
+    other = recipe(texture={"log_mean": [-3.0, -3.0], "log_std": [0.5, 0.5]})
+    with pytest.raises(CheckpointError, match="another texture"):
+        Trainer(other, slices, run=tmp_path / "run")
+    assert Trainer(recipe(), slices, run=tmp_path / "run").step == 1
+
+
+@pytest.mark.parametrize("wrong", [5, {"log_mean": [1.0, 2.0]}, {"log_mean": 1, "log_std": 2}])
+def test_a_scale_that_cannot_be_is_refused(wrong, slices, tmp_path):
+    with pytest.raises(ValueError, match="texture needs"):
+        Trainer(recipe(texture=wrong), slices, run=tmp_path / "run")
 
 
 def test_training_learns_from_the_texture(slices, tmp_path):

@@ -87,6 +87,27 @@ def test_the_low_band_is_drawn_small_and_told_to_the_large_network(size):
     assert torch.allclose(phi(x0), torch.tensor(0.25), atol=1e-4)
 
 
+def test_the_reference_is_what_the_small_network_drew_with_the_projector_of_both():
+    """Of a drawn image that is not flat, each sample follows its own."""
+    torch.manual_seed(0)
+    network = PatchUNet(PatchUNetConfig((8, 8), 1, (32, 32), (False, False), 1, 32))
+    low_band = LowBandNetwork(Denoiser(network.requires_grad_(False), LEVELS), 8)
+    solver, options = samplers.build("dpmpp_2m"), {"steps": 3}
+    large = denoiser(-0.5, reference_aware=True)
+    x0 = sample_unguided(
+        large,
+        solver,
+        noise=noise(2, 1, 64, 64),
+        generators=generators(0, [0, 1]),
+        low_band=low_band,
+        **options,
+    )
+    drawn = low_band.draw(solver, size=(64, 64), generators=generators(0, [0, 1]), **options)
+    phi = low_pass.build("dct", size=(64, 64), factor=8)
+    assert drawn.std() > 0.1
+    assert torch.allclose(phi(x0), drawn, atol=1e-4)
+
+
 def test_without_a_low_band_network_nobody_is_told_anything():
     large = denoiser(-0.5, reference_aware=True)
     assert torch.allclose(unguided(large, None), torch.tensor(-0.5), atol=1e-4)
@@ -145,6 +166,29 @@ def test_such_a_network_is_trained_on_reduced_images(slices):
     assert batch.hint is None
     for x0 in batch.x0:
         assert min((x0 - e).abs().max() for e in expected) < 1e-5
+
+
+def test_images_are_changed_at_their_full_size_and_reduced_then(slices):
+    """A shift of whole pixels is a quarter of one of theirs."""
+    shift = Augment(flip=0, shift_pixels=3, affine=0)
+    batch = draw_batch(slices, recipe=recipe(augment=shift), preset=PRESET, step=0)
+    units = torch.from_numpy(PRESET.intensity.to_unit(slices.images))[:, None]
+    padded = torch.nn.functional.pad(units, (3,) * 4, value=-1.0)
+    moved = [padded[:, :, r : r + 64, c : c + 64] for r in range(7) for c in range(7)]
+    expected = torch.cat([reduced(m, 4) for m in moved])
+    for x0 in batch.x0:
+        assert min((x0 - e).abs().max() for e in expected) < 1e-5
+
+
+def test_the_frame_is_the_grid_of_the_low_band_and_stays(slices, tmp_path):
+    network = recipe().network | {"image_size": [32, 32]}
+    with pytest.raises(ValueError, match=r"image_size is \[32, 32\]; set it to \[16, 16\]"):
+        Trainer(recipe(network=network), slices, run=tmp_path / "run")
+    Trainer(recipe(), slices, run=tmp_path / "run").train()
+    larger = np.pad(slices.images, ((0, 0), (32, 32), (32, 32)))
+    other = Slices(larger, slices.patients, slices.series)
+    with pytest.raises(CheckpointError, match="another low_band_factor"):
+        Trainer(recipe(low_band_factor=8), other, run=tmp_path / "run")
 
 
 def test_its_file_says_so_and_is_taken_for_nothing_else(slices, tmp_path):
