@@ -3,17 +3,16 @@
 The synthesis itself runs in its own process (`medsynth synthesize`); see MedSynthLib for the parts.
 """
 
-from typing import Annotated
-
 import qt
 import slicer
 from MedSynthLib import library, sampledata, scene, selftest, vocabulary
-from MedSynthLib.panel import Messages, PhantomPart, PreviewPart, ResultPart, RunPart
-from MedSynthLib.pathologies import Cards, addParameterNode, parameterNodes
+from MedSynthLib.filmpart import FilmPart
+from MedSynthLib.panel import Messages, PreviewPart, ResultPart, RunPart
+from MedSynthLib.parameters import MedSynthParameterNode
+from MedSynthLib.pathologies import Cards, addParameterNode, marksOf, parameterNodes
+from MedSynthLib.phantompart import PhantomPart
 from MedSynthLib.vocabulary import PRESETS
-from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
-from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
@@ -39,28 +38,6 @@ class MedSynth(ScriptedLoadableModule):
         )
         parent.acknowledgementText = _("Apache License 2.0.")
         slicer.app.connect("startupCompleted()", sampledata.register)
-
-
-@parameterNodeWrapper
-class MedSynthParameterNode:
-    """What the panel says; saved with the scene. The pathologies have nodes of their own."""
-
-    preset: Annotated[str, Choice(vocabulary.PRESET_NAMES)] = vocabulary.FIRST.name
-    reference: vtkMRMLScalarVolumeNode
-    factor: Annotated[float, WithinRange(1.0, 64.0)] = float(vocabulary.FIRST.anatomy_factor)
-    stop: Annotated[float, WithinRange(0.0, 10.0)] = float(vocabulary.FIRST.anatomy_stop)
-    preview: bool = False
-    variants: Annotated[int, WithinRange(1, 50)] = 1
-    seed: Annotated[int, WithinRange(0, 999999)] = 7
-    result: vtkMRMLScalarVolumeNode
-    extent: Annotated[str, Choice(vocabulary.EXTENTS)] = "roi"
-    background: Annotated[str, Choice(vocabulary.BACKGROUNDS)] = "resynthesize"
-    steps: Annotated[int, WithinRange(1, 1000)] = vocabulary.FIRST.steps
-    sampler: Annotated[str, Choice(vocabulary.SAMPLERS)] = vocabulary.SAMPLERS[0]
-    composition: Annotated[str, Choice(vocabulary.COMPOSITIONS)] = vocabulary.COMPOSITIONS[0]
-    filter: Annotated[str, Choice(vocabulary.FILTERS)] = vocabulary.FILTERS[0]
-    guidance: Annotated[str, Choice(vocabulary.GUIDANCE)] = vocabulary.GUIDANCE[0]
-    device: Annotated[str, Choice(vocabulary.DEVICES)] = vocabulary.DEVICES[0]
 
 
 class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -89,6 +66,12 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             requirementsFile=self.resourcePath("requirements.txt"),
             pathologies=lambda: parameterNodes(self._parameters.parameterNode),
             onResults=self.onResults,
+        )
+        self.film = FilmPart(
+            self.ui,
+            self.messages,
+            marks=lambda: marksOf(self._parameters.parameterNode),
+            onPixelSize=self.onPixelSize,
         )
         self.cards = Cards(
             self.ui.pathologyContainer,
@@ -148,10 +131,12 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.addObserver(parameters.parameterNode, "ModifiedEvent", self.onModified)
             self.results.setPreset(PRESETS[parameters.preset])
         self.cards.setNode(parameters.parameterNode if parameters is not None else None)
-        self.previewPart.setParameters(parameters)
+        for part in (self.film, self.phantom, self.previewPart):
+            part.setParameters(parameters)
 
     def onModified(self, caller=None, event=None):
-        self.previewPart.update()
+        for part in (self.film, self.phantom, self.previewPart):
+            part.update()
 
     def onPreset(self):
         preset = PRESETS[self._parameters.preset]
@@ -165,6 +150,10 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onPython(self, path):
         qt.QSettings().setValue(library.PYTHON_SETTING, path)
         self.results.updateSendButton()
+
+    def onPixelSize(self, reference):
+        slicer.util.setSliceViewerLayers(background=reference, fit=True)
+        self.previewPart.update()
 
     def onPhantom(self, node):
         self._parameters.reference = node

@@ -1,13 +1,15 @@
 """Stands for a Python that has medsynth: `PYTHON -c ENTRY synthesize ...` with a small, quick result.
 
 Reads the module's real request and files, so what it gets wrong the tests see: a lesion asked for by its
-centre is a ball around that LPS point, an ROI comes back as it was written. The environment variable
+centre is a ball around that LPS point, an ROI comes back as it was written. Films come back on a larger
+grid about their middle, as the library brings them onto its network's. The environment variable
 MEDSYNTH_FAKE picks a failure instead.
 """
 
 import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+FILMS, BORDER = ("mammography", "chest_xray"), 6
 TO_LPS = {"right-anterior-superior": (-1, -1, 1), "left-posterior-superior": (1, 1, 1)}
 
 
@@ -53,8 +56,25 @@ def writeNrrd(path, head, voxels, typeName):
         for line in head.decode().splitlines()
     ]
     lines = ["encoding: gzip" if line.startswith("encoding: ") else line for line in lines]
+    if not any(line.startswith("endian: ") for line in lines):  # bytes have none
+        lines.append("endian: little")
     body = gzip.compress(np.ascontiguousarray(voxels).tobytes(), 1)
     Path(path).write_bytes("\n".join(lines).encode() + b"\n\n" + body)
+
+
+def onLargerGrid(head, voxels, matrix):
+    """The film with a black border; matrix from indices to LPS."""
+    matrix = matrix @ np.array([[1, 0, 0, -BORDER], [0, 1, 0, -BORDER], [0, 0, 1, 0], [0, 0, 0, 1]])
+    voxels = np.pad(voxels, ((0, 0), (BORDER, BORDER), (BORDER, BORDER)))
+    space = next(n for n in TO_LPS if f"space: {n}".encode() in head)
+    origin = TO_LPS[space] * matrix[:3, 3]
+    lines = {
+        "sizes: ": " ".join(map(str, voxels.shape[::-1])),
+        "space origin: ": "(" + ",".join(map(str, origin.tolist())) + ")",
+    }
+    for key, value in lines.items():
+        head = re.sub(rf"^{key}.*$", key + value, head.decode(), flags=re.MULTILINE).encode()
+    return head, voxels, matrix
 
 
 def ball(lesion, voxels, matrix):
@@ -67,6 +87,10 @@ def synthesize(requestFile, out):
     folder = Path(requestFile).parent
     request = json.loads(Path(requestFile).read_text())
     head, voxels, matrix = readNrrd(folder / request["anatomy"]["image"])
+    record = {"seed": request["seed"]}
+    if request["preset"] in FILMS:
+        record["reference"] = {"from_size": list(voxels.shape[::-1])}
+        head, voxels, matrix = onLargerGrid(head, voxels, matrix)
     emit("estimate", message="about 1 s, 0.1 GB")
     emit("stage", stage="sampling", total=request["steps"])
     for step in range(1, request["steps"] + 1):
@@ -78,6 +102,8 @@ def synthesize(requestFile, out):
     for number, lesion in enumerate(request["pathologies"], start=1):
         if "roi" in lesion:
             mask = readNrrd(folder / lesion["roi"])[1] > 0
+            border = (voxels.shape[1] - mask.shape[1]) // 2
+            mask = np.pad(mask, ((0, 0), (border, border), (border, border)))
         else:
             mask = ball(lesion, voxels, matrix)
         image[mask] = 100 + number
@@ -87,7 +113,7 @@ def synthesize(requestFile, out):
         (out / "dicom" / name).mkdir(parents=True)
         (out / "dicom" / name / "0001.dcm").write_bytes(b"not read by these tests")
     (out / "request.yaml").write_text(Path(requestFile).read_text())
-    (out / "result.json").write_text(json.dumps({"seed": request["seed"]}))
+    (out / "result.json").write_text(json.dumps(record))
     print("a line for the log", flush=True)
 
 
@@ -131,11 +157,17 @@ def main(arguments):
         body = (i - 32) ** 2 + (j - 32) ** 2 < 28**2
         lungs = ((np.abs(i - 32) - 14) / 10) ** 2 + ((j - 30) / 16) ** 2 < 1
         voxels = np.where(lungs, -850, np.where(body, 40, -1000)).astype("<i2")
+        film = "mammography" in arguments
+        if film:
+            voxels = np.where(body, 150, 0)[:1].astype("<i2")
         head = (
             "NRRD0004\ntype: short\ndimension: 3\nspace: left-posterior-superior\nsizes: 64 64 24\n"
             "space directions: (5,0,0) (0,5,0) (0,0,5)\nkinds: domain domain domain\n"
             "endian: little\nencoding: raw\nspace origin: (-160,-160,-60)"
         )
+        if film:
+            head = head.replace("sizes: 64 64 24", "sizes: 64 64 1")
+            head = head.replace("(5,0,0) (0,5,0) (0,0,5)", "(0.25,0,0) (0,0.25,0) (0,0,1)")
         writeNrrd(path, head.encode(), voxels, "short")
     elif arguments[0] == "send":
         broken = arguments[arguments.index("--to") + 1] == "broken"

@@ -16,7 +16,7 @@ SOURCES = sorted(EXTENSION.rglob("*.py"))
 UI_FILES = sorted((MODULE / "Resources" / "UI").glob("*.ui"))
 # Which class's fields a .ui file's SlicerParameterName values must be.
 PARAMETERS = {
-    "MedSynth.ui": (MODULE / "MedSynth.py", "MedSynthParameterNode"),
+    "MedSynth.ui": (MODULE / "MedSynthLib" / "parameters.py", "MedSynthParameterNode"),
     "Pathology.ui": (MODULE / "MedSynthLib" / "pathologies.py", "PathologyParameterNode"),
 }
 INPUTS = {"QComboBox", "QSpinBox", "QDoubleSpinBox", "QCheckBox", "QLineEdit", "QSlider"}
@@ -84,10 +84,12 @@ def test_every_parameter_name_is_a_field_and_every_field_has_a_control(ui):
 
 @pytest.mark.parametrize("ui", UI_FILES, ids=lambda p: p.name)
 def test_every_input_is_kept_in_the_scene_or_on_purpose_on_this_computer(ui):
+    kinds = "SlicerParameterName", "MedSynthFilm", "MedSynthSetting"  # MedSynthFilm: on the volume
     for widget in widgetsOf(ui):
         if widget.get("class") in INPUTS:
-            kept = dynamic(widget, "SlicerParameterName"), dynamic(widget, "MedSynthSetting")
-            assert any(kept), f"{widget.get('name')} is lost when the scene is saved"
+            assert any(dynamic(widget, kind) for kind in kinds), (
+                f"{widget.get('name')} is lost when the scene is saved"
+            )
 
 
 @pytest.mark.parametrize("ui", UI_FILES, ids=lambda p: p.name)
@@ -154,6 +156,19 @@ def test_the_library_never_imports_slicer_or_qt():
             else:
                 names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert not {n.split(".")[0] for n in names} & {"slicer", "qt", "ctk", "vtk"}, file
+
+
+def test_the_words_of_the_breast_phantom_are_the_librarys():
+    tables = {}
+    for file in (ROOT / "medsynth/request/phantom.py", MODULE / "MedSynthLib/vocabulary.py"):
+        for node in ast.parse(file.read_text()).body:
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                tables[node.targets[0].id] = node.value
+    breast = ast.literal_eval(tables["BREAST_WORDS"])
+    assert ast.literal_eval(tables["PHANTOM_VIEWS"]) == list(breast["view"])
+    assert ast.literal_eval(tables["PHANTOM_SIDES"]) == list(breast["laterality"])
+    densities = [ast.literal_eval(word) for word in tables["DENSITIES"].elts[1:]]
+    assert densities == list(breast["density"])
 
 
 def test_the_module_file_is_thin():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import qt
 import slicer
 
-from MedSynthLib import delivery, library, preview, sampledata, scene
+from MedSynthLib import delivery, library, preview, scene
 from MedSynthLib.synthesis import Synthesis
 from MedSynthLib.vocabulary import PRESETS
 
@@ -101,50 +101,6 @@ class PreviewPart:
         whose = "anatomy" if anatomy else "pathology"
         self.ui.previewLabel.text = f"Showing the {whose}'s factor {round(factor)}."
         self.preview.show(parameters.reference, round(factor), preset)
-
-
-class PhantomPart:
-    """The sample phantom: a start without a patient's image."""
-
-    def __init__(self, ui, messages, *, onLoaded):
-        self.ui, self.messages, self.onLoaded = ui, messages, onLoaded
-        self.process = None
-        ui.phantomButton.connect("clicked(bool)", self.draw)
-
-    def draw(self) -> None:
-        """Draw it in a process of its own; the volume arrives later."""
-        try:
-            self.process = sampledata.start(
-                self._loaded, self._failed, onProgress=self._progress, onLog=self.messages.log
-            )
-        except RuntimeError as error:
-            self.messages.fail(str(error))
-            return
-        self.messages.progress("Drawing the phantom...", None)
-        self.ui.phantomButton.enabled = False
-
-    def _progress(self, done: int, total: int) -> None:
-        percent = 100 * done / total if total else None
-        self.messages.progress("Drawing the phantom...", percent)
-
-    def _loaded(self, node) -> None:
-        self._done()
-        self.onLoaded(node)
-
-    def _failed(self, reason: str) -> None:
-        self._done()
-        if reason != "cancelled":
-            self.messages.fail(reason)
-
-    def _done(self) -> None:
-        self.process = None
-        self.messages.progressDone()
-        self.ui.phantomButton.enabled = True
-
-    def cancel(self) -> None:
-        """End it, as when the scene closes."""
-        if self.process is not None:
-            self.process.cancel()
 
 
 class RunPart:

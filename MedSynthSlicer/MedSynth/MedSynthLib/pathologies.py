@@ -49,6 +49,11 @@ def parameterNodes(moduleNode) -> list:
     return [PathologyParameterNode(node) for node in nodes if node is not None]
 
 
+def marksOf(moduleNode) -> list:
+    """What marks the places of its pathologies."""
+    return [p.where for p in parameterNodes(moduleNode) if p.where is not None]
+
+
 def addParameterNode(moduleNode, preset) -> PathologyParameterNode:
     """Add a pathology with the preset's first kind, factor and stop."""
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode", "MedSynth pathology")

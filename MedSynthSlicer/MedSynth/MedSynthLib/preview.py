@@ -11,7 +11,7 @@ import time
 import qt
 import slicer
 
-from MedSynthLib import scene
+from MedSynthLib import film, scene
 
 PORTION_S = 0.03
 
@@ -32,10 +32,10 @@ class Preview:
         """Show the reference through the factor's filter, in front of everything else."""
         from medsynth.lowpass_preview import LowPass
 
-        asked = (reference, factor, preset.name)
+        asked = (reference, factor, preset.name, reference.GetSpacing())
         if asked == self.asked:
             return
-        if reference is not self.reference:
+        if reference is not self.reference or reference.GetSpacing() != self.volume.GetSpacing():
             self.hide()
             self._addVolume(reference)
         self.asked = asked
@@ -130,9 +130,11 @@ def explain(reference, factor: float, preset) -> str:
     if reference is None:
         return ""
     size = round(factor) * gridStep(reference, preset) * max(reference.GetSpacing()[:2])
+    in_mm = not film.isFilm(reference, preset) or film.pixelSize(reference)
     if round(factor) == 1:
         return "Factor 1: the result follows the reference in every detail."
     return (
-        f"Factor {round(factor)}: structures larger than about {size:.0f} mm are kept, "
+        f"Factor {round(factor)}: structures larger than about {size:.0f} "
+        f"{'mm' if in_mm else 'pixels'} are kept, "
         "finer detail is new."
     )

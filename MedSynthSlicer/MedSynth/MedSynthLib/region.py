@@ -159,6 +159,14 @@ def _maskWhere(inside, extremes, reference):
     return mask
 
 
+def transformMatrix(source, target):
+    """The 4 x 4 matrix from one transform node's coordinates to another's; None is the world."""
+    matrix = vtk.vtkMatrix4x4()
+    if not slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(source, target, matrix):
+        raise ValueError("The volume or a mark on it is under a transform that is not linear.")
+    return slicer.util.arrayFromVTKMatrix(matrix)
+
+
 def transformed(points, source, target):
     """Points (N, 3) from one transform node's coordinates to another's; None is the world."""
     import numpy as np

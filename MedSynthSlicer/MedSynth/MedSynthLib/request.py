@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from MedSynthLib import region, scene
-from MedSynthLib.vocabulary import FROM_VOLUME
+from MedSynthLib import film, region, scene
+from MedSynthLib.vocabulary import FROM_VOLUME, PRESETS
 
 
 def write(parameters, pathologies, folder: Path) -> list[Path]:
@@ -24,7 +24,11 @@ def write(parameters, pathologies, folder: Path) -> list[Path]:
         ValueError: something is not chosen or marked; the message says what.
     """
     if parameters.reference is None:
-        raise ValueError("Choose an anatomy reference first, or press Sample phantom.")
+        drawn = PRESETS[parameters.preset].phantoms
+        raise ValueError(
+            f"Choose an anatomy reference first{', or press Sample phantom' if drawn else ''}."
+        )
+    shown = film.anatomyKeys(parameters.reference, PRESETS[parameters.preset])
     reference = scene.writeVolume(parameters.reference, folder / "reference.nrrd")
     lesions = []
     for number, pathology in enumerate(pathologies, start=1):
@@ -41,6 +45,7 @@ def write(parameters, pathologies, folder: Path) -> list[Path]:
             "image": reference.name,
             "factor": round(parameters.factor),
             "stop": parameters.stop,
+            **shown,
         },
         "pathologies": lesions,
         "steps": parameters.steps,

@@ -1,17 +1,67 @@
-"""The sample phantom: drawn by the library on this computer, so it needs no network."""
+"""The phantoms: drawn by the library on this computer, so they need no network."""
 
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import slicer
 
-from MedSynthLib import library, scene
+from MedSynthLib import film, library, scene
 from MedSynthLib.process import Process
+from MedSynthLib.vocabulary import ANY_DENSITY, FIRST, PRESETS
 
 NAME = "MedSynthPhantom"
 ICONS = library.MODULE_FOLDER / "Resources" / "Icons"
+# The middle of the thorax: a third of the time of the whole one, and room for every lesion.
+THORAX_GRID = ("--slices", "40", "--spacing", "0.7", "0.7", "3")
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Which phantom is drawn: of `person` (its seed), in the preset's domain.
+
+    `film` says view and laterality of a breast, and its density unless the person decides.
+    """
+
+    preset: object = FIRST
+    person: int = 3
+    film: dict = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, parameters) -> Drawing:
+        """What the panel says."""
+        preset = PRESETS[parameters.preset]
+        if "breast" not in preset.phantoms:
+            return cls(preset, parameters.phantomPerson)
+        said = {"view": parameters.phantomView, "laterality": parameters.phantomSide}
+        if parameters.phantomDensity != ANY_DENSITY:
+            said["density"] = parameters.phantomDensity
+        return cls(preset, parameters.phantomPerson, said)
+
+    @property
+    def name(self) -> str:
+        """Of the volume."""
+        if not self.film:
+            return NAME
+        return f"Breast phantom {self.person} {self.film['view']} {self.film['laterality']}"
+
+    def arguments(self, path: Path) -> list[str]:
+        """Of `medsynth`."""
+        options = [part for key, word in self.film.items() for part in ("--set", f"{key}={word}")]
+        options = options or list(THORAX_GRID)
+        person = ["--preset", self.preset.name, "--seed", str(self.person)]
+        return ["phantom", "-o", str(path), *person, *options, "--progress", "json"]
+
+    def load(self, path: Path):
+        """The volume, in the preset's first window."""
+        node = scene.readVolume(path, self.name)
+        film.setOwn(node, {key: self.film[key] for key in film.KEYS if key in self.film})
+        window = self.preset.windows[0]
+        scene.setWindow(window.center, window.width, [node])
+        slicer.util.setSliceViewerLayers(background=node, fit=True)
+        return node
 
 
 def _file() -> Path:
@@ -19,14 +69,8 @@ def _file() -> Path:
     return Path(folder) / "phantom.nrrd"
 
 
-def _arguments(path: Path) -> list[str]:
-    # The middle of the thorax: a third of the time of the whole one, and room for every lesion.
-    grid = ["--slices", "40", "--spacing", "0.7", "0.7", "3"]
-    return ["phantom", "-o", str(path), "--seed", "3", *grid, "--progress", "json"]
-
-
-def start(onLoaded, onFailed, *, onProgress, onLog) -> Process:
-    """Draw the phantom without waiting; `onLoaded` gets the volume, `onProgress` (done, total)."""
+def start(drawing: Drawing, onLoaded, onFailed, *, onProgress, onLog) -> Process:
+    """Draw without waiting; `onLoaded` gets the volume, `onProgress` (done, total)."""
     path = _file()
 
     def event(record):
@@ -35,32 +79,25 @@ def start(onLoaded, onFailed, *, onProgress, onLog) -> Process:
 
     def finished(reason):
         if reason is None:
-            onLoaded(_load(path))
+            onLoaded(drawing.load(path))
         else:
             onFailed(reason)
 
-    process = Process(_arguments(path), finished, onEvent=event, onLog=onLog)
+    process = Process(drawing.arguments(path), finished, onEvent=event, onLog=onLog)
     process.start()
     return process
 
 
-def _load(path: Path):
-    node = scene.readVolume(path, NAME)
-    scene.setWindow(-600, 1500, [node])
-    slicer.util.setSliceViewerLayers(background=node, fit=True)
-    return node
-
-
 def download(source=None):
     """What the Sample Data module calls; it expects the loaded node."""
-    path = _file()
-    process = slicer.util.launchConsoleProcess(**library.command(_arguments(path)))
+    path, drawing = _file(), Drawing()
+    process = slicer.util.launchConsoleProcess(**library.command(drawing.arguments(path)))
     slicer.util.logProcessOutput(process)
-    return _load(path)
+    return drawing.load(path)
 
 
 def register() -> None:
-    """Offer the phantom in the Sample Data module."""
+    """Offer the thorax in the Sample Data module."""
     import SampleData
 
     SampleData.SampleDataLogic.registerCustomSampleDataSource(

@@ -58,10 +58,7 @@ def takeGeometry(node, reference) -> None:
     corner = np.array([*reference.GetImageData().GetDimensions(), 1.0])
     distance = np.abs((ijkToRAS(node) - ijkToRAS(reference)) @ corner).max()
     if not same or distance > GEOMETRY_TOLERANCE_MM:
-        raise RuntimeError(
-            f"The result is on another grid than {reference.GetName()} (off by {distance:.3f} mm); "
-            "it was not loaded. The log says where its files are."
-        )
+        raise _otherGrid(reference, distance)
     # The file's text rounds. The setters leave alone what is nearly equal, so they start from 1.
     node.SetIJKToRASDirections(1, 0, 0, 0, 1, 0, 0, 0, 1)
     node.SetSpacing(1, 1, 1)
@@ -73,21 +70,61 @@ def takeGeometry(node, reference) -> None:
     node.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
 
 
-def addResult(folder: Path, reference):
+def keepPlace(node, reference, fromSize: list[int]) -> None:
+    """A result that lies on its network's grid, about the reference's middle, under its transform.
+
+    Args:
+        fromSize: of the image that was brought onto that grid.
+
+    Raises:
+        RuntimeError: that was not the reference as it is now.
+    """
+    import numpy as np
+
+    same = tuple(fromSize) == reference.GetImageData().GetDimensions()
+    distance = np.abs(_middle(node) - _middle(reference)).max()
+    if not same or distance > GEOMETRY_TOLERANCE_MM:
+        raise _otherGrid(reference, distance)
+    node.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
+
+
+def _middle(node):
+    """The image's centre in its own RAS."""
+    i, j, k = ((n - 1) / 2 for n in node.GetImageData().GetDimensions())
+    return (ijkToRAS(node) @ [i, j, k, 1])[:3]
+
+
+def _otherGrid(reference, distance: float) -> RuntimeError:
+    return RuntimeError(
+        f"The result is on another grid than {reference.GetName()} (off by {distance:.3f} mm); "
+        "it was not loaded. The log says where its files are."
+    )
+
+
+def addResult(folder: Path, reference, preset):
     """Load one OUT folder; all of it, or nothing.
+
+    A reference that the preset's network cannot take as it is was brought onto the network's grid,
+    in grey values of its own; then the result is shown on that grid and in that window.
 
     Returns:
         The synthetic volume and the segmentation of its lesions (None without lesions).
     """
-    seed = json.loads((folder / "result.json").read_text(encoding="utf-8"))["seed"]
-    title = f"SYNTHETIC {reference.GetName()} seed {seed}"
+    record = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    title = f"SYNTHETIC {reference.GetName()} seed {record['seed']}"
     added, segmentation = [], None
     try:
         volume = readVolume(folder / "image.nrrd", title)
         added.append(volume)
-        takeGeometry(volume, reference)
+        fitted = record.get("reference")
+        if fitted:
+            keepPlace(volume, reference, fitted["from_size"])
+        else:
+            takeGeometry(volume, reference)
         _markSynthetic(volume, folder)
         volume.GetDisplayNode().CopyContent(reference.GetDisplayNode())
+        if preset.is_grey:
+            setWindow(preset.windows[0].center, preset.windows[0].width, [volume])
         masks = sorted(folder.glob("pathology_*.nrrd"))
         if masks:
             segmentation = addSegmentation(masks, volume, f"{title} lesions")

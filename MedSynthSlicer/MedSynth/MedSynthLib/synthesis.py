@@ -12,8 +12,9 @@ from pathlib import Path
 
 import slicer
 
-from MedSynthLib import request, scene
+from MedSynthLib import film, request, scene
 from MedSynthLib.process import Process
+from MedSynthLib.vocabulary import PRESETS
 
 
 class Synthesis:
@@ -27,13 +28,15 @@ class Synthesis:
 
     def __init__(self, parameters, pathologies, *, onProgress, onFinished, onLog):
         self.onProgress, self.onFinished, self.onLog = onProgress, onFinished, onLog
-        self.reference = parameters.reference
+        self.reference, self.preset = parameters.reference, PRESETS[parameters.preset]
+        self.shown: dict[str, str] = {}
         self.folder = Path(tempfile.mkdtemp(prefix="MedSynth-", dir=slicer.app.temporaryPath))
         self.process = None
         self.done: list[Path] = []
         self.warnings = 0
         try:
             self.waiting = request.write(parameters, pathologies, self.folder)
+            self.shown = film.anatomyKeys(self.reference, self.preset)
         except Exception:
             self._removeFiles()
             raise
@@ -102,7 +105,10 @@ class Synthesis:
             raise RuntimeError(
                 f"The reference was removed while the synthesis ran. The results are in {self.folder}."
             )
-        return [scene.addResult(out, self.reference) for out in self.done]
+        results = [scene.addResult(out, self.reference, self.preset) for out in self.done]
+        for volume, _ in results:
+            film.setOwn(volume, self.shown)
+        return results
 
     def _removeFiles(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

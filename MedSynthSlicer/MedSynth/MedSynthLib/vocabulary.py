@@ -36,6 +36,14 @@ COMPOSITIONS = list(_model.COMPOSITIONS)
 FILTERS = list(_model.FILTERS)
 GUIDANCE = list(_model.GUIDANCE)
 DEVICES = list(_model.DEVICES)
+VIEWS = _model.VIEWS  # by the preset's modality
+LATERALITIES = _model.LATERALITIES
+PIXEL_MM = _model.PIXEL_MM
+# Of the breast phantom, as in medsynth.request.phantom; a test holds them equal.
+PHANTOM_VIEWS = ["MLO", "CC"]
+PHANTOM_SIDES = ["L", "R"]
+ANY_DENSITY = "any density"
+DENSITIES = [ANY_DENSITY, "fatty", "scattered", "heterogeneous", "dense"]
 
 
 def setDefaults(parameters, preset) -> None:

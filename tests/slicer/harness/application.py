@@ -129,10 +129,13 @@ class _ModuleSelector:
 
 
 class _DicomDatabase:
-    """ctkDICOMDatabase: instances by their SOPInstanceUID."""
+    """ctkDICOMDatabase: instances by their SOPInstanceUID, `values` by (SOPInstanceUID, tag)."""
 
     def __init__(self):
-        self.isOpen, self.instances = True, {}
+        self.isOpen, self.instances, self.values = True, {}, {}
+
+    def instanceValue(self, sopInstanceUID, tag):
+        return self.values.get((sopInstanceUID, tag), "")
 
 
 def _importDicom(dicomDataDir, dicomDatabase=None, copyFiles=False):

@@ -69,6 +69,21 @@ def placePoint(ras) -> None:
     QApplication.processEvents()
 
 
+def loadPicture(path):
+    """A PNG or JPEG of grey values as Slicer loads it: pixels of 1 mm, rows to the left, columns down.
+
+    slicer-core itself reads no pictures.
+    """
+    import numpy as np
+    from PIL import Image
+
+    pixels = np.asarray(Image.open(path))
+    toRAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+    node = slicer.util.addVolumeFromArray(np.ascontiguousarray(pixels[None]), toRAS, path.stem)
+    slicer.util.setSliceViewerLayers(background=node, fit=True)
+    return node
+
+
 def paintBall(center, radius: float, reference) -> None:
     """Paint a ball with Segment Editor's brush, as the module opened it."""
     import numpy as np

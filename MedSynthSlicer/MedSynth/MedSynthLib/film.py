@@ -1,0 +1,134 @@
+"""What a film's pixels do not tell: its view, the side it shows, how large a pixel is.
+
+It is kept on the volume itself, so that another film never inherits it and it is saved with the scene.
+A synthesis takes a film as a file without a DICOM header; the request says view and side instead.
+"""
+
+from __future__ import annotations
+
+import slicer
+import vtk
+
+from MedSynthLib import region, scene
+from MedSynthLib.vocabulary import LATERALITIES, PIXEL_MM, VIEWS
+
+KEYS = ("view", "laterality")
+# What the user said, and what the film itself says (a phantom, a result): attributes of the volume.
+SAID = {"view": "MedSynth.View", "laterality": "MedSynth.Side"}
+OWN = {"view": "MedSynth.OwnView", "laterality": "MedSynth.OwnSide"}
+PIXEL_SIZE = "MedSynth.PixelSize"
+DICOM_UIDS = "DICOM.instanceUIDs"
+# ViewPosition; ImageLaterality, and Laterality where the series says it.
+DICOM_TAGS = {"view": ("0018,5101",), "laterality": ("0020,0062", "0020,0060")}
+
+
+def words(key: str, preset) -> tuple[str, ...]:
+    """What can be said of the preset's films; radiographs of the chest show no side."""
+    if key == "view":
+        return VIEWS.get(preset.modality, ())
+    return LATERALITIES if preset.modality == "MG" else ()
+
+
+def isFilm(reference, preset) -> bool:
+    """Whether this volume is one film, and the preset takes films."""
+    image = None if reference is None else reference.GetImageData()
+    return preset.is_projection and image is not None and image.GetDimensions()[2] == 1
+
+
+def own(reference, preset) -> dict[str, str]:
+    """The view and side that the film says itself."""
+    found = {key: reference.GetAttribute(OWN[key]) or _fromDicom(reference, key) for key in KEYS}
+    return {key: word for key, word in found.items() if word in words(key, preset)}
+
+
+def said(reference, preset) -> dict[str, str]:
+    """The view and side that the film or the user says."""
+    user = {key: reference.GetAttribute(SAID[key]) for key in KEYS}
+    known = {key: word for key, word in user.items() if word in words(key, preset)}
+    return known | own(reference, preset)
+
+
+def say(reference, key: str, word: str) -> None:
+    """Keep what the user says; an empty word takes it back."""
+    reference.SetAttribute(SAID[key], word or None)
+
+
+def setOwn(node, values: dict[str, str]) -> None:
+    """Keep what a drawn or synthetic film is known to show."""
+    for key, word in values.items():
+        node.SetAttribute(OWN[key], word)
+
+
+def _fromDicom(reference, key: str) -> str:
+    uid = (reference.GetAttribute(DICOM_UIDS) or "").split(" ")[0]
+    database = getattr(slicer, "dicomDatabase", None)
+    if not uid or database is None or not database.isOpen:
+        return ""
+    values = (str(database.instanceValue(uid, tag) or "").strip() for tag in DICOM_TAGS[key])
+    return next(filter(None, values), "")
+
+
+def saysPixelSize(reference) -> bool:
+    """Whether the file says how large a pixel is; 1 x 1 mm is what pictures are given that do not."""
+    return not reference.GetAttribute(PIXEL_SIZE) and reference.GetSpacing()[:2] != (1.0, 1.0)
+
+
+def pixelSize(reference) -> float:
+    """Of the film's pixels in mm; 0 while nobody says it."""
+    if saysPixelSize(reference):
+        return reference.GetSpacing()[0]
+    return float(reference.GetAttribute(PIXEL_SIZE) or 0)
+
+
+def setPixelSize(reference, mm: float, marks) -> None:
+    """Give a film that does not say it the size of its pixels; 0 takes it back.
+
+    Args:
+        marks: the points, boxes, curves and segmentations on it; they stay on the same pixels.
+
+    Raises:
+        ValueError: a size that no film has.
+    """
+    import numpy as np
+
+    low, high = PIXEL_MM
+    if mm and not low <= mm <= high:
+        raise ValueError(f"Pixel size: expected {low:g} to {high:g} mm, got {mm:g} mm.")
+    parent = region.transformMatrix(reference.GetParentTransformNode(), None)
+    # A mark may be under a transform of its own, and may belong to several pathologies.
+    frames = {m: region.transformMatrix(m.GetParentTransformNode(), None) for m in set(marks)}
+    before = parent @ scene.ijkToRAS(reference)
+    reference.SetAttribute(PIXEL_SIZE, f"{mm:g}" if mm else None)
+    reference.SetSpacing(mm or 1.0, mm or 1.0, reference.GetSpacing()[2])
+    moved = parent @ scene.ijkToRAS(reference) @ np.linalg.inv(before)
+    for mark, toWorld in frames.items():
+        transform = vtk.vtkTransform()
+        transform.SetMatrix((np.linalg.inv(toWorld) @ moved @ toWorld).ravel())
+        mark.ApplyTransform(transform)
+
+
+def anatomyKeys(reference, preset) -> dict[str, str]:
+    """What a request says of the film; nothing where the preset takes no films.
+
+    Raises:
+        ValueError: something is not said that the preset needs; the message says what.
+    """
+    if not preset.is_projection:
+        return {}
+    if not isFilm(reference, preset):
+        raise ValueError(
+            f"{reference.GetName()} is a volume of several slices, {preset.title} takes one film. "
+            "Choose a film as reference, or another kind of image."
+        )
+    known = said(reference, preset)
+    needed = {"view": "its view", "laterality": "its side"} if preset.modality == "MG" else {}
+    missing = [phrase for key, phrase in needed.items() if key not in known]
+    if not pixelSize(reference):
+        missing.append("the size of its pixels")
+    if missing:
+        listed = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
+        raise ValueError(
+            f"{reference.GetName()}: say {listed} under Anatomy first. A picture such as PNG or JPEG "
+            "does not tell."
+        )
+    return known

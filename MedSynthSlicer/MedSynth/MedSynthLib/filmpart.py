@@ -1,0 +1,87 @@
+"""The controls that say what a film shows; film.py keeps it on the volume.
+
+They are there for presets of films only, and cannot be changed where the film says it itself.
+"""
+
+from __future__ import annotations
+
+from MedSynthLib import film
+from MedSynthLib.vocabulary import PRESETS
+
+OPEN = {"MG": "choose", "DX": "not known"}  # a radiograph may go without
+
+
+class FilmPart:
+    """View, side and pixel size of the reference.
+
+    Args:
+        marks: gives what is marked on the reference, which moves along with its pixels.
+        onPixelSize: called with the reference when its pixels have another size.
+    """
+
+    def __init__(self, ui, messages, *, marks, onPixelSize):
+        self.ui, self.messages = ui, messages
+        self.marks, self.onPixelSize = marks, onPixelSize
+        self.parameters = None
+        self.boxes = {"view": ui.viewComboBox, "laterality": ui.sideComboBox}
+        self.offered = None
+        ui.viewComboBox.connect("activated(int)", lambda row: self._say("view", row))
+        ui.sideComboBox.connect("activated(int)", lambda row: self._say("laterality", row))
+        ui.pixelSizeSpinBox.connect("valueChanged(double)", self._setPixelSize)
+
+    def setParameters(self, parameters) -> None:
+        """Follow this parameter node."""
+        self.parameters = parameters
+        self.update()
+
+    def update(self) -> None:
+        """Show what is known of the reference."""
+        if self.parameters is None:
+            return
+        preset, reference = PRESETS[self.parameters.preset], self.parameters.reference
+        self._offer(preset)
+        is_film = film.isFilm(reference, preset)
+        known = film.said(reference, preset) if is_film else {}
+        own = film.own(reference, preset) if is_film else {}
+        for key, box in self.boxes.items():
+            choices = film.words(key, preset)
+            box.currentIndex = choices.index(known[key]) + 1 if key in known else 0
+            box.enabled = is_film and key not in own
+        spin = self.ui.pixelSizeSpinBox
+        spin.blockSignals(True)
+        spin.value = film.pixelSize(reference) if is_film else 0
+        spin.blockSignals(False)
+        spin.enabled = is_film and not film.saysPixelSize(reference)
+
+    def _offer(self, preset) -> None:
+        """The rows and choices of the preset's films."""
+        if preset.name == self.offered:
+            return
+        self.offered = preset.name
+        for key, box in self.boxes.items():
+            choices = film.words(key, preset)
+            box.clear()
+            box.addItem(OPEN.get(preset.modality, ""))
+            for word in choices:
+                box.addItem(word)
+            box.visible = bool(choices)
+        for widget in (self.ui.viewLabel, self.ui.viewRow):
+            widget.visible = preset.is_projection
+        for widget in (self.ui.pixelSizeLabel, self.ui.pixelSizeSpinBox):
+            widget.visible = preset.is_projection
+        self.ui.viewLabel.text = "View and side:" if preset.modality == "MG" else "View:"
+
+    def _say(self, key: str, row: int) -> None:
+        preset = PRESETS[self.parameters.preset]
+        word = film.words(key, preset)[row - 1] if row else ""
+        film.say(self.parameters.reference, key, word)
+
+    def _setPixelSize(self, mm: float) -> None:
+        reference = self.parameters.reference
+        try:
+            film.setPixelSize(reference, mm, self.marks())
+        except ValueError as error:
+            self.messages.fail(str(error))
+            self.update()
+            return
+        self.onPixelSize(reference)
