@@ -99,16 +99,33 @@ def train(
     Raises:
         SystemExit: as `synthesize`.
     """
-    given = {key: value for key, value in options.items() if value is not None}
-    _command(
-        "train",
-        _path("recipe", recipe),
-        ("out", _path("out", out)),
-        *((key, _absolute(key, value)) for key, value in given.items()),
-        *(("set", line) for line in _lines(assignments)),
-        ("progress", progress),
-        flags=flags,
-    )
+    _teach("train", recipe, out, options, assignments, flags, progress)
+
+
+def refine(
+    recipe: str,
+    out: str | None,
+    *,
+    options: Mapping[str, Any],
+    assignments: str | Sequence[str] = (),
+    flags: Mapping[str, Any],
+    progress: str = "auto",
+) -> None:
+    """`medsynth refine RECIPE -o RUN`.
+
+    Args:
+        recipe: the name of a shipped recipe, or its file.
+        out: the run's folder; a run that is there goes on.
+        options: `data`, `weights`, `minutes`, `stop_at`, `start_from`, `device`; None leaves the
+            command's.
+        assignments: `key=value` lines for `--set`.
+        flags: `debug`.
+        progress: auto, bar, json or none.
+
+    Raises:
+        SystemExit: as `synthesize`.
+    """
+    _teach("refine", recipe, out, options, assignments, flags, progress)
 
 
 def evaluate(
@@ -196,6 +213,28 @@ def _option_names(arguments: Sequence[str]) -> Iterable[str]:
         option = re.match(r"--?([A-Za-z_][\w-]*)(?![\w:#-])", argument)
         if option:
             yield option[1].replace("-", "_")
+
+
+def _teach(
+    command: str,
+    recipe: str,
+    out: str | None,
+    options: Mapping[str, Any],
+    assignments: str | Sequence[str],
+    flags: Mapping[str, Any],
+    progress: str,
+) -> None:
+    """What train and refine have in common: a recipe, a run and changes to the recipe."""
+    given = {key: value for key, value in options.items() if value is not None}
+    _command(
+        command,
+        _path("recipe", recipe),
+        ("out", _path("out", out)),
+        *((key, _absolute(key, value)) for key, value in given.items()),
+        *(("set", line) for line in _lines(assignments)),
+        ("progress", progress),
+        flags=flags,
+    )
 
 
 def _command(name: str, subject: str, *options: tuple[str, Any], flags: Mapping[str, Any]) -> None:

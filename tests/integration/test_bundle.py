@@ -14,7 +14,7 @@ import yaml
 
 from medsynth import pipeline, presets
 from medsynth.bundle import check_options
-from medsynth.commands import evaluate
+from medsynth.commands import evaluate, refine
 from medsynth.dicom import Job, write_series
 from medsynth.networks import PatchUNet, PatchUNetConfig, save_weights
 from medsynth.request import load_request
@@ -27,7 +27,7 @@ pytest.importorskip("fire", reason="needs the extra medsynth-slicer[bundle]")
 
 BUNDLE = Path(__file__).resolve().parents[2] / "monai_bundle"
 INFERENCE, TRAIN = BUNDLE / "configs/inference.json", BUNDLE / "configs/train.json"
-EVALUATE = BUNDLE / "configs/evaluate.json"
+EVALUATE, REFINE = BUNDLE / "configs/evaluate.json", BUNDLE / "configs/refine.json"
 SHIPPED = BUNDLE / "models" / presets.get("lung_ct").weights
 NETWORK = {
     "image_size": [64, 64],
@@ -209,6 +209,7 @@ def test_a_refusal_is_one_line_and_code_2(folder, tmp_path, monkeypatch, capsys,
     [
         (INFERENCE, "devise", "device"),
         (TRAIN, "devise", "device"),
+        (REFINE, "wieghts", "weights"),
         (EVALUATE, "slizes", "slices"),
     ],
 )
@@ -236,7 +237,7 @@ def test_options_that_are_let_through_or_not():
             check(*wrong)
 
 
-@pytest.mark.parametrize("config", [INFERENCE, TRAIN, EVALUATE])
+@pytest.mark.parametrize("config", [INFERENCE, TRAIN, REFINE, EVALUATE])
 def test_the_list_of_options_is_the_config_and_each_one_acts(config):
     values = json.loads(config.read_text())
     (check,) = values["initialize"]
@@ -278,11 +279,38 @@ def test_training_is_the_commands_trainer(tmp_path):
     assert (tmp_path / "run/weights.safetensors").read_bytes() == trainer.weights.read_bytes()
 
 
+def test_every_option_of_refining_reaches_the_command(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    seen = []
+    monkeypatch.setattr(refine, "run", lambda args, listener: seen.append(args) or 0)
+    options = {"minutes": 2.5, "stop_at": 3, "device": "cpu"}
+    run_here(
+        REFINE,
+        recipe="chest_xray",
+        dataset_dir="films",
+        out="there",
+        weights="mine.safetensors",
+        start_from="other.safetensors",
+        set=["refinement.steps=7", "seed=4"],
+        progress="none",
+        debug=True,
+        **options,
+    )
+    (args,) = seen
+    assert (args.recipe, args.out, args.data) == ("chest_xray", Path("there"), f"{tmp_path}/films")
+    assert args.weights == tmp_path / "mine.safetensors"
+    assert args.start_from == tmp_path / "other.safetensors"
+    assert args.set == ["refinement.steps=7", "seed=4"]
+    assert (args.progress, args.debug) == ("none", True)
+    assert {key: getattr(args, key) for key in options} == options
+
+
 def test_every_option_of_evaluation_reaches_the_command(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     seen = []
     monkeypatch.setattr(evaluate, "run", lambda args, listener: seen.append(args) or 0)
     options = {"factor": 4, "slices": 9, "steps": 7, "sampler": "ddim", "seed": 3}
+    options |= {"unguided": 2, "nodules": 1}
     run_here(
         EVALUATE,
         recipe="chest_xray",
@@ -290,6 +318,7 @@ def test_every_option_of_evaluation_reaches_the_command(monkeypatch, tmp_path):
         out="there",
         weights="mine.safetensors",
         imagenet="resnet.pth",
+        low_band="low.safetensors",
         only=("spectrum", "noise"),
         reuse=True,
         overwrite=True,
@@ -300,6 +329,7 @@ def test_every_option_of_evaluation_reaches_the_command(monkeypatch, tmp_path):
     assert (args.recipe, args.out, args.data) == ("chest_xray", Path("there"), "films")
     assert args.weights == tmp_path / "mine.safetensors"
     assert args.imagenet == tmp_path / "resnet.pth"
+    assert args.low_band == tmp_path / "low.safetensors"
     assert args.only == "spectrum,noise"
     assert args.reuse is args.overwrite is True
     assert {key: getattr(args, key) for key in options} == options
