@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,8 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
         raise ValueError(f"--minutes must be above 0, got {args.minutes:g}")
     if args.stop_at is not None and args.stop_at < 1:
         raise ValueError(f"--stop-at must be at least 1, got {args.stop_at}")
+    if (processes := int(os.environ.get("WORLD_SIZE", 1))) > 1:
+        raise ValueError(f"refine runs in one process, got {processes}; start it without torchrun")
     overrides = dict(pairs(args.set))
     if args.data is not None:
         overrides["data.root"] = args.data

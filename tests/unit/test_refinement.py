@@ -421,7 +421,7 @@ def test_the_command_refuses_the_pool_of_other_settings(films, capsys):
     assert "images_digest" in capsys.readouterr().err
 
 
-def test_the_command_refuses_before_the_pool_what_cannot_work(films, capsys):
+def test_the_command_refuses_before_the_pool_what_cannot_work(films, capsys, monkeypatch):
     recipe, data = str(films / "recipe.yaml"), f"--data={films / 'films'}"
     assert cli.main(["train", recipe, data, "-o", str(films / "run")]) == 0
     weights = films / "run/weights.safetensors"
@@ -441,6 +441,9 @@ def test_the_command_refuses_before_the_pool_what_cannot_work(films, capsys):
         assert error.startswith("medsynth: error:")
         assert message in error
         assert not (films / "refined").exists()
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert cli.main([*refine, f"--weights={weights}"]) == 2
+    assert "one process, got 2" in capsys.readouterr().err
 
 
 def test_the_command_stopped_in_the_pool_says_where_it_goes_on(films, capsys, monkeypatch):
