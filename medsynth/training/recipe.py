@@ -162,7 +162,8 @@ class Refinement:
 
     A pool of `images` crops of `crop` pixels is made behind references of `factors`, drawn with
     `weights`, in `sampling_steps` network calls each. Then `steps` turns of judges and refiner on
-    `batch_size` patches of `patch` pixels, AdamW with rate `lr`, `warmup`, a linear `decay` over the
+    `batch_size` patches of `patch` pixels, AdamW with rate `lr` (the judges' is `judge_pace` times
+    that: judges as slow as the refiner let it win too early), `warmup`, a linear `decay` over the
     last share of the steps, and an average with `ema`. `network` are fields of `RefinerConfig`.
     """
 
@@ -176,6 +177,7 @@ class Refinement:
     batch_size: int = 12
     patch: int = 64
     lr: float = 3e-4
+    judge_pace: float = 4.0
     warmup: int = 100
     decay: float = 0.4
     ema: float = 0.998
@@ -207,6 +209,7 @@ class Refinement:
     def _check_teaching(self) -> None:
         for name, low, high in (
             ("lr", 0.0, math.inf),
+            ("judge_pace", 0.0, math.inf),
             ("warmup", 0, math.inf),
             ("decay", 0.0, 1.0),
             ("ema", 0.0, 1.0),

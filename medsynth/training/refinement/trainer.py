@@ -145,9 +145,9 @@ class RefinementTrainer:
     def _optimize(self) -> None:
         """The judges' turn and the refiner's."""
         rate = self.learning_rate(self.step)
-        for optimizer in self.optimizers.values():
+        for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * (self.options.judge_pace if name == "judges" else 1.0)
         losses, change = [], torch.zeros(())
         for turn, name in ((JUDGING, "judges"), (REFINING, "refiner")):
             synthetic, real, factor, noise = self._batch(turn)
