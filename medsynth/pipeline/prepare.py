@@ -37,6 +37,10 @@ UNCHANGED = 1.0
 PATCH = 2.0
 # Around specks that are smaller than this, the tissue between them is the network's.
 SPECK_FEATHER_MM = 0.5
+# A reference is like those trained on with pixels up to this share outside their range, and sides up
+# to this many times the grid's.
+PIXEL_TOLERANCE = 0.05
+SIDE_RATIO = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +87,7 @@ def prepare(request: Request, *, preset: Preset, listener: Listener) -> Prepared
     """
     fitted = load_anatomy(request, preset=preset, listener=listener)
     reference = fitted.reference
-    warnings = list(reference.warnings)
+    warnings = [*reference.warnings, *_unlike_training(request, reference, preset)]
     check_policy(request.patient, has_reference=bool(reference.headers))
     _check_factors(request, reference.image)
     regions = []
@@ -95,6 +99,32 @@ def prepare(request: Request, *, preset: Preset, listener: Listener) -> Prepared
             stage.advance()
     change = changes(request, reference.image, regions)
     return Prepared(reference, tuple(regions), change, tuple(warnings), fitted.fitting)
+
+
+def _unlike_training(request: Request, reference: ReferenceImage, preset: Preset) -> list[str]:
+    """Warnings where the preset's network has not seen such pixels or sizes; of others nobody knows."""
+    if request.weights is not None or preset.trained_pixel_mm is None:
+        return []
+    x_mm, y_mm = reference.image.GetSpacing()[:2]
+    columns, rows = reference.image.GetSize()[:2]
+    (low, high), (grid_rows, grid_columns) = preset.trained_pixel_mm, preset.grid
+    notes = []
+    least, most = low * (1 - PIXEL_TOLERANCE), high * (1 + PIXEL_TOLERANCE)
+    if min(x_mm, y_mm) < least or max(x_mm, y_mm) > most:
+        notes.append(
+            f"{reference.source}: pixels of {x_mm:.3g} x {y_mm:.3g} mm, the network of {preset.name} "
+            f"was trained on {low:g} to {high:g} mm; expect a worse result, or resample the slices "
+            f"to {(low + high) / 2:.2g} mm"
+        )
+    ratios = (columns / grid_columns, rows / grid_rows)
+    if min(ratios) < 1 / SIDE_RATIO or max(ratios) > SIDE_RATIO:
+        notes.append(
+            f"{reference.source}: slices of {columns} x {rows} pixels, the network of {preset.name} "
+            f"was trained on {grid_columns} x {grid_rows}; expect a worse result, or bring the "
+            f"slices near that size: resample them, crop them, or pad them with {preset.air:g} "
+            f"{preset.units}"
+        )
+    return notes
 
 
 def _check_factors(request: Request, image: sitk.Image) -> None:

@@ -86,6 +86,8 @@ class Preset:
 
     `grid` is (H, W) of the images trained on. `pixel_mm` is the size of their pixels where films of
     any scanner are brought to one scale; None: they fill the grid, whatever their size.
+    `trained_pixel_mm` is the smallest and largest pixel trained on, where a reference is taken as it
+    is; None: it is brought to the scale or the grid.
     `low_band_weights` draw the low band of unguided images, where there is such a network.
     """
 
@@ -102,6 +104,7 @@ class Preset:
     pathology_factor: int
     pathology_stop: float
     pixel_mm: float | None = None
+    trained_pixel_mm: tuple[float, float] | None = None
     steps: int = 20
     sampler: str = "dpmpp_2m"
     air: float = -1024.0

@@ -17,6 +17,7 @@ PRESET = Preset(
         physical=(-1024, -200, 300, 1000, 3071), unit=(-1.0, -0.45, 0.45, 0.75, 1.0)
     ),
     grid=(512, 512),
+    trained_pixel_mm=(0.60, 0.88),
     weights="lung_ct_512.safetensors",
     low_band_weights="lung_ct_low_64.safetensors",
     anatomy_factor=8,

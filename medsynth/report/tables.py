@@ -59,6 +59,11 @@ def provenance(record: Mapping[str, Any]) -> str:
         ("device", " ".join(str(record.get(key, "")) for key in ("device", "dtype")).strip()),
         ("made", record.get("created")),
     ]
+    # The page is written before anybody can audit, and is not written again.
+    later = (
+        "not when this page was made; audit.json beside it, if there is one, says what was found"
+    )
+    rows.append(("compared with training images", later if "audited" in record else None))
     rows += [(f"{stage}, seconds", s) for stage, s in (record.get("seconds") or {}).items()]
     rows += [(name, words) for name, words in (record.get("versions") or {}).items()]
     rows += [(f"DICOM {name}", value) for name, value in (record.get("dicom") or {}).items()]

@@ -97,6 +97,7 @@ class Audit:
             partial.replace(out / FILE)
         finally:
             partial.unlink(missing_ok=True)
+        _mark_audited(out)
 
     @classmethod
     def read(cls, out: Path) -> Audit | None:
@@ -178,6 +179,23 @@ def sha256_of_image(out: Path) -> str:
     """Of OUT/image.nrrd; empty when it is not there."""
     path = out / IMAGE
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+def _mark_audited(out: Path) -> None:
+    """`audited: true` in OUT/result.json, where there is one; nothing else in it changes."""
+    path = out / "result.json"
+    if not path.is_file():
+        return
+    record = json.loads(path.read_text(encoding="utf-8"))
+    if record.get("audited") is True:
+        return
+    partial = out / ".partial-result.json"
+    try:
+        text = json.dumps(record | {"audited": True}, indent=2, allow_nan=False, ensure_ascii=False)
+        partial.write_text(text + "\n", encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _user() -> str:

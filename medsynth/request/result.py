@@ -61,6 +61,8 @@ class Result:
     neighbouring slices of the result over that of the reference; `clipped` the share of voxels per
     image that the preset's intensity map could not represent. `reference` says how the anatomy's
     image was brought onto the network's grid and grey values; empty where it was taken as it is.
+    `audited` becomes true when `medsynth audit` has compared the image with the training images; what
+    it found stands in audit.json.
     """
 
     seed: int
@@ -81,6 +83,7 @@ class Result:
     versions: dict[str, str] = field(default_factory=lambda: software_versions())
     created: str = field(default_factory=lambda: _now())
     synthetic: bool = True
+    audited: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values only; a figure that is not finite becomes null."""

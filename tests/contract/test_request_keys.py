@@ -265,6 +265,7 @@ def test_a_result_is_strict_json(tmp_path):
     result.write(tmp_path / "result.json")
     read = json.loads((tmp_path / "result.json").read_text(), parse_constant=pytest.fail)
     assert (read["seed"], read["slices"], read["synthetic"]) == (7, [3, 9], True)
+    assert read["audited"] is False
     assert read["guidance_errors"][0]["error"] is None
     assert read["checkpoint"]["sha256"] == "ab" * 32
     assert {"medsynth", "python", "torch", "monai", "pydicom"} <= read["versions"].keys()

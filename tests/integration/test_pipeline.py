@@ -234,6 +234,47 @@ def test_a_region_weighs_1_on_its_lesion_in_every_slice(folder):
         np.testing.assert_allclose(where, np.argwhere(mask).mean(axis=0), atol=0.8)
 
 
+@pytest.mark.parametrize(
+    ("spacing", "shape", "said"),
+    [
+        ((0.6, 0.88, 3.0), (2, 512, 512), []),
+        ((0.58, 0.9, 3.0), (2, 400, 700), []),
+        ((0.7, 1.2, 3.0), (2, 512, 512), ["pixels of 0.7 x 1.2 mm"]),
+        ((0.4, 0.4, 3.0), (2, 512, 512), ["pixels of 0.4 x 0.4 mm"]),
+        ((0.7, 0.7, 3.0), (2, 512, 256), ["slices of 256 x 512 pixels"]),
+        ((1.5, 1.5, 3.0), (2, 800, 256), ["pixels of 1.5 x 1.5 mm", "slices of 256 x 800 pixels"]),
+    ],
+)
+def test_a_reference_unlike_the_training_images_is_a_warning(tmp_path, spacing, shape, said):
+    sitk.WriteImage(chest(shape, spacing), str(tmp_path / "ct.nrrd"))
+    raw = {"preset": "lung_ct", "anatomy": {"image": "ct.nrrd", "factor": 8}}
+    options = {"preset": presets.get("lung_ct"), "listener": events.ignore}
+    warnings = prepare(parse(raw, tmp_path), **options).warnings
+    assert len(warnings) == len(said)
+    for warning, words in zip(warnings, said, strict=True):
+        assert words in warning
+        trained = "0.6 to 0.88 mm" if "pixels of" in words else "512 x 512"
+        assert f"the network of lung_ct was trained on {trained}; expect a worse" in warning
+    # What a network of the user's own was trained on is not known here.
+    (tmp_path / "own.safetensors").touch()
+    assert prepare(parse(raw | {"weights": "own.safetensors"}, tmp_path), **options).warnings == ()
+
+
+def test_what_is_unlike_training_stands_in_the_record_and_on_the_page(
+    folder, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(pipeline.job, "weights_path", lambda *_: folder / "tiny.safetensors")
+    said = []
+    raw = {key: value for key, value in BASE.items() if key != "weights"} | {"steps": 1}
+    pipeline.run(parse(raw, folder), tmp_path / "out", listener=said.append)
+    words = "pixels of 2.4 x 2.5 mm"
+    record = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert any(words in warning for warning in record["warnings"])
+    assert words in (tmp_path / "out" / "report.html").read_text()
+    assert any(event.kind == "warning" and words in event.message for event in said)
+    assert record["audited"] is False
+
+
 def test_padded_voxels_stay_padding(folder):
     request = parse(BASE, folder)
     prepared = prepare(request, preset=presets.get("lung_ct"), listener=events.ignore)

@@ -22,6 +22,7 @@ REQUEST = {
 RECORD = {
     "seed": 7,
     "nfe": 20,
+    "audited": False,
     "sampler": "dpmpp_2m",
     "checkpoint": {"name": "lung.safetensors", "sha256": "ab" * 32},
     "guidance_errors": [
@@ -141,6 +142,7 @@ def test_numbers_settings_and_marks_are_on_the_page(written):
         '<th scope="row">pathologies[0].center_mm</th><td>1, 2, 3</td>',
         "ab" * 32,
         "seed 7",
+        '<th scope="row">compared with training images</th><td>not when this page was made; audit.json',
     ):
         assert words in written
 

@@ -40,6 +40,15 @@ def test_an_audit_is_read_as_it_was_written(copy):
     assert sorted(p.name for p in copy.iterdir()) == ["audit.json", "dicom", "image.nrrd"]
 
 
+def test_an_audit_says_so_in_the_result_and_changes_nothing_else_there(clear):
+    record = {"seed": 7, "warnings": ["\u00b5"], "clipped": {"result": None}, "audited": False}
+    (clear / "result.json").write_text(json.dumps(record))
+    Audit.read(clear).write(clear)
+    read = json.loads((clear / "result.json").read_text())
+    assert read == record | {"audited": True}
+    assert not list(clear.glob(".partial*"))
+
+
 @pytest.mark.parametrize("within", ["", "dicom", "dicom/image"])
 def test_a_near_copy_is_refused_from_every_folder_of_it(copy, within):
     with pytest.raises(ValueError, match=r"slice 5 .*P-7/ct slice 12 .*0\.310.*0\.200") as error:
