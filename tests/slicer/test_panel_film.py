@@ -88,18 +88,18 @@ def test_a_picture_is_refused_until_everything_is_said(mammography, addFilm, add
     film = addFilm()
     pick(panel.ui.referenceSelector, film)
     click(panel.ui.runButton)
-    words = "film: say its view, its side and the size of its pixels under Anatomy first."
+    words = "film: choose its view, choose its side and enter its pixel size under 1. Anatomy"
     assert panel.ui.statusLabel.text.startswith(words)
     assert "#b00020" in panel.ui.statusLabel.styleSheet
     panel.screenshot("film_refusal")
     choose(panel.ui.viewComboBox, "CC")
     choose(panel.ui.sideComboBox, "R")
     click(panel.ui.runButton)
-    assert "say the size of its pixels under" in panel.ui.statusLabel.text
+    assert "film: enter its pixel size under" in panel.ui.statusLabel.text
     slide(panel.ui.pixelSizeSpinBox, 0.004)
     assert "expected 0.01 to 10 mm, got 0.004 mm" in panel.ui.statusLabel.text
     assert panel.ui.pixelSizeSpinBox.value == 0
-    assert "pixels" in panel.ui.factorLabel.text
+    assert "once the pixel size is entered" in panel.ui.factorLabel.text
     slide(panel.ui.pixelSizeSpinBox, 0.2)
     assert "about 4 mm" in panel.ui.factorLabel.text
     run(panel)
@@ -120,7 +120,7 @@ def test_a_chest_film_may_go_without_a_view(panel, addFilm):
     assert requestOf(panel.widget._parameters.result)["anatomy"]["view"] == "PA"
     # What is said of it as a chest film is no view of a breast.
     choose(panel.ui.presetComboBox, "mammography")
-    assert panel.ui.viewComboBox.currentText == "choose"
+    assert panel.ui.viewComboBox.currentText == "choose view"
 
 
 @pytest.mark.parametrize("moved", [False, True])
@@ -199,8 +199,7 @@ def test_every_film_has_its_own_and_keeps_it_in_the_scene(mammography, addFilm, 
     pick(panel.ui.referenceSelector, left)
     say(panel, "MLO", "L", 0.2)
     pick(panel.ui.referenceSelector, right)
-    assert panel.ui.viewComboBox.currentText == panel.ui.sideComboBox.currentText == "choose"
-    assert panel.ui.pixelSizeSpinBox.value == 0
+    assert shown(panel) == ("choose view", "choose side", 0)
     say(panel, "CC", "R", 1.0)
     pick(panel.ui.referenceSelector, left)
     file = str(tmp_path / "scene.mrb")
@@ -235,9 +234,24 @@ def test_what_a_dicom_film_says_is_taken_and_cannot_be_changed(mammography, addF
     pick(panel.ui.referenceSelector, None)
     pick(panel.ui.referenceSelector, film)
     # A view that the library does not know, and no side: the user says them.
-    assert shown(panel) == ("choose", "choose", 0.1)
+    assert shown(panel) == ("choose view", "choose side", 0.1)
     assert panel.ui.viewComboBox.enabled
     assert panel.ui.sideComboBox.enabled
+
+
+def test_what_a_picture_measures_on_paper_is_no_pixel_size(mammography, addFilm):
+    panel, film = mammography, addFilm()
+    film.SetSpacing(25.4 / 72, 25.4 / 72, 1)  # 72 dpi
+    film.AddDefaultStorageNode()
+    film.GetStorageNode().SetFileName("/films/film.JPG")
+    pick(panel.ui.referenceSelector, film)
+    assert shown(panel)[2] == 0
+    film.GetStorageNode().SetFileName("/films/film.nrrd")  # such a file may be right, or not
+    pick(panel.ui.referenceSelector, None)
+    pick(panel.ui.referenceSelector, film)
+    assert shown(panel)[2] == 0.353
+    slide(panel.ui.pixelSizeSpinBox, 0.1)
+    assert film.GetSpacing() == (0.1, 0.1, 1)
 
 
 def test_a_result_lies_on_its_own_grid_where_the_film_lies(mammography, addFilm):
@@ -321,3 +335,21 @@ def test_without_a_phantom_nobody_is_told_to_draw_one(panel):
     choose(panel.ui.presetComboBox, "brain_mri")
     click(panel.ui.runButton)
     assert panel.ui.statusLabel.text == "Choose an anatomy reference first."
+
+
+def test_specks_are_followed_exactly_unless_the_user_says_otherwise(mammography, addFilm):
+    panel = mammography
+    pick(panel.ui.referenceSelector, addFilm())
+    click(panel.ui.addPathologyButton)
+    panel.showPanel()
+    card = panel.widget.cards.cards[0]
+    factors = []
+    for kind in ("microcalcifications", "spiculated_mass", "microcalcifications"):
+        choose(card.ui.kindComboBox, kind)
+        factors.append(card.ui.pathologyFactorSlider.value)
+    assert factors == [1, 4, 1]
+    choose(panel.ui.presetComboBox, "chest_xray")
+    assert (card.parameters.kind, card.parameters.factor) == ("nodule", 4)
+    slide(card.ui.pathologyFactorSlider, 7)
+    choose(card.ui.kindComboBox, "opacity")
+    assert card.parameters.factor == 7

@@ -6,6 +6,8 @@ A synthesis takes a film as a file without a DICOM header; the request says view
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import slicer
 import vtk
 
@@ -17,6 +19,7 @@ KEYS = ("view", "laterality")
 SAID = {"view": "MedSynth.View", "laterality": "MedSynth.Side"}
 OWN = {"view": "MedSynth.OwnView", "laterality": "MedSynth.OwnSide"}
 PIXEL_SIZE = "MedSynth.PixelSize"
+PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 DICOM_UIDS = "DICOM.instanceUIDs"
 # ViewPosition; ImageLaterality, and Laterality where the series says it.
 DICOM_TAGS = {"view": ("0018,5101",), "laterality": ("0020,0062", "0020,0060")}
@@ -68,20 +71,25 @@ def _fromDicom(reference, key: str) -> str:
     return next(filter(None, values), "")
 
 
-def saysPixelSize(reference) -> bool:
-    """Whether the file says how large a pixel is; 1 x 1 mm is what pictures are given that do not."""
-    return not reference.GetAttribute(PIXEL_SIZE) and reference.GetSpacing()[:2] != (1.0, 1.0)
-
-
 def pixelSize(reference) -> float:
     """Of the film's pixels in mm; 0 while nobody says it."""
-    if saysPixelSize(reference):
-        return reference.GetSpacing()[0]
-    return float(reference.GetAttribute(PIXEL_SIZE) or 0)
+    if reference.GetAttribute(PIXEL_SIZE):
+        return float(reference.GetAttribute(PIXEL_SIZE))
+    storage = reference.GetStorageNode()
+    suffix = Path((storage.GetFileName() if storage is not None else None) or "").suffix.lower()
+    # Pictures are given 1 x 1 mm, or what they would measure on paper.
+    unsaid = reference.GetSpacing()[:2] == (1.0, 1.0) or suffix in PICTURES
+    return 0.0 if unsaid else reference.GetSpacing()[0]
+
+
+def hasOwnPixelSize(reference) -> bool:
+    """Whether its size is beyond doubt: of a DICOM film, a phantom or a result."""
+    sure = any(reference.GetAttribute(name) for name in (DICOM_UIDS, *OWN.values()))
+    return sure and not reference.GetAttribute(PIXEL_SIZE) and pixelSize(reference) > 0
 
 
 def setPixelSize(reference, mm: float, marks) -> None:
-    """Give a film that does not say it the size of its pixels; 0 takes it back.
+    """Give a film the size of its pixels; 0 takes it back.
 
     Args:
         marks: the points, boxes, curves and segmentations on it; they stay on the same pixels.
@@ -121,14 +129,18 @@ def anatomyKeys(reference, preset) -> dict[str, str]:
             "Choose a film as reference, or another kind of image."
         )
     known = said(reference, preset)
-    needed = {"view": "its view", "laterality": "its side"} if preset.modality == "MG" else {}
+    needed = (
+        {"view": "choose its view", "laterality": "choose its side"}
+        if preset.modality == "MG"
+        else {}
+    )
     missing = [phrase for key, phrase in needed.items() if key not in known]
     if not pixelSize(reference):
-        missing.append("the size of its pixels")
+        missing.append("enter its pixel size")
     if missing:
         listed = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
         raise ValueError(
-            f"{reference.GetName()}: say {listed} under Anatomy first. A picture such as PNG or JPEG "
-            "does not tell."
+            f"{reference.GetName()}: {listed} under 1. Anatomy first. Pictures such as PNG or JPEG do "
+            "not contain this."
         )
     return known

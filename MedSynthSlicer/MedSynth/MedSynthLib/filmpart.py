@@ -8,7 +8,8 @@ from __future__ import annotations
 from MedSynthLib import film
 from MedSynthLib.vocabulary import PRESETS
 
-OPEN = {"MG": "choose", "DX": "not known"}  # a radiograph may go without
+OPEN = {"view": "choose view", "laterality": "choose side"}
+UNKNOWN = "not known"  # a radiograph may go without
 
 
 class FilmPart:
@@ -51,7 +52,7 @@ class FilmPart:
         spin.blockSignals(True)
         spin.value = film.pixelSize(reference) if is_film else 0
         spin.blockSignals(False)
-        spin.enabled = is_film and not film.saysPixelSize(reference)
+        spin.enabled = is_film and not film.hasOwnPixelSize(reference)
 
     def _offer(self, preset) -> None:
         """The rows and choices of the preset's films."""
@@ -61,7 +62,7 @@ class FilmPart:
         for key, box in self.boxes.items():
             choices = film.words(key, preset)
             box.clear()
-            box.addItem(OPEN.get(preset.modality, ""))
+            box.addItem(OPEN[key] if preset.modality == "MG" else UNKNOWN)
             for word in choices:
                 box.addItem(word)
             box.visible = bool(choices)

@@ -19,7 +19,7 @@ from slicer import (
 )
 from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
 
-from MedSynthLib.vocabulary import FROM_VOLUME, KINDS
+from MedSynthLib.vocabulary import FROM_VOLUME, KINDS, factorOf
 
 ROLE = "pathology"
 
@@ -83,6 +83,8 @@ class Card:
         self.ui.paintButton.connect("clicked(bool)", self.onPaint)
         self.ui.removeButton.connect("clicked(bool)", lambda: onRemove(self))
         self.ui.pathologyFactorSlider.connect("valueChanged(double)", onFactor)
+        self.ui.kindComboBox.connect("activated(int)", self.onKind)
+        self.kind = parameters.kind
         self._update()
 
     def close(self) -> None:
@@ -105,6 +107,12 @@ class Card:
             where.IsA("vtkMRMLSegmentationNode") or where.IsA("vtkMRMLMarkupsROINode")
         )
         self.ui.diameterSlider.enabled = usesDiameter
+
+    def onKind(self) -> None:
+        """A kind that needs another factor brings it."""
+        if factorOf(self.parameters.kind) != factorOf(self.kind):
+            self.parameters.factor = float(factorOf(self.parameters.kind))
+        self.kind = self.parameters.kind
 
     def onClick(self) -> None:
         """One click into a slice view places the centre."""
@@ -177,9 +185,10 @@ class Cards:
 
     def keepKinds(self, preset) -> None:
         """Give pathologies of a kind that the preset does not draw its first one."""
-        for parameters in parameterNodes(self.moduleNode):
-            if parameters.kind not in (*preset.lesion_kinds, FROM_VOLUME):
-                parameters.kind = preset.lesion_kinds[0]
+        for card in self.cards:
+            if card.parameters.kind not in (*preset.lesion_kinds, FROM_VOLUME):
+                card.parameters.kind = preset.lesion_kinds[0]
+                card.onKind()
 
     def _addCard(self, parameters) -> None:
         card = Card(

@@ -130,11 +130,11 @@ def explain(reference, factor: float, preset) -> str:
     if reference is None:
         return ""
     size = round(factor) * gridStep(reference, preset) * max(reference.GetSpacing()[:2])
-    in_mm = not film.isFilm(reference, preset) or film.pixelSize(reference)
     if round(factor) == 1:
         return "Factor 1: the result follows the reference in every detail."
+    if film.isFilm(reference, preset) and not film.pixelSize(reference):
+        return "What the factor keeps is shown here in mm once the pixel size is entered."
     return (
-        f"Factor {round(factor)}: structures larger than about {size:.0f} "
-        f"{'mm' if in_mm else 'pixels'} are kept, "
+        f"Factor {round(factor)}: structures larger than about {size:.0f} mm are kept, "
         "finer detail is new."
     )

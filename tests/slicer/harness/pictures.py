@@ -19,6 +19,7 @@ WANTED = {
     "real_5_result": "slicer_result",
     "real_6_soft": "slicer_window",
     "real_7_export": "slicer_export",
+    "real_mammogram_result": "slicer_mammogram",
     "walk_three_pathologies": "slicer_three_pathologies",
     "walk_result_oblique": "slicer_oblique",
     "failure_memory": "slicer_refusal",
