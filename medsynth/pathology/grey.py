@@ -83,12 +83,7 @@ def _look(reference: sitk.Image, surface: Surface, *, reach: float) -> tuple[Win
     if stack:
         return window, surface.signed_mm(window.samples_mm())
     window = dataclasses.replace(window, fine=(*window.fine[:2], 1))
-    signed = surface.signed_mm(window.samples_mm())
-    # A ball has the volume that was asked; one slice is measured by its area.
-    step = [s / f for s, f in zip(reference.GetSpacing(), window.fine, strict=True)]
-    count = round(np.pi * diameter**2 / 4 / (step[0] * step[1]))
-    count = int(np.clip(count, 1, signed.size - 1))
-    return window, signed - np.partition(signed.ravel(), count)[count]
+    return window, window.of_diameter(surface.signed_mm(window.samples_mm()), diameter)
 
 
 def _tissue(

@@ -126,7 +126,10 @@ def part_solid(site: Site, options: dict[str, Any]) -> Matter:
 def spiculated(site: Site, options: dict[str, Any]) -> Matter:
     """An irregular core with tapering strands into the lung, the odd one reaching the pleura."""
     generator, count = site.generator, round(options["spicules"])
-    directions = _sections(site, generator.standard_normal((count, 3)))
+    # Around the whole nodule: a single slice shows those it cuts. Laid into its plane, all of them
+    # would fuse into a rim, and a nodule of 10 mm would look half as large again.
+    directions = generator.standard_normal((count, 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     roots = site.surface.surface_points(directions)
     outward = roots - site.surface.centre_mm
     outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-9)

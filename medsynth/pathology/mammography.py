@@ -240,13 +240,9 @@ def _look(
     window = Window.around(reference, surface.surface_points(), margin_mm=margin, detail_mm=wanted)
     fine = (window.fine[0], window.fine[1], 1)
     window = dataclasses.replace(window, fine=fine)
-    signed = surface.signed_mm(window.samples_mm())[0]
-    steps = [s / f for s, f in zip(reference.GetSpacing(), fine, strict=True)]
-    # A ball has the asked volume; a projection is measured by its area.
-    count = round(np.pi * surface.diameter_mm**2 / 4 / (steps[0] * steps[1]))
-    count = int(np.clip(count, 1, signed.size - 1))
-    signed = signed - np.partition(signed.ravel(), count)[count]
-    return Ray(window, surface, signed, steps[0], generator), (signed < 0)[None]
+    signed = window.of_diameter(surface.signed_mm(window.samples_mm()), surface.diameter_mm)[0]
+    step = reference.GetSpacing()[0] / fine[0]
+    return Ray(window, surface, signed, step, generator), (signed < 0)[None]
 
 
 def _around(before: np.ndarray, marked: np.ndarray, breast: np.ndarray, window: Window) -> float:

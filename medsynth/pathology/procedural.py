@@ -78,6 +78,8 @@ def _lung_nodule(
     window = _window(recipe, reference, surface)
     around = look_around(window, surface.centre_mm, body_threshold=body_threshold)
     signed = surface.signed_mm(window.samples_mm())
+    if reference.GetSize()[2] == 1:
+        signed = window.of_diameter(signed, surface.diameter_mm)
     covered = window.mean_of_samples(signed < 0)
     around.check_within_body(most_covered(covered))
     background = around.background_hu(covered > 0)

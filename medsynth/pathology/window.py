@@ -105,6 +105,17 @@ class Window:
         shape = [m for n, f in zip(self.size[::-1], self.fine[::-1], strict=True) for m in (n, f)]
         return values.reshape(shape).mean(axis=(1, 3, 5), dtype=np.float32)
 
+    def of_diameter(self, signed_mm: np.ndarray, diameter_mm: float) -> np.ndarray:
+        """`signed_mm` of an image of one slice, moved so that it is negative in a disc's area.
+
+        A ball has the volume of a sphere of `diameter_mm`; what one slice shows of it is measured by
+        its area, which differs where the ball is oval or the slice is thick.
+        """
+        step = [s / f for s, f in zip(self.spacing_mm, self.fine, strict=True)]
+        count = round(self.fine[2] * np.pi * diameter_mm**2 / 4 / (step[0] * step[1]))
+        count = int(np.clip(count, 1, signed_mm.size - 1))
+        return signed_mm - np.partition(signed_mm.ravel(), count)[count]
+
     def to_samples(self, points_mm: np.ndarray) -> np.ndarray:
         """Continuous fine-grid indices (N, 3), in array order k, j, i."""
         index = mm_to_voxel(self.reference, points_mm) - np.array(self.low)
