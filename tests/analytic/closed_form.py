@@ -35,6 +35,7 @@ class GaussianDenoiser:
 
     reference_aware = False
     told_log_snr_min = None
+    refiner = None
 
     def __init__(self, data: GaussianData, schedule: Schedule):
         self.data, self.schedule = data, schedule
