@@ -13,7 +13,7 @@ from medsynth import cli
 from medsynth.request import model, parse, source, to_dict
 from medsynth.request import phantom as request_phantom
 from medsynth.request.parse import ANATOMY_KEYS, DIAMETER_MM, KEYS, PATHOLOGY_KEYS
-from medsynth.training.recipe import load_recipe
+from medsynth.training.recipe import Refinement, load_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -183,6 +183,10 @@ def test_every_request_and_recipe_is_valid(text, tmp_path):
     if "phases" in raw:
         (tmp_path / "recipe.yaml").write_text(text)
         assert load_recipe(tmp_path / "recipe.yaml").steps > 0
+        return
+    if "refinement" in raw:  # shown with its defaults
+        lists = {k: tuple(v) if isinstance(v, list) else v for k, v in raw["refinement"].items()}
+        assert Refinement(**lists) == Refinement()
         return
     # A page may show only the keys that it speaks of; the rest is the least that is needed.
     lesion = {"center_mm": [0, 0, 0], "diameter_mm": 9, "source": {"procedural": {"kind": "solid"}}}

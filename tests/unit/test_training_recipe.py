@@ -31,10 +31,11 @@ def test_the_plain_recipe_is_the_papers_network_on_the_same_data():
     assert plain.data == ours.data
     assert plain.phases == ours.phases
     assert plain.optimizer == ours.optimizer
-    fine_stage = {"fine_channels", "fine_blocks"}
-    shared = {k: v for k, v in ours.network.items() if k not in fine_stage}
+    later = {"fine_channels", "fine_blocks", "texture"}
+    shared = {k: v for k, v in ours.network.items() if k not in later}
     assert plain.network == shared | {"reference_aware": False, "learned_variance": True}
     assert plain.residual_std is None
+    assert plain.texture is None
     assert (plain.prediction_type, plain.schedule["kind"]) == ("epsilon", "cosine")
     assert plain.noise_levels.kind == "loss_second_moment"
     assert plain.noise_levels.history == 10
