@@ -162,7 +162,7 @@ class RefinementTrainer:
                 loss = judging_loss(self.judges, *seen, penalty=penalty)
             else:
                 loss = refining_loss(self.judges, *seen)
-            if not math.isfinite(float(loss)):
+            if not math.isfinite(float(loss.detach())):
                 raise ValueError(DIVERGED.format(step=self.step + 1))
             for optimizer in self.optimizers.values():
                 optimizer.zero_grad()
