@@ -1,4 +1,4 @@
-"""Begin a run as an existing network: what the new one has more changes nothing at first."""
+"""Begin a run as an existing network: what the new one has more, or less, changes nothing at first."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ GROWN = ("fine_channels", "fine_patch_size", "fine_blocks", "image_size", "textu
 def started(path: Path, config: PatchUNetConfig) -> PatchUNet:
     """The network of `config` that computes what the weights at `path` do.
 
-    It may have a fine stage or an ear for texture that the file lacks, and another `image_size`.
+    It may have a fine stage that the file lacks, another `image_size`, and an ear for texture or none:
+    what a network no longer hears is typical to it.
 
     Raises:
         CheckpointError: no weights, or of a network that cannot grow into `config`.
@@ -27,8 +28,6 @@ def started(path: Path, config: PatchUNetConfig) -> PatchUNet:
     old, _ = load_network(path)
     frozen = old.config.fine_channels > 0
     grown = [name for name in GROWN if not (frozen and name.startswith("fine_"))]
-    if old.config.texture:
-        grown.remove("texture")
     wanted = config.to_dict()
     same = replace(old.config, **{name: getattr(config, name) for name in grown})
     if same != config:
@@ -40,8 +39,8 @@ def started(path: Path, config: PatchUNetConfig) -> PatchUNet:
     state = old.state_dict()
     if config.coordinates:
         _reframe(state, old=old.config.image_size, new=config.image_size)
-    if config.texture and not old.config.texture:
-        _hear_texture(state, before=2 * config.coordinates)
+    if config.texture != old.config.texture:
+        _hear_texture(state, hear=config.texture, before=2 * config.coordinates)
     network.load_state_dict(state, strict=False)
     return network.train()
 
@@ -58,11 +57,14 @@ def _reframe(state: dict[str, Tensor], *, old: tuple[int, int], new: tuple[int, 
     state["unet.conv_in.conv.weight"] = weight
 
 
-def _hear_texture(state: dict[str, Tensor], *, before: int) -> None:
-    """Input channels for the texture, `before` so many of the last, that say nothing yet."""
+def _hear_texture(state: dict[str, Tensor], *, hear: bool, before: int) -> None:
+    """Input channels for the texture that say nothing yet, or none; `before` so many of the last.
+
+    Typical texture is told as 0, so that without these channels all images are typical.
+    """
     weight = state["unet.conv_in.conv.weight"]
-    place = weight.shape[1] - before
-    silent = weight.new_zeros(len(weight), TEXTURE_LEVELS, *weight.shape[2:])
-    state["unet.conv_in.conv.weight"] = torch.cat(
-        [weight[:, :place], silent, weight[:, place:]], dim=1
-    )
+    end = weight.shape[1] - before
+    start = end if hear else end - TEXTURE_LEVELS
+    silent = weight.new_zeros(len(weight), TEXTURE_LEVELS * hear, *weight.shape[2:])
+    parts = [weight[:, :start], silent, weight[:, end:]]
+    state["unet.conv_in.conv.weight"] = torch.cat(parts, dim=1)

@@ -231,6 +231,15 @@ def test_a_network_that_learns_to_listen_begins_as_it_was(tmp_path):
     assert torch.allclose(noisy(network, torch.ones(1, 2)), expected, atol=1e-5)
 
 
+def test_a_network_that_no_longer_listens_takes_everything_for_typical(tmp_path):
+    path = tmp_path / "old.safetensors"
+    scale = {"log_mean": [-4.0, -3.5], "log_std": [0.5, 0.25]}
+    save_weights(loud_network().state_dict(), path, card=card(texture=scale))
+    deaf = started(path, PatchUNetConfig.from_dict(NETWORK.to_dict() | {"texture": False})).eval()
+    expected = noisy(load_network(path)[0], torch.zeros(1, 2))
+    assert torch.allclose(noisy(deaf, None), expected, atol=1e-5)
+
+
 @pytest.fixture
 def slices():
     rng = np.random.default_rng(0)

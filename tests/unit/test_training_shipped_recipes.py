@@ -21,8 +21,12 @@ def test_the_shipped_recipes_describe_networks_for_their_grid(name):
     assert config.image_size == presets.get(recipe.preset).grid
     assert all(side % config.multiple == 0 for side in config.image_size)
     lung = PatchUNetConfig.from_dict(load_recipe("lung_ct").network)
-    fine = {"fine_channels": config.fine_channels, "fine_blocks": config.fine_blocks}
-    assert replace(lung, image_size=config.image_size, **fine) == config
+    own = {
+        "fine_channels": config.fine_channels,
+        "fine_blocks": config.fine_blocks,
+        "texture": False,
+    }
+    assert replace(lung, image_size=config.image_size, **own) == config
 
 
 @pytest.mark.parametrize(
