@@ -158,8 +158,12 @@ def augment(image: Tensor, options: Augment, generator: torch.Generator) -> Tens
     if _draw(generator) < options.affine:
         angle = math.radians(options.rotate_deg) * (2 * _draw(generator) - 1)
         scale = 1 + options.scale * (2 * _draw(generator) - 1)
+        stretch = 1 + options.stretch * (2 * _draw(generator) - 1) if options.stretch else 1.0
         cos, sin = math.cos(angle) / scale, math.sin(angle) / scale
-        matrix = torch.tensor([[[cos, -sin, 0.0], [sin, cos, 0.0]]], device=image.device)
+        matrix = torch.tensor(
+            [[[cos * stretch, -sin * stretch, 0.0], [sin / stretch, cos / stretch, 0.0]]],
+            device=image.device,
+        )
         grid = functional.affine_grid(matrix, (1, *image.shape), align_corners=False)
         # Sampled around the air value, so that zero padding means air.
         moved = functional.grid_sample(image[None] + 1, grid, mode="bicubic", align_corners=False)

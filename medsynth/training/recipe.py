@@ -56,6 +56,9 @@ class Data:
 class Augment:
     """Probabilities and ranges; every draw comes from the step's own generator.
 
+    `affine` is the chance of a rotation by up to `rotate_deg`, a scale within 1 -/+ `scale`, and a
+    `stretch`: rows by up to 1 + stretch, columns by as much less, which makes new shapes.
+
     Flips and whole-pixel shifts keep the noise texture; `affine` (rotation, scale) interpolates and
     therefore smooths it, which is why it is rare.
     """
@@ -65,6 +68,7 @@ class Augment:
     affine: float = 0.15
     rotate_deg: float = 8.0
     scale: float = 0.1
+    stretch: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Training batches: a function of (seed, step), with the hints that guidance will give."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -141,3 +142,23 @@ def test_flipping_mirrors_left_and_right():
     image = torch.rand(1, 64, 64, generator=generator())
     flipped = augment(image, Augment(flip=1, shift_pixels=0, affine=0), generator())
     assert torch.equal(flipped, image.flip(-1))
+
+
+def test_stretching_makes_an_ellipse_of_a_disc_and_draws_nothing_without_it():
+    rows, columns = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
+    disc = torch.where((rows - 31.5) ** 2 + (columns - 31.5) ** 2 < 20**2, 0.5, -1.0)[None]
+    plain = {"flip": 0.0, "shift_pixels": 0, "affine": 1.0, "rotate_deg": 0.0, "scale": 0.0}
+    shapes = set()
+    for seed in range(8):
+        options = Augment(**plain, stretch=0.3)
+        image = augment(disc, options, generator(seed))[0] > 0
+        high, wide = image.any(dim=1).sum().item(), image.any(dim=0).sum().item()
+        assert math.sqrt(high * wide) == pytest.approx(40, abs=2)
+        assert 0.45 < high / wide < 1 / 0.45  # 0.7 squared, and rounding
+        shapes.add(high > wide)
+    assert shapes == {True, False}
+    one, other = generator(), generator()
+    augment(disc, Augment(**plain), one)
+    for _ in range(6):  # flip, two shifts, chance, angle, scale
+        torch.rand(1, generator=other)
+    assert torch.equal(torch.rand(1, generator=one), torch.rand(1, generator=other))
