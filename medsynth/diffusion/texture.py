@@ -36,10 +36,11 @@ def texture_levels(images: Tensor) -> Tensor:
     """
     smooth = [_blurred(images, sigma) for sigma in SIGMAS]
     inside = _plain(smooth[-1].abs() < MIDDLE)
-    body = _plain(smooth[-1] > AIR)
     rows = []
     for b, image in enumerate(images):
-        mask = inside[b] if inside[b].sum() >= FEWEST else body[b]
+        mask = inside[b]
+        if mask.sum() < FEWEST:
+            mask = _plain(smooth[-1][b : b + 1] > AIR)[0]
         rows.append([_deviation(image - s[b], mask) for s in smooth])
     return torch.tensor(rows, dtype=torch.float32, device=images.device)
 
@@ -51,7 +52,10 @@ def _deviation(detail: Tensor, mask: Tensor) -> float:
 
 def _plain(mask: Tensor) -> Tensor:
     """Where all pixels around are of the mask too."""
-    return functional.max_pool2d((~mask).float(), PLAIN, stride=1, padding=PLAIN // 2) == 0
+    other = (~mask).float()
+    for size in ((PLAIN, 1), (1, PLAIN)):  # a square, one axis after the other
+        other = functional.max_pool2d(other, size, stride=1, padding=tuple(n // 2 for n in size))
+    return other == 0
 
 
 def _blurred(images: Tensor, sigma: float) -> Tensor:
