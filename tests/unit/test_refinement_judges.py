@@ -63,7 +63,9 @@ def test_losses_have_their_closed_form():
     pixels = 2 * 8 * 8
     slopes = 2 * 2 * pixels * (2.0 / pixels) ** 2  # two sides, two windows
     expected = 2 * math.log1p(math.exp(-margin)) + 0.1 / 2 * slopes
-    assert float(judging_loss(judge, real, made, penalty=0.1).detach()) == pytest.approx(expected, rel=1e-5)
+    assert float(judging_loss(judge, real, made, penalty=0.1).detach()) == pytest.approx(
+        expected, rel=1e-5
+    )
     expected = 2 * math.log1p(math.exp(margin))
     assert float(refining_loss(judge, real, made).detach()) == pytest.approx(expected, rel=1e-5)
 
