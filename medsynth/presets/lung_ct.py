@@ -25,7 +25,7 @@ PRESET = Preset(
     pathology_factor=4,
     pathology_stop=0.0,
     # The deterministic dpmpp_2m leaves 1.7 to 2.8 times the real power at the highest frequencies on
-    # this network, the stochastic one 0.8 to 1.4 times (docs/performance.md).
+    # the first network, the stochastic one 0.8 to 1.4 times (docs/performance.md).
     sampler="dpmpp_2m_sde",
     air=-1024.0,
     body_threshold=-500.0,
