@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medsynth.commands import running
 from medsynth.events import Event, Listener
 
 if TYPE_CHECKING:
@@ -41,46 +42,19 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "recipe", metavar="RECIPE", help="what the network was trained with (its `refinement`)"
     )
-    parser.add_argument("-o", "--out", metavar="RUN", type=Path, required=True, help="run folder")
-    parser.add_argument("--data", metavar="FOLDER", help="as for `medsynth train` (data.root)")
     parser.add_argument("--weights", metavar="FILE", type=Path, help="(default: the preset's)")
-    parser.add_argument(
-        "--minutes", type=float, help="stop the refining after this long, with a checkpoint"
-    )
-    parser.add_argument("--stop-at", metavar="STEP", type=int, help="stop at this step")
-    parser.add_argument(
-        "--start-from",
-        metavar="WEIGHTS",
-        type=Path,
-        help="begin a new run with the refiner in this file, such as one of an earlier network",
-    )
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument(
-        "--set",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="change one value of the recipe, such as refinement.steps=2000; can be given again",
+    running.add_options(
+        parser,
+        start_from="begin a new run with the refiner in this file, such as one of an earlier network",
+        example="refinement.steps=2000",
     )
 
 
 def run(args: argparse.Namespace, listener: Listener) -> int:
     """Make or take up the pool, then refine."""
-    from medsynth.request.files import pairs
-    from medsynth.training.recipe import load_recipe
-
-    if args.minutes is not None and not args.minutes > 0:
-        raise ValueError(f"--minutes must be above 0, got {args.minutes:g}")
-    if args.stop_at is not None and args.stop_at < 1:
-        raise ValueError(f"--stop-at must be at least 1, got {args.stop_at}")
     if (processes := int(os.environ.get("WORLD_SIZE", 1))) > 1:
         raise ValueError(f"refine runs in one process, got {processes}; start it without torchrun")
-    overrides = dict(pairs(args.set))
-    if args.data is not None:
-        overrides["data.root"] = args.data
-    recipe = load_recipe(args.recipe, overrides=overrides)
-
-    return _refine(args, recipe, listener)
+    return _refine(args, running.read_recipe(args), listener)
 
 
 def _refine(args: argparse.Namespace, recipe: Recipe, listener: Listener) -> int:

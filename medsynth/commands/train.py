@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medsynth.commands import running
 from medsynth.events import Event, Listener, ignore
 
 if TYPE_CHECKING:
@@ -35,37 +35,16 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("recipe", metavar="RECIPE", help="name of a shipped recipe, or a YAML file")
-    parser.add_argument("-o", "--out", metavar="RUN", type=Path, required=True, help="run folder")
-    parser.add_argument("--data", metavar="FOLDER", help="one folder per patient (data.root)")
-    parser.add_argument("--minutes", type=float, help="stop after this long, with a checkpoint")
-    parser.add_argument("--stop-at", metavar="STEP", type=int, help="stop at this optimizer step")
-    parser.add_argument(
-        "--start-from",
-        metavar="WEIGHTS",
-        type=Path,
-        help="begin a new run from these weights, such as a shipped network",
-    )
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument(
-        "--set",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="change one value of the recipe, such as optimizer.lr=1e-4; can be given again",
+    running.add_options(
+        parser,
+        start_from="begin a new run from these weights, such as a shipped network",
+        example="optimizer.lr=1e-4",
     )
 
 
 def run(args: argparse.Namespace, listener: Listener) -> int:
     """Read the recipe and the images, then train."""
-    from medsynth.request.files import pairs
-    from medsynth.training.recipe import load_recipe
-
-    if args.minutes is not None and not args.minutes > 0:
-        raise ValueError(f"--minutes must be above 0, got {args.minutes:g}")
-    overrides = dict(pairs(args.set))
-    if args.data is not None:
-        overrides["data.root"] = args.data
-    recipe = load_recipe(args.recipe, overrides=overrides)
+    recipe = running.read_recipe(args)
 
     from medsynth.pipeline.job import choose_device
     from medsynth.training.distributed import joined

@@ -301,7 +301,7 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and dicts, as in the YAML file."""
-        return _plain(asdict(self))
+        return plain(asdict(self))
 
 
 def load_recipe(name: str | Path, *, overrides: dict[str, Any] | None = None) -> Recipe:
@@ -367,7 +367,8 @@ def _convert(hint: Any, value: Any, *, where: str) -> Any:
     return value
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """As JSON and YAML give it back: tuples are lists."""
     if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value
+        return {k: plain(v) for k, v in value.items()}
+    return [plain(v) for v in value] if isinstance(value, (list, tuple)) else value

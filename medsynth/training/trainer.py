@@ -35,6 +35,7 @@ from medsynth.training.data import Slices, with_texture
 from medsynth.training.distributed import World
 from medsynth.training.level_log import LevelLog
 from medsynth.training.objective import Objective
+from medsynth.training.pace import learning_rate, update_average
 from medsynth.training.recipe import Recipe
 from medsynth.training.start import started
 from medsynth.training.stopping import Interrupt, Limits, leave_to_parent
@@ -190,11 +191,8 @@ class Trainer:
             raise KeyboardInterrupt
 
     def learning_rate(self, step: int) -> float:
-        """Linear warm-up, constant, linear decay to zero over the last `decay` share of the steps."""
-        options = self.recipe.optimizer
-        rise = min(1.0, (step + 1) / max(1, options.warmup))
-        fall = (self.recipe.steps - step) / max(1.0, options.decay * self.recipe.steps)
-        return options.lr * min(rise, max(0.0, fall), 1.0)
+        """As the recipe's optimizer wants it."""
+        return learning_rate(step, steps=self.recipe.steps, pace=self.recipe.optimizer)
 
     def _placed(self, slices: Slices) -> Slices:
         """The images where batches are drawn: in the GPU's memory, if the recipe says so."""
@@ -242,7 +240,8 @@ class Trainer:
         self._between_steps = False
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self._update_ema()
+        state = self.network.state_dict()
+        update_average(self.ema, state, step=self.step, ema=self.recipe.optimizer.ema)
         self.levels.update(t, losses)
         self.level_log.add(t, losses)
         self.step += 1
@@ -269,16 +268,6 @@ class Trainer:
         rows = self.world.total(rows).cpu()
         t, losses, weight = rows[:whole].unbind(dim=1)
         return t.long(), losses, weight, (rows[whole, :2] > 0).tolist()
-
-    @torch.no_grad()
-    def _update_ema(self) -> None:
-        """Warmed-up average: early steps would otherwise weigh for thousands of steps."""
-        decay = min(self.recipe.optimizer.ema, (1 + self.step) / (10 + self.step))
-        state = self.network.state_dict()
-        averaged = [k for k, v in self.ema.items() if v.is_floating_point()]
-        torch._foreach_lerp_(
-            [self.ema[k] for k in averaged], [state[k] for k in averaged], 1 - decay
-        )
 
     def card(self) -> dict:
         """What the weights file says of itself."""

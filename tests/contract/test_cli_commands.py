@@ -357,3 +357,17 @@ def test_requests_that_are_refused_before_the_work(
     assert re.match(f"medsynth: error: .*{message}", err)
     assert pipeline == []
     assert everything(request_file.parent) == before
+
+
+@pytest.mark.parametrize("command", ["train", "refine"])
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [
+        ("--stop-at=0", "--stop-at must be at least 1, got 0"),
+        ("--minutes=0", "--minutes must be above 0, got 0"),
+    ],
+)
+def test_a_run_that_may_do_nothing_is_refused(tmp_path, capsys, command, limit, message):
+    assert cli.main([command, "lung_ct", "-o", str(tmp_path / "run"), limit]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

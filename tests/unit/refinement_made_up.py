@@ -2,11 +2,12 @@
 
 import numpy as np
 import torch
+from made_up_network import SMALL as NETWORK
 from torch import nn
 
 from medsynth import presets
 from medsynth.conditions import low_pass
-from medsynth.networks import PatchUNet, PatchUNetConfig, read_card, save_weights
+from medsynth.networks import PatchUNet, read_card, save_weights
 from medsynth.networks.refiner import Refiner, RefinerConfig
 from medsynth.training.data import Slices
 from medsynth.training.recipe import Refinement
@@ -15,15 +16,6 @@ from medsynth.training.refinement.trainer import RefinementTrainer
 
 PRESET = presets.get("lung_ct")
 SMALL = RefinerConfig(channels=(8, 12), blocks=1, fine_channels=4, factor=4)
-NETWORK = PatchUNetConfig(
-    image_size=(32, 32),
-    patch_size=2,
-    channels=(32, 32),
-    attention_levels=(False, False),
-    num_res_blocks=1,
-    num_head_channels=32,
-    reference_aware=True,
-)
 OPTIONS = Refinement(
     images=12,
     crop=32,

@@ -2,12 +2,16 @@
 
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from medsynth import presets
+from medsynth.diffusion import schedule
+from medsynth.diffusion.denoiser import Denoiser
 from medsynth.evaluation import benchmark, held_out, tissues
 
 PRESET = presets.get("lung_ct")
@@ -75,6 +79,30 @@ def test_the_benchmark_slice_is_the_phantom_in_network_units():
     assert torch.isfinite(reference).all()
     middle = PRESET.intensity.from_unit(reference[0, 0, 200:312, 200:312].numpy())
     assert middle.max() > 0 > middle.min()
+
+
+def test_the_published_baseline_is_timed_without_our_refiner(monkeypatch):
+    seen = []
+
+    class Refiner:
+        factor = 4
+
+        def __call__(self, x0):
+            seen.append(x0)
+            return torch.zeros_like(x0)
+
+    def load(weights, *, device, dtype):
+        levels = schedule.log_snr_linear()
+        return Denoiser(lambda x, t: torch.zeros_like(x), levels, refiner=Refiner())
+
+    monkeypatch.setattr(benchmark, "load_denoiser", load)
+    monkeypatch.setattr(benchmark, "phantom_slice", lambda preset: torch.zeros(1, 1, 32, 32))
+    ours, ilvr = (replace(m, steps=2) for m in (benchmark.OURS, benchmark.BASELINES[-1]))
+    assert ilvr.name.startswith("ILVR")
+    for method, refined in ((ours, 1), (ilvr, 0)):
+        seen.clear()
+        benchmark.run(Path("w"), preset=PRESET, device="cpu", methods=(method,), repeats=1)
+        assert len(seen) == refined
 
 
 def test_peak_memory_grows_by_what_is_held():

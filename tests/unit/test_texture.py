@@ -1,10 +1,12 @@
 """How grainy an image is, and that a network that listens is told so."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from made_up_network import SMALL
 
 from medsynth import presets
 from medsynth.conditions import LowFrequency, LowFrequencyGuidance
@@ -24,16 +26,7 @@ from medsynth.training.trainer import Limits, Trainer
 
 SCALE = TextureScale((-4.0, -3.5), (0.5, 0.25))
 PRESET = presets.get("lung_ct")
-NETWORK = PatchUNetConfig(
-    image_size=(32, 32),
-    patch_size=2,
-    channels=(32, 32),
-    attention_levels=(False, False),
-    num_res_blocks=1,
-    num_head_channels=32,
-    reference_aware=True,
-    texture=True,
-)
+NETWORK = replace(SMALL, texture=True)
 
 
 def grain(std, size=128, seed=0):

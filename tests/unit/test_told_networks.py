@@ -2,24 +2,16 @@
 
 import pytest
 import torch
+from made_up_network import SMALL
 from torch import nn
 
 from medsynth.conditions import LowFrequency, LowFrequencyGuidance
 from medsynth.diffusion import samplers, schedule
 from medsynth.diffusion.denoiser import Denoiser
-from medsynth.networks import PatchUNet, PatchUNetConfig, load_denoiser, save_weights
+from medsynth.networks import PatchUNet, load_denoiser, save_weights
 from medsynth.synthesis import generators, sample
 
 LEVELS = schedule.log_snr_linear()
-SMALL = PatchUNetConfig(
-    image_size=(32, 32),
-    patch_size=2,
-    channels=(32, 32),
-    attention_levels=(False, False),
-    num_res_blocks=1,
-    num_head_channels=32,
-    reference_aware=True,
-)
 
 
 class Listener(nn.Module):

@@ -13,6 +13,7 @@ import torch
 from medsynth.diffusion import samplers
 from medsynth.errors import CheckpointError
 from medsynth.networks import load_denoiser, read_card
+from medsynth.training import trainer as trainer_module
 from medsynth.training.data import Slices
 from medsynth.training.recipe import (
     Augment,
@@ -264,15 +265,15 @@ def test_a_recipe_that_cannot_act_is_refused(slices, tmp_path, changes, message)
 def test_a_signal_waits_for_the_end_of_a_step(slices, tmp_path, monkeypatch):
     """In the middle of a step: network and average have both moved when the checkpoint is written."""
     trainer = Trainer(recipe(), slices, run=tmp_path / "signal")
-    update = trainer._update_ema
+    update = trainer_module.update_average
 
-    def interrupted():
-        if trainer.step == 2:
+    def interrupted(average, state, *, step, ema):
+        if step == 2 and average is trainer.ema:
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(0)  # lets Python call the handler
-        update()
+        update(average, state, step=step, ema=ema)
 
-    monkeypatch.setattr(trainer, "_update_ema", interrupted)
+    monkeypatch.setattr(trainer_module, "update_average", interrupted)
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt):
         trainer.train()
@@ -291,14 +292,14 @@ def test_a_step_that_fails_in_its_middle_leaves_the_checkpoint_before(
     """The network has moved and its average has not: that is nothing to go on from."""
     Trainer(recipe(), slices, run=tmp_path).train(limits=Limits(step=1))
     trainer = Trainer(recipe(), slices, run=tmp_path)
-    update = trainer._update_ema
+    update = trainer_module.update_average
 
-    def fail():
-        if trainer.step == 2:
+    def fail(average, state, *, step, ema):
+        if step == 2:
             raise KeyboardInterrupt  # such as a second Ctrl-C
-        update()
+        update(average, state, step=step, ema=ema)
 
-    monkeypatch.setattr(trainer, "_update_ema", fail)
+    monkeypatch.setattr(trainer_module, "update_average", fail)
     with pytest.raises(KeyboardInterrupt):
         trainer.train()
     assert Trainer(recipe(), slices, run=tmp_path).step == 1

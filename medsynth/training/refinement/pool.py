@@ -118,7 +118,7 @@ def _draw(
     """Batch `index`: crops of training slices, and what the network makes behind their low band."""
     rng = np.random.default_rng((seed, index))
     factor = int(rng.choice(options.factors, p=np.array(options.weights) / sum(options.weights)))
-    step = getattr(getattr(denoiser.network, "config", None), "multiple", 1)
+    step = denoiser.network.config.multiple
     crops, corners = [], []
     for _ in range(BATCH):
         image = preset.intensity.to_unit(slices.images[rng.integers(len(slices.images))])

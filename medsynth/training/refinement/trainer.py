@@ -23,7 +23,8 @@ from medsynth.networks.refiner import Refiner, RefinerConfig
 from medsynth.presets import Preset
 from medsynth.synthesis import correction
 from medsynth.training import checkpoint
-from medsynth.training.recipe import Refinement
+from medsynth.training.pace import learning_rate, update_average
+from medsynth.training.recipe import Refinement, plain
 from medsynth.training.refinement.judges import Judges, judging_loss, refining_loss
 from medsynth.training.refinement.pool import AIR, CONTENT, Pool
 from medsynth.training.stopping import Interrupt, Limits
@@ -136,11 +137,8 @@ class RefinementTrainer:
             raise KeyboardInterrupt
 
     def learning_rate(self, step: int) -> float:
-        """Linear warm-up, constant, linear decay to zero over the last `decay` share of the steps."""
-        options = self.options
-        rise = (step + 1) / max(1, options.warmup)
-        fall = (options.steps - step) / max(1.0, options.decay * options.steps)
-        return options.lr * min(1.0, rise, max(0.0, fall))
+        """The refiner's; the judges' is `judge_pace` times that."""
+        return learning_rate(step, steps=self.options.steps, pace=self.options)
 
     def _optimize(self) -> None:
         """The judges' turn and the refiner's."""
@@ -173,7 +171,8 @@ class RefinementTrainer:
             self._between_steps = False
             self.optimizers[name].step()
             losses.append(float(loss.detach()))
-        self._update_ema()
+        state = self.refiner.state_dict()
+        update_average(self.ema, state, step=self.step, ema=self.options.ema)
         self.step += 1
         self.losses.append((self.step, *losses, float(change.detach().abs().mean())))
         self._between_steps = True
@@ -206,12 +205,6 @@ class RefinementTrainer:
         noise = rng.random((2, *real.shape), dtype=np.float32)
         return synthetic, real, factor, torch.from_numpy(noise).to(self.device)
 
-    @torch.no_grad()
-    def _update_ema(self) -> None:
-        decay = min(self.options.ema, (1 + self.step) / (10 + self.step))
-        for key, value in self.refiner.state_dict().items():
-            self.ema[key].lerp_(value, 1 - decay)
-
     def save(self) -> None:
         """Checkpoint, the network with the averaged refiner, the losses and a picture."""
         parts = {"ema": self.ema}
@@ -229,7 +222,7 @@ class RefinementTrainer:
     def _load(self) -> None:
         record = checkpoint.read_record(self.run)
         for key, value in self.made_by.items():
-            if record.get("made_by", {}).get(key) != _plain(value):
+            if record.get("made_by", {}).get(key) != plain(value):
                 raise CheckpointError(
                     f"{self.run} holds a refinement with another {key}; choose another folder"
                 )
@@ -300,10 +293,3 @@ def _content(real: Tensor, side: int) -> np.ndarray:
         )
     share = torch.nn.functional.avg_pool2d((real > AIR).float(), side, stride=GRID)
     return (share[:, 0] >= CONTENT).cpu().numpy()
-
-
-def _plain(value: Any) -> Any:
-    """As JSON gives it back: tuples are lists."""
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value

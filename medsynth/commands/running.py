@@ -1,0 +1,46 @@
+"""What `train` and `refine` share: the options of a run that stops and goes on, and its recipe."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from medsynth.training.recipe import Recipe
+
+
+def add_options(parser: argparse.ArgumentParser, *, start_from: str, example: str) -> None:
+    """The options of a run; `start_from` says what it may begin as, `example` is a KEY=VALUE."""
+    parser.add_argument("-o", "--out", metavar="RUN", type=Path, required=True, help="run folder")
+    parser.add_argument("--data", metavar="FOLDER", help="one folder per patient (data.root)")
+    parser.add_argument("--minutes", type=float, help="stop after this long, with a checkpoint")
+    parser.add_argument("--stop-at", metavar="STEP", type=int, help="stop at this step")
+    parser.add_argument("--start-from", metavar="WEIGHTS", type=Path, help=start_from)
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help=f"change one value of the recipe, such as {example}; can be given again",
+    )
+
+
+def read_recipe(args: argparse.Namespace) -> Recipe:
+    """The recipe as the command line changes it.
+
+    Raises:
+        ValueError: a limit that lets nothing be done, or a recipe that cannot be used.
+    """
+    from medsynth.request.files import pairs
+    from medsynth.training.recipe import load_recipe
+
+    if args.minutes is not None and not args.minutes > 0:
+        raise ValueError(f"--minutes must be above 0, got {args.minutes:g}")
+    if args.stop_at is not None and args.stop_at < 1:
+        raise ValueError(f"--stop-at must be at least 1, got {args.stop_at}")
+    overrides = dict(pairs(args.set))
+    if args.data is not None:
+        overrides["data.root"] = args.data
+    return load_recipe(args.recipe, overrides=overrides)
