@@ -96,5 +96,7 @@ def joined(device: str, environment: Mapping[str, str] = os.environ) -> Iterator
     dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     try:
         yield World(dist.get_rank(), dist.get_world_size()), device
+        # The first process still writes: gloo can abort one that leaves while another is connected.
+        dist.barrier()
     finally:
         dist.destroy_process_group()
