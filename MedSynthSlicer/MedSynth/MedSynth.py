@@ -78,6 +78,7 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             uiFile=self.resourcePath("UI/Pathology.ui"),
             reference=lambda: self._parameters.reference,
             onFactor=self.previewPart.onPathologyFactor,
+            onUnreadable=self.messages.fail,
         )
         self.ui.pythonPathLineEdit.currentPath = library.configuredPython()
         self._connect()

@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 import slicer
+from harness import pythonqt
 from harness.user import click, pick, placePoint, voxelsInWorld
 
 
@@ -260,3 +261,46 @@ def test_sending_says_why_not(panel, addReference, monkeypatch, tmp_path):
     panel.ui.pythonPathLineEdit.currentPath = ""
     assert not panel.ui.sendButton.enabled
     assert "cannot send to a PACS yet" in panel.ui.sendLabel.text
+
+
+def savedPathology(desktop, **stored):
+    """A scene's parameter node with one pathology, whose values somebody else wrote."""
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode", "from elsewhere")
+    for name, value in stored.items():
+        node.SetParameter(name, value)
+    desktop.widget._parameters.parameterNode.AddNodeReferenceID("pathology", node.GetID())
+    return node
+
+
+@pytest.mark.parametrize("stored", [{"kind": "a kind of a later version"}, {"factor": "much"}])
+def test_an_unreadable_pathology_is_left_out_with_a_message(panel, stored):
+    savedPathology(panel, **stored)
+    panel.ui.addPathologyButton.click()
+    panel.widget.enter()
+    assert [card.kind for card in panel.widget.cards.cards] == ["solid"]
+    assert "from elsewhere was left out" in panel.ui.statusLabel.text
+
+
+def test_removing_a_pathology_beside_an_unreadable_one_removes_that_one(panel):
+    bad = savedPathology(panel, kind="a kind of a later version")
+    panel.ui.addPathologyButton.click()
+    panel.widget.enter()
+    card = panel.widget.cards.cards[0]
+    card.ui.removeButton.click()
+    node = panel.widget._parameters.parameterNode
+    assert node.GetNthNodeReference("pathology", 0) is bad
+    assert node.GetNumberOfNodeReferences("pathology") == 1
+
+
+def test_a_pathology_that_fails_to_be_made_is_not_referenced(panel, monkeypatch):
+    module = sys.modules["MedSynthLib.pathologies"]
+
+    def refuse(node):
+        raise TypeError("Unable to write value 'None'")
+
+    monkeypatch.setattr(module, "PathologyParameterNode", refuse)
+    panel.ui.addPathologyButton.click()
+    assert isinstance(pythonqt.slotErrors.pop(), TypeError)
+    node = panel.widget._parameters.parameterNode
+    assert node.GetNumberOfNodeReferences("pathology") == 0
+    assert not slicer.util.getNodes("MedSynth pathology*")

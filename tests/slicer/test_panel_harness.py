@@ -1,6 +1,7 @@
 """The harness's own strictness: faults that Qt and Slicer pass over in silence are errors here."""
 
 import types
+from typing import Union
 
 import pytest
 import slicer
@@ -98,3 +99,13 @@ def test_timers_and_static_functions_are_there(desktop):
     assert qt.Qt.AlignCenter is not None
     with pytest.raises(AttributeError):
         qt.QPushButtn("typo")
+
+
+def test_a_union_of_nodes_must_name_none_as_in_slicer(desktop):
+    @parameternode.parameterNodeWrapper
+    class WithoutNone:
+        where: Union[slicer.vtkMRMLMarkupsROINode, slicer.vtkMRMLSegmentationNode]  # noqa: UP007
+
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode")
+    with pytest.raises(TypeError, match="Unable to write value 'None'"):
+        WithoutNone(node)

@@ -6,6 +6,7 @@ come back with the scene.
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated, Union
 
 import qt
@@ -33,6 +34,7 @@ class PathologyParameterNode:
         vtkMRMLMarkupsROINode,
         vtkMRMLMarkupsClosedCurveNode,
         vtkMRMLSegmentationNode,
+        None,  # the default, which the wrapper writes and therefore checks
     ]
     diameter: Annotated[float, WithinRange(2.0, 100.0)] = 14.0
     kind: Annotated[str, Choice(KINDS)] = KINDS[0]
@@ -42,11 +44,37 @@ class PathologyParameterNode:
     stop: Annotated[float, WithinRange(0.0, 10.0)] = 0.0
 
 
-def parameterNodes(moduleNode) -> list:
-    """The pathologies of the module's parameter node, in order."""
+def parameterNodes(moduleNode, onUnreadable=logging.error) -> list:
+    """The pathologies of the module's parameter node, in order.
+
+    Args:
+        onUnreadable: called with a message for each node that is left out because it cannot be read;
+            one bad node in a scene must not close the panel.
+    """
+    found = []
+    for node in _referenced(moduleNode):
+        try:
+            found.append(_read(node))
+        except (TypeError, ValueError) as error:
+            onUnreadable(
+                f"{node.GetName()} was left out: the scene holds no pathology there that this "
+                f"version can read ({error}). Add it again."
+            )
+    return found
+
+
+def _referenced(moduleNode) -> list:
     count = moduleNode.GetNumberOfNodeReferences(ROLE)
     nodes = [moduleNode.GetNthNodeReference(ROLE, i) for i in range(count)]
-    return [PathologyParameterNode(node) for node in nodes if node is not None]
+    return [node for node in nodes if node is not None]
+
+
+def _read(node) -> PathologyParameterNode:
+    parameters = PathologyParameterNode(node)
+    for name, parameter in parameters.allParameters.items():
+        # The wrapper checks what is written, not what a scene file says.
+        parameter.serializer.validate(parameters.getValue(name))
+    return parameters
 
 
 def marksOf(moduleNode) -> list:
@@ -58,11 +86,16 @@ def addParameterNode(moduleNode, preset) -> PathologyParameterNode:
     """Add a pathology with the preset's first kind, factor and stop."""
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode", "MedSynth pathology")
     node.SetAttribute("ModuleName", "MedSynthPathology")
+    try:
+        parameters = PathologyParameterNode(node)
+        parameters.kind = preset.lesion_kinds[0]
+        parameters.factor = float(preset.pathology_factor)
+        parameters.stop = float(preset.pathology_stop)
+    except Exception:
+        slicer.mrmlScene.RemoveNode(node)
+        raise
+    # Only now: what is referenced comes back with every scene, so it must be readable.
     moduleNode.AddNodeReferenceID(ROLE, node.GetID())
-    parameters = PathologyParameterNode(node)
-    parameters.kind = preset.lesion_kinds[0]
-    parameters.factor = float(preset.pathology_factor)
-    parameters.stop = float(preset.pathology_stop)
     return parameters
 
 
@@ -160,9 +193,10 @@ class Card:
 class Cards:
     """All cards, in the order of the module's parameter node."""
 
-    def __init__(self, container, *, uiFile: str, reference, onFactor):
+    def __init__(self, container, *, uiFile: str, reference, onFactor, onUnreadable):
         self.container, self.uiFile = container, uiFile
         self.reference, self.onFactor = reference, onFactor
+        self.onUnreadable = onUnreadable
         self.cards: list[Card] = []
         self.moduleNode = None
         self.layout = qt.QVBoxLayout()
@@ -174,8 +208,9 @@ class Cards:
         for card in self.cards:
             card.close()
         self.cards, self.moduleNode = [], moduleNode
-        for parameters in parameterNodes(moduleNode) if moduleNode is not None else []:
-            self._addCard(parameters)
+        if moduleNode is not None:
+            for parameters in parameterNodes(moduleNode, self.onUnreadable):
+                self._addCard(parameters)
 
     def add(self, preset) -> None:
         """Add a pathology and open its card; the others close."""
@@ -204,7 +239,9 @@ class Cards:
 
     def remove(self, card: Card) -> None:
         """Remove a pathology; what marked its place stays in the scene."""
-        index, node = self.cards.index(card), card.parameters.parameterNode
-        self.moduleNode.RemoveNthNodeReferenceID(ROLE, index)
+        node = card.parameters.parameterNode
+        count = self.moduleNode.GetNumberOfNodeReferences(ROLE)
+        ids = [self.moduleNode.GetNthNodeReferenceID(ROLE, i) for i in range(count)]
+        self.moduleNode.RemoveNthNodeReferenceID(ROLE, ids.index(node.GetID()))
         self.setNode(self.moduleNode)
         slicer.mrmlScene.RemoveNode(node)

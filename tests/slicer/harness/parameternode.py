@@ -51,6 +51,10 @@ class _Field:
         base = annotation.__origin__ if extras else annotation
         union = typing.get_origin(base) in (typing.Union, types.UnionType)
         self.types = typing.get_args(base) if union else (base,)
+        # typing turns None into NoneType. Slicer writes the default, and a Union of node types
+        # takes None only where it names it; a single node type always does.
+        self.takesNone = not union or type(None) in self.types
+        self.types = tuple(t for t in self.types if t is not type(None))
         self.isNode = all(_isNode(t) for t in self.types)
         plain = (int, float, str, bool, pathlib.Path)
         if not self.isNode and (union or self.types[0] not in plain):
@@ -63,8 +67,17 @@ class _Field:
     def validator(self, kind):
         return next((v for v in self.validators if isinstance(v, kind)), None)
 
+    @property
+    def serializer(self):
+        return self
+
+    def validate(self, value):
+        self.check(value)
+
     def check(self, value):
         if self.isNode:
+            if value is None and not self.takesNone:
+                raise TypeError(f"Unable to write value 'None' of type {type(None)} to {self.name}")
             if value is not None and not isinstance(value, self.types):
                 raise TypeError(f"{self.name} takes {self.types}, got {value.GetClassName()}")
             return
@@ -175,7 +188,7 @@ def parameterNodeWrapper(cls):
         field = _Field(name, annotation, None)
         default = getattr(cls, name, inline[0].value if inline else None)
         field.default = field.types[0]() if default is None and not field.isNode else default
-        field.check(field.default)
+        # Not checked here: Slicer finds a wrong default when the first wrapper is made.
         fields[name] = field
         setattr(cls, name, property(_getter(name), _setter(name)))
     cls.allParameters = fields
