@@ -165,11 +165,12 @@ class _Auditor:
         from PIL import Image
 
         from medsynth.evaluation.memorisation import pair_picture
+        from medsynth.marking import png_chunks
         from medsynth.results import new_file
 
         pair = pair_picture(planes[match.slice - first], match, self.training, preset=self.preset)
         with new_file(out / "audit.png", overwrite=True) as file:
-            Image.fromarray(pair).save(file)
+            Image.fromarray(pair).save(file, pnginfo=png_chunks())
 
 
 def synthesized(out: Path, *, preset: Preset) -> tuple[np.ndarray, int]:

@@ -17,6 +17,7 @@ from medsynth.diffusion.denoiser import Denoiser
 from medsynth.errors import GeometryError
 from medsynth.evaluation.spectrum import BANDS, power, ring_means
 from medsynth.events import Listener, Stage, ignore
+from medsynth.marking import png_chunks
 from medsynth.pathology.body import body_array
 from medsynth.presets import Preset, Window
 from medsynth.synthesis import generators, guidance_errors, sample, slice_noise
@@ -170,4 +171,4 @@ def sheet(pairs: Pairs, path: Path, *, preset: Preset, indices: Sequence[int]) -
         for window in preset.windows:
             cells += [window.grey(p[index]) for p in (pairs.real, pairs.synthetic)]
         rows.append(np.hstack(cells))
-    Image.fromarray(np.vstack(rows)).save(path, optimize=True)
+    Image.fromarray(np.vstack(rows)).save(path, optimize=True, pnginfo=png_chunks())

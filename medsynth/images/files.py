@@ -12,6 +12,7 @@ from PIL import Image
 
 from medsynth.images.damage import naming
 from medsynth.images.reference import ReferenceImage
+from medsynth.marking import header_fields
 
 NIFTI = (".nii", ".nii.gz")
 VOLUMES = (".nrrd", ".nhdr", ".mha", ".mhd")
@@ -141,7 +142,10 @@ def check_finite(values: np.ndarray, path: Path) -> None:
 
 
 def write_image(image: sitk.Image, path: str | Path) -> None:
-    """Write `image` compressed under a temporary name and rename it when it is whole.
+    """Write `image`, marked as synthetic, under a temporary name and rename it when it is whole.
+
+    All that this program writes in these formats is synthetic: images, phantoms, masks, labels. The
+    mark goes into the metadata of `image` too.
 
     Raises:
         ValueError: The format cannot be written.
@@ -155,6 +159,8 @@ def write_image(image: sitk.Image, path: str | Path) -> None:
         raise FileNotFoundError(f"cannot write {path}: the folder {path.parent} is not there")
     temporary = path.with_name(f".{uuid.uuid4().hex}{suffix}")
     try:
+        for key, value in header_fields(suffix).items():
+            image.SetMetaData(key, value)
         sitk.WriteImage(image, str(temporary), useCompression=True)
         _check_written(temporary, image)
         os.replace(temporary, path)

@@ -20,8 +20,6 @@ from medsynth.pipeline.prepare import Prepared
 from medsynth.presets import Preset
 from medsynth.request import Checkpoint, Request, Result
 
-MARK = "YES: made by MedSynthSlicer, not for diagnosis"
-
 
 @dataclass(frozen=True, eq=False)
 class Delivery:
@@ -107,7 +105,6 @@ def as_image(delivery: Delivery) -> sitk.Image:
     )
     image = sitk.GetImageFromArray(volume.astype(np.int16) if whole else volume)
     image.CopyInformation(delivery.prepared.reference.image)
-    image.SetMetaData("SYNTHETIC", MARK)  # NRRD keeps it as a key and value
     return image
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from medsynth.marking import jpeg_comment
 from medsynth.report import pictures, tables
 from medsynth.report.data import ReportInput
 
@@ -116,7 +117,10 @@ def _slice(data: ReportInput, k: int, size: tuple[int, int]) -> dict[str, Any]:
     planes = _planes(data, k)
     record: dict[str, Any] = {"k": k}
     for name, plane in planes.items():
-        record[name] = [_picture(pictures.windowed(plane, w), size) for w in data.windows]
+        record[name] = [
+            _picture(pictures.windowed(plane, w), size, synthetic=name == "result")
+            for w in data.windows
+        ]
     if "result" in planes:
         grey = pictures.signed_grey(data.result[k] - data.reference[k], data.difference_limit)
         record["difference"] = _picture(grey, size)
@@ -135,5 +139,7 @@ def _encoded_bytes(data: ReportInput, k: int) -> int:
     return len(json.dumps(record)) * 3 // 4
 
 
-def _picture(grey: np.ndarray, size: tuple[int, int]) -> str:
-    return base64.b64encode(pictures.jpeg(grey, size, quality=QUALITY)).decode("ascii")
+def _picture(grey: np.ndarray, size: tuple[int, int], *, synthetic: bool = False) -> str:
+    comment = jpeg_comment() if synthetic else b""
+    picture = pictures.jpeg(grey, size, quality=QUALITY, comment=comment)
+    return base64.b64encode(picture).decode("ascii")

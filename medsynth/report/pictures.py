@@ -59,10 +59,12 @@ def resized(picture: np.ndarray, size: tuple[int, int]) -> Image.Image:
     return image.resize(size, Image.Resampling.BILINEAR)
 
 
-def jpeg(picture: np.ndarray, size: tuple[int, int], *, quality: int) -> bytes:
+def jpeg(
+    picture: np.ndarray, size: tuple[int, int], *, quality: int, comment: bytes = b""
+) -> bytes:
     """`picture` as JPEG. Its 8 x 8 blocks are coded one by one: equal blocks stay equal."""
     data = io.BytesIO()
-    resized(picture, size).save(data, "JPEG", quality=quality, optimize=True)
+    resized(picture, size).save(data, "JPEG", quality=quality, optimize=True, comment=comment)
     return data.getvalue()
 
 

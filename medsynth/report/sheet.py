@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from medsynth.marking import png_chunks
 from medsynth.presets import Window
 from medsynth.report import pictures
 from medsynth.report.data import ReportInput
@@ -55,7 +56,8 @@ def write_preview(data: ReportInput, path: Path | str) -> None:
     heads = [_head(name, data) for name in whole]
     seed = data.record.get("seed", "")
     note = f"{data.title}   slice {k + 1} of {len(data.reference)}   seed {seed}"
-    _sheet(rows, heads, title=BANNER, note=note, banner=True).save(path, "PNG", optimize=True)
+    sheet = _sheet(rows, heads, title=BANNER, note=note, banner=True)
+    sheet.save(path, "PNG", optimize=True, pnginfo=png_chunks())
 
 
 def write_low_pass(

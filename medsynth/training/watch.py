@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from medsynth.marking import png_chunks
 from medsynth.training import sample_sheet
 from medsynth.training.checkpoint import replace_text
 from medsynth.training.curves import draw_curves
@@ -92,7 +93,7 @@ class Watch:
         picture = sample_sheet.draw(self.references, guided, unguided, preset=preset)
         folder = trainer.run / "samples"
         folder.mkdir(exist_ok=True)
-        picture.save(folder / f"{trainer.step:07d}.png", optimize=True)
+        picture.save(folder / f"{trainer.step:07d}.png", optimize=True, pnginfo=png_chunks())
         if self.events:
             pixels = np.asarray(picture)[None]
             self.events.add_image("real, guided, unguided", pixels, trainer.step)

@@ -15,7 +15,7 @@ FLOORS = {
         *("dicom", "pacs"),
     ),
     2: ("diffusion", "images"),
-    1: ("presets", "request", "events"),
+    1: ("presets", "request", "events", "marking"),
     0: ("errors",),
 }
 FLOOR = {unit: floor for floor, units in FLOORS.items() for unit in units}

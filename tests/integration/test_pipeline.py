@@ -9,8 +9,9 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 import torch
+from PIL import Image
 
-from medsynth import dicom, events, pipeline, presets
+from medsynth import dicom, events, marking, pipeline, presets
 from medsynth.networks import PatchUNet, PatchUNetConfig, load_denoiser, save_weights
 from medsynth.pipeline.generate import generate
 from medsynth.pipeline.prepare import prepare
@@ -126,10 +127,12 @@ def test_the_resolved_request_gives_the_same_image_again(folder, out, tmp_path):
 
 
 def test_the_image_file_is_marked_too(out):
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(out / "image.nrrd"))
-    reader.ReadImageInformation()
-    assert reader.GetMetaData("SYNTHETIC").startswith("YES")
+    for name in ("image.nrrd", "pathology_01.nrrd"):
+        reader = sitk.ImageFileReader()
+        reader.SetFileName(str(out / name))
+        reader.ReadImageInformation()
+        assert reader.GetMetaData("SYNTHETIC") == marking.TEXT
+    assert Image.open(out / "preview.png").text["SYNTHETIC"] == marking.TEXT
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from medsynth.conditions import low_pass
 from medsynth.errors import CheckpointError
 from medsynth.events import Listener, Stage, ignore
+from medsynth.marking import png_chunks
 from medsynth.networks import load_network, save_weights
 from medsynth.networks.checkpoint import REFINER
 from medsynth.networks.refiner import Refiner, RefinerConfig
@@ -247,7 +248,7 @@ class RefinementTrainer:
             values = [self.preset.intensity.from_unit(np.clip(p, -1, 1)) for p in planes]
             rows.append(np.hstack([w.grey(v) for w in self.preset.windows for v in values]))
         partial = self.run / ".samples.partial.png"
-        Image.fromarray(np.vstack(rows)).save(partial, optimize=True)
+        Image.fromarray(np.vstack(rows)).save(partial, optimize=True, pnginfo=png_chunks())
         os.replace(partial, self.run / "samples.png")
 
 
