@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import difflib
 import math
+import reprlib
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+LONGEST_PATH = 4000
 
 
 def refusal(at: str, expected: str, value: Any) -> ValueError:
@@ -22,7 +25,7 @@ def nearest(word: object, words: Iterable[str]) -> str:
     """`, did you mean 'x'?` for the nearest of `words`, or nothing."""
     words = list(words)
     lower = {known.lower(): known for known in words}
-    near = difflib.get_close_matches(str(word).lower(), lower, n=1, cutoff=0.55)
+    near = difflib.get_close_matches(str(word)[:60].lower(), lower, n=1, cutoff=0.55)
     return f", did you mean {lower[near[0]]!r}?" if near else ""
 
 
@@ -39,7 +42,7 @@ def mapping(value: Any, at: str, *, keys: Iterable[str]) -> dict[str, Any]:
     for key in value:
         if key not in keys:
             hint = nearest(key, keys) or f"; known keys: {', '.join(keys)}"
-            raise ValueError(f"{join(at, str(key))}: unknown key{hint}")
+            raise ValueError(f"{join(at, str(key)[:60])}: unknown key{hint}")
     return {key: entry for key, entry in value.items() if entry is not None}
 
 
@@ -145,6 +148,8 @@ def existing_path(value: Any, at: str, *, base: Path) -> Path:
     """
     written = Path(text(str(value) if isinstance(value, Path) else value, at)).expanduser()
     path = (base / written).absolute()
+    if len(str(path)) > LONGEST_PATH:
+        raise refusal(at, f"a path of at most {LONGEST_PATH} characters", value)
     if not path.exists():
         where = "" if written.is_absolute() else f" (relative paths start at {base.absolute()})"
         raise FileNotFoundError(f"{at}: no such file or folder: {path}{where}")
@@ -155,5 +160,19 @@ def shown(value: Any) -> str:
     """`value` as a message shows it: short, with the name of its type where that tells more."""
     if value is None:
         return "nothing"
-    words = repr(value)
+    words = _SHORT.repr(value)
     return words if len(words) <= 60 else f"{words[:57]}..."
+
+
+class _Short(reprlib.Repr):
+    """Bounded: what is shown of a value takes no longer, and no more memory, than it is worth."""
+
+    maxlevel, maxdict, maxlist, maxtuple, maxset = 6, 60, 60, 60, 60
+    maxstring = maxother = 200
+
+    def repr_int(self, x: int, level: int) -> str:
+        # Python refuses to write out integers of more than 4300 digits
+        return repr(x) if x.bit_length() < 200 else f"a number of {x.bit_length()} bits"
+
+
+_SHORT = _Short()

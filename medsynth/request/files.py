@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,38 +9,11 @@ from typing import Any
 
 import yaml
 
+from medsynth import limits
 from medsynth.request.fields import refusal
 from medsynth.request.model import Pathology, Request, Source
 from medsynth.request.parse import parse
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.1 as people mean it: 1e-3 is a number, `no` a word, a key written twice an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = key_node.value
-            if not isinstance(key, str):
-                problem = f"a key must be a word, line {key_node.start_mark.line + 1}"
-                raise yaml.YAMLError(problem)
-            if key in seen and key_node.tag != "tag:yaml.org,2002:merge":
-                raise yaml.YAMLError(f"key {key!r} twice, line {key_node.start_mark.line + 1}")
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)
-
-
-_BOOL = "tag:yaml.org,2002:bool"
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOL]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(_BOOL, re.compile(r"^(true|false)$", re.IGNORECASE), list("tTfF"))
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
+from medsynth.request.safe_text import read_json, read_yaml
 
 
 def load_request(path: Path | str, *, overrides: Mapping[str, Any] | Iterable[str] = ()) -> Request:
@@ -72,15 +44,18 @@ def read_mapping(path: Path | str) -> dict[str, Any]:
         raise IsADirectoryError(f"{path} is a folder, expected a request file (YAML or JSON)")
     if not path.exists():
         raise FileNotFoundError(f"no such request file: {path.absolute()}")
+    if not path.is_file():
+        raise ValueError(f"{path} is no file but a pipe or a device; save the request as a file")
+    limits.REQUEST_BYTES.check(size := path.stat().st_size, path, f"{size:,} bytes of text")
     kind = "JSON" if path.suffix.lower() == ".json" else "YAML"
     try:
         text = path.read_text(encoding="utf-8-sig")
         # YAML reads most JSON, but not tabs.
-        raw = json.loads(text, object_pairs_hook=_once) if kind == "JSON" else _yaml(text)
+        raw = read_json(text) if kind == "JSON" else read_yaml(text)
     except UnicodeDecodeError:
         raise ValueError(f"{path}: not a text file, expected a request in YAML or JSON") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise ValueError(f"{path}: not valid {kind}: {_one_line(error)}") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: not valid {kind}: {error}") from None
     if not isinstance(raw, dict):
         raise refusal(str(path), "keys such as `preset: lung_ct`", raw)
     return raw
@@ -155,9 +130,9 @@ def pairs(overrides: Mapping[str, Any] | Iterable[str]) -> Iterable[tuple[str, A
         if not equals or not key.strip():
             raise ValueError(f"--set {override}: expected key=value, such as anatomy.factor=8")
         try:
-            yield key.strip(), _yaml(value)
-        except (yaml.YAMLError, ValueError) as error:
-            raise ValueError(f"--set {override}: not a value: {_one_line(error)}") from None
+            yield key.strip(), read_yaml(value)
+        except ValueError as error:
+            raise ValueError(f"--set {override[:80]}: not a value: {error}") from None
 
 
 def _assign(raw: dict[str, Any], key: str, value: Any) -> None:
@@ -194,22 +169,3 @@ def _index(items: list[Any], step: str, key: str) -> int:
             f"--set {key}: {step!r} is no place in a list of {len(items)}, expected 0 to {len(items)}"
         )
     return int(step)
-
-
-def _yaml(text: str) -> Any:
-    return yaml.load(text, Loader=_Loader)
-
-
-def _once(items: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object, in which no key may be written twice."""
-    keys = [key for key, _ in items]
-    twice = [key for key in keys if keys.count(key) > 1]
-    if twice:
-        raise ValueError(f"key {twice[0]!r} twice")
-    return dict(items)
-
-
-def _one_line(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error)
-    return f"{problem}, line {mark.line + 1}" if mark else " ".join(problem.split())

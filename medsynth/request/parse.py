@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from medsynth import presets
+from medsynth import limits, presets
 from medsynth.request import fields, model
 from medsynth.request.model import LARGEST_SEED, Anatomy, Pathology, Request, Stop
 from medsynth.request.phantom import parse_phantom
@@ -57,7 +57,7 @@ def parse(raw: Mapping[str, Any], base_folder: Path | str = ".") -> Request:
         preset=preset.name,
         anatomy=_anatomy(anatomy, base=base, preset=preset),
         pathologies=lesions,
-        steps=fields.integer(raw.get("steps", preset.steps), "steps", low=1),
+        steps=_steps(raw.get("steps", preset.steps)),
         seed=fields.integer(raw.get("seed", 0), "seed", low=0, high=LARGEST_SEED),
         patient=_patient(raw.get("output", {})),
         weights=_path(raw, "weights", "", base=base),
@@ -72,6 +72,12 @@ def _preset(name: Any) -> presets.Preset:
         return presets.get(name if isinstance(name, str) else fields.shown(name))
     except ValueError as error:
         raise ValueError(f"preset: {error}") from None
+
+
+def _steps(value: Any) -> int:
+    steps = fields.integer(value, "steps", low=1)
+    limits.STEPS.check(steps, "steps", f"{fields.shown(steps)} steps")
+    return steps
 
 
 def _choices(raw: Mapping[str, Any], *, with_lesions: bool) -> dict[str, str]:
