@@ -1,7 +1,8 @@
 """The OUT folder of a synthesis: it appears complete, or not at all.
 
 Everything is written into a hidden sibling, `.OUT.partial-xxxx`, which is renamed at the end. Whatever
-stops the run on the way (an error, Ctrl-C, a full disk) removes it.
+stops the run on the way (an error, Ctrl-C, a full disk) removes it; what a killed run leaves, the next
+one beside it removes.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ import contextlib
 import errno
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
+
+from medsynth.storage import partial as making
 
 # Names that a run leaves in OUT; a folder that holds anything else is never replaced.
 CONTENTS = (
@@ -35,7 +37,11 @@ class OutputFolder:
         overwrite: replace `out` if it is an earlier result; the earlier one stays until the new one is
             complete.
 
+    One run at a time makes `out`: `with folder.claimed():` before the work begins keeps others away,
+    so that they are refused at their start and not at their end.
+
     Raises:
+        BlockingIOError: another run is making `out` now.
         FileExistsError: `out` exists and is not empty, or is not a folder; with `overwrite`, it holds
             files that no run writes.
         PermissionError: `out` cannot be made there.
@@ -43,40 +49,70 @@ class OutputFolder:
     """
 
     def __init__(self, out: Path | str, *, needed_bytes: int = 0, overwrite: bool = False):
+        self.given = out
         self.out = Path(out).expanduser().resolve()
         self.needed_bytes = needed_bytes
         self.overwrite = overwrite
 
-    def __enter__(self) -> Path:
-        check_output(self.out, needed_bytes=self.needed_bytes, overwrite=self.overwrite)
-        self._made_parents = [p for p in self.out.parents if not p.exists()]
+        self._is_claimed = False
+
+    @contextlib.contextmanager
+    def claimed(self) -> Iterator[None]:
+        """No other run makes `out` until the block ends; parents made for it go if it was not made."""
+        with contextlib.ExitStack() as stack:
+            self._claim(stack)
+            yield
+
+    def _claim(self, stack: contextlib.ExitStack) -> None:
+        self.check()
         try:
-            self.out.parent.mkdir(parents=True, exist_ok=True)
-            prefix = f".{self.out.name}.partial-"
-            self._partial = Path(tempfile.mkdtemp(prefix=prefix, dir=self.out.parent))
+            stack.enter_context(making.claimed(self.out))
+        except BlockingIOError:
+            raise
         except OSError as error:
-            self._remove_made_parents()
             raise _cannot_make(self.out, error) from error
-        self._partial.chmod(0o777 & ~_umask())  # mkdtemp's 0700 would keep others out of OUT
+        self._is_claimed = True
+        stack.callback(setattr, self, "_is_claimed", False)
+        self.check()  # a killed run's earlier result may have come back
+
+    def check(self) -> None:
+        """Refuse now what could not be published later; see `check_output`."""
+        check_output(self.out, needed_bytes=self.needed_bytes, overwrite=self.overwrite)
+
+    def __enter__(self) -> Path:
+        with contextlib.ExitStack() as stack:
+            if not self._is_claimed:
+                self._claim(stack)
+            self.check()
+            try:
+                self._partial = making.make(self.out)
+            except OSError as error:
+                raise _cannot_make(self.out, error) from error
+            self._stack = stack.pop_all()
         return self._partial
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if error is None:
-            try:
+        with self._stack:
+            if error is None:
                 self._publish()
-            except BaseException:
-                self._discard()
-                raise
-            return
-        full = isinstance(error, Exception) and _is_disk_full(error, self._partial)
-        self._discard()
+                return
+            full = isinstance(error, Exception) and _is_disk_full(error, self._partial)
+            self._discard()
         if full:
             raise _no_room(self.out, self.needed_bytes, "the disk is full") from error
 
     def _publish(self) -> None:
         """Rename the partial folder to `out`; an earlier result goes only once that has worked."""
-        check_output(self.out, overwrite=self.overwrite)
-        earlier = self._partial.with_name(self._partial.name.replace(".partial-", ".earlier-"))
+        try:
+            check_output(self.out, overwrite=self.overwrite)
+            self._partial.chmod(0o777 & ~_umask())  # until now it was for its user alone
+            self._replace()
+        except BaseException:
+            self._discard()
+            raise
+
+    def _replace(self) -> None:
+        earlier = making.earlier(self._partial)
         if self.out.exists():
             self.out.rename(earlier)
         try:
@@ -89,12 +125,6 @@ class OutputFolder:
 
     def _discard(self) -> None:
         shutil.rmtree(self._partial, ignore_errors=True)
-        self._remove_made_parents()
-
-    def _remove_made_parents(self) -> None:
-        for parent in self._made_parents:
-            with contextlib.suppress(OSError):
-                parent.rmdir()
 
 
 @contextlib.contextmanager
@@ -153,6 +183,21 @@ def check_output(out: Path | str, *, needed_bytes: int = 0, overwrite: bool = Fa
         )
     if needed_bytes > shutil.disk_usage(parent).free:
         raise _no_room(out, needed_bytes, "not enough room")
+
+
+def check_outside(out: Path | str, folders: Iterable[Path]) -> None:
+    """Refuse an `out` in one of `folders`, from which the run reads: it would be read as input next.
+
+    Raises:
+        FileExistsError: `out` is one of them, or lies in one.
+    """
+    out = Path(out).expanduser().resolve()
+    for folder in folders:
+        if folder.resolve() in (out, *out.parents):
+            raise FileExistsError(
+                f"{out} lies in {folder}, from which the request reads: the next run would read "
+                "synthetic images as the reference; choose a folder outside it"
+            )
 
 
 def _check_existing(out: Path, *, overwrite: bool) -> None:

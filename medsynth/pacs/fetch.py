@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import shutil
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydicom import dcmread
 from medsynth.events import Listener, Stage, ignore
 from medsynth.pacs.destination import Destination
 from medsynth.pacs.extra import load
+from medsynth.storage import partial
 
 UID = re.compile(r"[0-9.]{1,64}")
 Keep = Callable[[str, bytes], None]
@@ -107,30 +109,45 @@ def fetch(
 
     `method` is auto, get or move (DICOM only); move needs a listening port.
 
+    The folder is for this user alone (0700): what is in it is a real patient's.
+
     Raises:
         FileExistsError: the folder is there.
+        BlockingIOError: another run is fetching into it now.
         ConnectionError: not everything arrived; nothing is left behind.
     """
-    if folder.exists():
-        raise FileExistsError(f"{folder} is there already; name a new folder")
+    _check_new(folder)
     if destination.is_dicomweb and method != "auto":
         raise ValueError("--method is for DICOM; a DICOMweb service is asked by WADO-RS")
     way = load("dicomweb_fetch" if destination.is_dicomweb else "dimse_fetch")
-    classes = way.classes_of(destination, series)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with _new_folder(folder) as temporary:
+        classes = way.classes_of(destination, series)
         with Stage("fetching", total=len(classes), listener=listener) as stage:
             incoming = Incoming(temporary, set(classes), stage)
             known = set(classes.values())
             options = {} if destination.is_dicomweb else {"classes": known, "method": method}
             way.retrieve(destination, series, incoming, **options)
         _check_complete(incoming, destination)
-        temporary.chmod(0o755)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return len(classes)
+
+
+@contextlib.contextmanager
+def _new_folder(folder: Path) -> Iterator[Path]:
+    """A hidden folder that becomes `folder` at the end; what is in it is for this user alone."""
+    with partial.claimed(folder):
+        _check_new(folder)
+        temporary = partial.make(folder)
+        try:
+            yield temporary
+            _check_new(folder)
+            temporary.rename(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _check_new(folder: Path) -> None:
+    if os.path.lexists(folder):
+        raise FileExistsError(f"{folder} is there already; name a new folder")
 
 
 def _check_complete(incoming: Incoming, destination: Destination) -> None:

@@ -22,7 +22,7 @@ from medsynth.pacs.collect import Instance
 from medsynth.pacs.destination import Destination
 from medsynth.pacs.folders import outbox_folder
 from medsynth.pacs.job import FORMAT, Job, now
-from medsynth.pacs.lock import held
+from medsynth.storage.lock import held
 
 SPARE_BYTES = 32 << 20
 

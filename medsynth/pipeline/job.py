@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -38,8 +38,27 @@ def run(
         ValueError, GeometryError: something in the request cannot be used.
         CheckpointError: the weights are missing, damaged or for another domain.
         MemoryError: the job cannot fit.
-        OSError: `out` exists, cannot be written, or the disk is too full.
+        OSError: `out` exists, lies in a folder of the request's images, is being made by another run,
+            cannot be written, or the disk is too full.
     """
+    results.check_outside(out, folders_of(request))
+    output = results.OutputFolder(out, overwrite=overwrite)
+    # Claimed before the work begins: a second run into the same folder ends at its start.
+    with nullcontext() if dry_run else output.claimed():
+        return _run(request, output, dry_run=dry_run, listener=listener)
+
+
+def folders_of(request: Request) -> list[Path]:
+    """The folders that the request reads images from."""
+    paths = [request.anatomy.image]
+    for pathology in request.pathologies:
+        paths += [pathology.roi, pathology.source.image, pathology.source.mask]
+    return [path for path in paths if path is not None and path.is_dir()]
+
+
+def _run(
+    request: Request, output: results.OutputFolder, *, dry_run: bool, listener: Listener
+) -> Result | cost.Estimate:
     preset = presets.get(request.preset)
     weights = weights_path(request, preset)
     card = check_card(weights, preset)
@@ -62,7 +81,8 @@ def run(
         listener(Event("warning", message=warning))
     if dry_run:
         return estimate
-    results.check_output(out, needed_bytes=disk, overwrite=overwrite)
+    output.needed_bytes = disk
+    output.check()
     with clock("sampling"):
         generated = generate(
             prepared,
@@ -75,12 +95,12 @@ def run(
     record = describe(request, prepared, generated, denoiser, preset=preset, device=device)
     checkpoint = Checkpoint(weights.name, sha256(weights), card.get("steps"))
     delivery = deliver.Delivery(request, prepared, generated.volume, preset, checkpoint)
-    with results.OutputFolder(out, needed_bytes=disk, overwrite=overwrite) as folder:
+    with output as folder:
         result = deliver.write(
             delivery, folder, record=record, seconds=clock.seconds, listener=listener
         )
-    folder = str(Path(out).resolve())
-    listener(Event("result", message=f"wrote {out}", data={"out": folder, "seed": request.seed}))
+    data = {"out": str(output.out), "seed": request.seed}
+    listener(Event("result", message=f"wrote {output.given}", data=data))
     return result
 
 

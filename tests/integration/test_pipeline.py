@@ -1,6 +1,7 @@
 """From a request to OUT: every file read back with another tool, every promise of the request kept."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import highdicom
@@ -16,6 +17,7 @@ from medsynth.networks import PatchUNet, PatchUNetConfig, load_denoiser, save_we
 from medsynth.pipeline.generate import generate
 from medsynth.pipeline.prepare import prepare
 from medsynth.request import load_request, parse
+from medsynth.results import OutputFolder
 
 CONFIG = PatchUNetConfig(
     image_size=(64, 64),
@@ -147,6 +149,29 @@ def test_what_sampling_would_refuse_is_refused_on_a_dry_run(folder, tmp_path, ch
     request = parse(BASE | changes, folder)
     with pytest.raises(ValueError, match=message):
         pipeline.run(request, tmp_path / "out", dry_run=True)
+
+
+@pytest.mark.parametrize("out", ["series", "series/out", "series/deep/out", "link/out"])
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_out_in_the_folder_of_the_reference_is_refused(folder, tmp_path, out, dry_run):
+    shutil.copytree(folder / "series", tmp_path / "series")
+    (tmp_path / "link").symlink_to(tmp_path / "series")
+    before = sorted(tmp_path.rglob("*"))
+    anatomy = {"image": str(tmp_path / "series"), "factor": 8}
+    request = parse(BASE | {"anatomy": anatomy}, folder)
+    with pytest.raises(FileExistsError, match="from which the request reads"):
+        pipeline.run(request, tmp_path / out, dry_run=dry_run)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_second_run_to_the_same_out_is_refused_before_it_samples(folder, tmp_path):
+    said = []
+    with OutputFolder(tmp_path / "out").claimed():
+        with pytest.raises(BlockingIOError, match="another run is writing"):
+            pipeline.run(parse(BASE, folder), tmp_path / "out", listener=said.append)
+        pipeline.run(parse(BASE, folder), tmp_path / "out", dry_run=True)  # writes nothing
+    assert said == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_another_seed_gives_another_image_and_another_study(folder, out, tmp_path):
