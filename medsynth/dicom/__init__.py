@@ -1,5 +1,6 @@
 """DICOM out: image series and segmentations that say what they are."""
 
+from medsynth.dicom.deidentification import check_burned_in
 from medsynth.dicom.image_classes import image_class
 from medsynth.dicom.job import Job
 from medsynth.dicom.projection import Projection, said_by
@@ -14,6 +15,7 @@ __all__ = [
     "Projection",
     "Report",
     "SeriesInfo",
+    "check_burned_in",
     "image_class",
     "regridded",
     "said_by",

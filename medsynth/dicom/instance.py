@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 
 from medsynth.dicom import patient as patients
 from medsynth.dicom.copying import copy_attributes
+from medsynth.dicom.deidentification import PixelIdentity, identifying_words, names_someone
 from medsynth.dicom.geometry import ds, write_plane
 from medsynth.dicom.image_classes import REGIONS, UNPAIRED, ImageClass
 from medsynth.dicom.job import Job
@@ -41,6 +42,13 @@ class Export:
     frames_of_one_file: bool = False
     same_grid: bool = True
     pixel_size_known: bool | None = None
+    pixels: PixelIdentity = PixelIdentity()
+
+    def secret(self, header: Dataset | None) -> frozenset[str]:
+        """Words that must not leave with a synthetic patient; in a kept study they stand anyway."""
+        if header is None or self.patient == "keep":
+            return frozenset()
+        return identifying_words(header)
 
 
 def slice_dataset(
@@ -59,10 +67,14 @@ def slice_dataset(
     dataset.InstanceCreationTime = dataset.ContentTime = job.created.strftime("%H%M%S")
     dataset.ImageType = ["DERIVED", "SECONDARY", *row.image_type]
     dataset.ImageComments = COMMENT
-    dataset.ContributingEquipmentSequence = contributing_equipment(job, header)
+    secret = export.secret(header)
+    dataset.ContributingEquipmentSequence = contributing_equipment(
+        job, header, secret=lambda text: names_someone(text, secret)
+    )
     left_out = _put_acquisition(dataset, export, header)
     warnings += [
-        f"{keyword} of the reference is not valid and was left out" for keyword in left_out
+        f"{keyword} of the reference is not valid, or names somebody, and was left out"
+        for keyword in left_out
     ]
     warnings += _put_geometry(dataset, export, header, k=k)
     _put_rescale(dataset, export, header, rescale=rescale)
@@ -80,7 +92,13 @@ def _put_patient(dataset: Dataset, export: Export, header: Dataset | None) -> No
     if export.patient == "keep":
         patients.keep(dataset, header)
     else:
-        patients.synthesize(dataset, job=export.job, header=header, title=export.preset.title)
+        patients.synthesize(
+            dataset,
+            job=export.job,
+            header=header,
+            title=export.preset.title,
+            pixels=export.pixels,
+        )
 
 
 def _put_series(dataset: Dataset, export: Export, header: Dataset | None) -> None:
@@ -95,7 +113,9 @@ def _put_series(dataset: Dataset, export: Export, header: Dataset | None) -> Non
 def _put_acquisition(dataset: Dataset, export: Export, header: Dataset | None) -> list[str]:
     row, left_out = export.row, []
     if header is not None:
-        left_out = copy_attributes(dataset, header, keywords=row.copied)
+        left_out = copy_attributes(
+            dataset, header, keywords=row.copied, secret=export.secret(header)
+        )
         left_out += _keep_terms(dataset, row)
         if header.get("ContrastBolusAgent"):
             # PS3.15 table E.1-1: Z. That there was contrast is kept, which one is not.
@@ -114,6 +134,8 @@ def _put_acquisition(dataset: Dataset, export: Export, header: Dataset | None) -
         (export.projection or Projection()).complete(dataset, header)
     if "AnatomicRegionSequence" in row.completed:
         _name_region(dataset)
+    if export.patient == "synthetic":
+        export.pixels.describe(dataset)
     for keyword, value in row.completed.items():
         if keyword not in dataset:
             setattr(dataset, keyword, value)
@@ -212,6 +234,7 @@ def _put_windows(dataset: Dataset, export: Export, header: Dataset | None) -> No
             dataset,
             header,
             keywords=("WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence"),
+            secret=export.secret(header),
         )
         if "WindowCenter" in dataset or "VOILUTSequence" in dataset:
             return

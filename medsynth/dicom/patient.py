@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
+from medsynth.dicom.deidentification import PixelIdentity
 from medsynth.dicom.job import Job
-from medsynth.dicom.provenance import WORD, code, line
+from medsynth.dicom.provenance import WORD, line
 
 POLICIES = ("synthetic", "keep")
 
@@ -146,7 +147,9 @@ def _without_private(element: DataElement) -> DataElement:
     return element
 
 
-def synthesize(dataset: Dataset, *, job: Job, header: Dataset | None, title: str) -> None:
+def synthesize(
+    dataset: Dataset, *, job: Job, header: Dataset | None, title: str, pixels: PixelIdentity
+) -> None:
     """A patient and a study that exist only in this job (PS3.15 Basic Profile, 113100).
 
     With a reference the study is the replacement of its study UID: the series belongs to a
@@ -157,11 +160,7 @@ def synthesize(dataset: Dataset, *, job: Job, header: Dataset | None, title: str
     dataset.PatientID = f"{WORD}-{job.short_id}"
     dataset.PatientBirthDate = ""
     dataset.PatientSex = ""
-    dataset.PatientIdentityRemoved = "YES"
-    dataset.DeidentificationMethod = "Synthetic image; only whitelisted attributes are kept"
-    dataset.DeidentificationMethodCodeSequence = [
-        code("113100", "DCM", "Basic Application Confidentiality Profile")
-    ]
+    pixels.declare(dataset)
     dataset.LongitudinalTemporalInformationModified = "REMOVED"
     dataset.StudyInstanceUID = source_uid(job, header, "StudyInstanceUID")
     dataset.StudyID = job.short_id

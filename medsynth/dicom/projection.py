@@ -77,6 +77,9 @@ class Projection:
 
         Old files have the view in ViewPosition, or the side in Laterality, and no coded view.
         """
+        for view in dataset.get("ViewCodeSequence", []):
+            if "ViewModifierCodeSequence" not in view:
+                view.ViewModifierCodeSequence = []  # PS3.3 C.8.11.7: type 2
         required = ("ViewCodeSequence", "PatientOrientation", "ImageLaterality")
         missing = [keyword for keyword in required if not dataset.get(keyword)]
         if not missing:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import textwrap
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
@@ -88,11 +88,14 @@ def shortened(derivation: str) -> tuple[str, tuple[str, ...]]:
     return textwrap.shorten(text, LONGEST_DERIVATION, placeholder=" ..."), (warning,)
 
 
-def contributing_equipment(job: Job, header: Dataset | None) -> list[Dataset]:
+def contributing_equipment(
+    job: Job, header: Dataset | None, *, secret: Callable[[str], bool] = lambda text: False
+) -> list[Dataset]:
     """Who made this: the synthesizer (109100) and, if there is a reference, its scanner (109101).
 
     Of the scanner only maker, model and software are named. Its serial number, station and
-    institution would be device identity that PS3.15 removes (option 113109 to retain).
+    institution would be device identity that PS3.15 removes (option 113109 to retain). What `secret`
+    says names somebody is left out.
     """
     ours = Dataset()
     ours.PurposeOfReferenceCodeSequence = [code("109100", "DCM", "Synthesizing Equipment")]
@@ -105,7 +108,7 @@ def contributing_equipment(job: Job, header: Dataset | None) -> list[Dataset]:
     scanner = Dataset()
     scanner.PurposeOfReferenceCodeSequence = [code("109101", "DCM", "Acquisition Equipment")]
     for keyword in ("Manufacturer", "ManufacturerModelName", "SoftwareVersions"):
-        if header.get(keyword):
+        if header.get(keyword) and not secret(str(header.get(keyword))):
             setattr(scanner, keyword, header.get(keyword))
     scanner.ContributionDescription = "Acquired the reference image"
     return [ours, scanner]

@@ -10,6 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 from pydicom.dataset import Dataset
 
+from medsynth.dicom.deidentification import check_burned_in, pixel_identity
 from medsynth.dicom.files import save, whole_folder
 from medsynth.dicom.geometry import check_grid
 from medsynth.dicom.image_classes import ImageClass, image_class
@@ -68,6 +69,9 @@ def write_series(
     projection: Projection | None = None,
     same_grid: bool = True,
     pixel_size_known: bool | None = None,
+    from_patient: bool | None = None,
+    burned_in_text: bool = False,
+    defaced: bool = False,
 ) -> SeriesInfo:
     """Write `image` into `folder` as 0001.dcm, 0002.dcm, ... along its k axis.
 
@@ -76,16 +80,20 @@ def write_series(
     modules. `padding` is bool (k, j, i): voxels that the reference marks as padding and that stay
     so. `projection` says what a radiograph shows where there are no headers. `same_grid` is False
     where the reference was brought onto another grid (and `headers` with it, see `regridded`),
-    `pixel_size_known` where the size of a pixel is only assumed. The folder appears complete or not at
-    all.
+    `pixel_size_known` where the size of a pixel is only assumed. `from_patient`
+    says that the image goes back to one of a patient (default: where there are headers);
+    `burned_in_text` that it may show text of the reference, `defaced` that the reference's face was
+    removed, see `deidentification`. The folder appears complete or not at all.
 
     Raises:
-        ValueError: an unknown policy, non-finite voxels, or a modality that cannot be written.
+        ValueError: an unknown policy, non-finite voxels, a modality that cannot be written, or
+            burned-in text that nobody accepted.
         GeometryError: the headers or the padding are not on the grid of the image.
         FileExistsError: `folder` is not empty.
     """
     row = image_class(headers, preset)
     check_policy(patient, has_reference=bool(headers))
+    check_burned_in(headers, patient=patient, accepted=burned_in_text)
     slices = _slices(image, headers, row=row, padding=padding)
     rescales = [
         rescale_without_reference(preset) if each.header is None else rescale_of(each.header)
@@ -104,8 +112,17 @@ def write_series(
         frames_of_one_file=len(sources) < len(headers),
         same_grid=same_grid,
         pixel_size_known=pixel_size_known,
+        pixels=pixel_identity(
+            headers,
+            preset=preset,
+            slices=len(slices),
+            from_patient=bool(headers) if from_patient is None else from_patient,
+            burned_in_text=burned_in_text,
+            defaced=defaced,
+        ),
     )
-    warnings = {KEEP_WARNING: None} if patient == "keep" else {}
+    notes = [KEEP_WARNING] if patient == "keep" else export.pixels.warnings
+    warnings = dict.fromkeys(notes)
     clipped = moved = 0
     names = [f"{k + 1:04d}.dcm" for k in range(len(slices))]
     with whole_folder(Path(folder)) as partial:

@@ -125,6 +125,9 @@ def write_dicom(delivery: Delivery, image: sitk.Image, folder: Path) -> tuple[di
         projection=projection_of(request, delivery.preset),
         same_grid=delivery.prepared.fitting.same_grid,
         pixel_size_known=delivery.prepared.fitting.pixel_size_known,
+        from_patient=request.anatomy.image is not None,
+        burned_in_text=request.anatomy.burned_in_text,
+        defaced=request.anatomy.defaced,
     )
     masks = [
         dicom.LesionMask(

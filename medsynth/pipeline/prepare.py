@@ -8,6 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from medsynth.conditions import feathered, low_pass, spherical_gaussian
+from medsynth.dicom import check_burned_in
 from medsynth.dicom.patient import check_policy
 from medsynth.errors import GeometryError
 from medsynth.events import Listener, Stage
@@ -89,6 +90,9 @@ def prepare(request: Request, *, preset: Preset, listener: Listener) -> Prepared
     reference = fitted.reference
     warnings = [*reference.warnings, *_unlike_training(request, reference, preset)]
     check_policy(request.patient, has_reference=bool(reference.headers))
+    check_burned_in(
+        reference.headers, patient=request.patient, accepted=request.anatomy.burned_in_text
+    )
     _check_factors(request, reference.image)
     regions = []
     with Stage("placing lesions", total=len(request.pathologies), listener=listener) as stage:

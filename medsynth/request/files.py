@@ -74,6 +74,8 @@ def to_dict(request: Request) -> dict[str, Any]:
             "pixel_mm": anatomy.pixel_mm,
             "view": anatomy.view,
             "laterality": anatomy.laterality,
+            "burned_in_text": anatomy.burned_in_text or None,
+            "defaced": anatomy.defaced or None,
             "factor": anatomy.factor,
             "stop": anatomy.stop.to_value(),
         },

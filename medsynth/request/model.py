@@ -54,6 +54,7 @@ class Anatomy:
 
     `view`, `laterality` and `pixel_mm` say what a picture without a DICOM header cannot: how a
     radiograph or mammogram was taken, of which side, and the size of the picture's pixels.
+    `burned_in_text` accepts text in the pixels, `defaced` says that a head has no face any more.
     """
 
     factor: int
@@ -64,6 +65,8 @@ class Anatomy:
     view: str | None = None
     laterality: str | None = None
     pixel_mm: float | None = None
+    burned_in_text: bool = False
+    defaced: bool = False
 
 
 @dataclass(frozen=True)

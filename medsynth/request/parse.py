@@ -22,7 +22,7 @@ KEYS = (
 )
 ANATOMY_KEYS = (
     *("image", "phantom", "series_uid", "factor", "stop"),
-    *("view", "laterality", "pixel_mm"),
+    *("view", "laterality", "pixel_mm", "burned_in_text", "defaced"),
 )
 PATHOLOGY_KEYS = ("roi", "center_mm", "diameter_mm", "source", "factor", "stop", "weight")
 DIAMETER_MM = (2.0, 150.0)
@@ -144,12 +144,19 @@ def _anatomy(value: Any, *, base: Path, preset: presets.Preset) -> Anatomy:
                 )
         if "pixel_mm" in raw:
             raise ValueError("anatomy.pixel_mm: a phantom has its own spacing_mm; remove it")
+        for key in ("burned_in_text", "defaced"):
+            if key in raw:
+                raise ValueError(f"anatomy.{key}: a phantom shows nobody; remove it")
+    if "defaced" in raw and preset.extra.get("body_part") != "BRAIN":
+        raise ValueError(f"anatomy.defaced: acts on heads, {preset.name} shows none; remove it")
     return Anatomy(
         image=_path(raw, "image", "anatomy", base=base),
         phantom=phantom,
         series_uid=_text(raw, "series_uid", "anatomy"),
         factor=fields.integer(raw.get("factor", preset.anatomy_factor), "anatomy.factor", low=1),
         stop=_stop(raw.get("stop", preset.anatomy_stop), "anatomy.stop"),
+        burned_in_text=fields.flag(raw.get("burned_in_text", False), "anatomy.burned_in_text"),
+        defaced=fields.flag(raw.get("defaced", False), "anatomy.defaced"),
         **_projection(raw, preset=preset),
     )
 

@@ -107,7 +107,7 @@ def test_every_field_is_written(folder):
     words = (
         *("filter=block", "guidance=x_t", "weights=weights.safetensors", "device=cpu"),
         *("margin_mm=3", "feather_mm=2", "anatomy.series_uid=1.2.3", "steps=5"),
-        "anatomy.pixel_mm=0.5",
+        *("anatomy.pixel_mm=0.5", "anatomy.burned_in_text=true"),
         *("pathologies.1.source.rotate_deg=30", "pathologies.1.source.scale=2"),
         *("pathologies.1.source.mirror=true", "pathologies.1.source.series_uid=4.5.6"),
         *("pathologies.1.factor=2", "pathologies.1.stop={fraction: 0.5}", "extent=all"),
@@ -116,7 +116,12 @@ def test_every_field_is_written(folder):
     for part in (request, request.anatomy, request.pathologies[1].source):
         defaults = {f.name: f.default for f in dataclasses.fields(part)}
         same = [k for k, v in defaults.items() if getattr(part, k) == v]
-        assert same in ([], ["extent"], ["phantom", "view", "laterality"], ["procedural", "patch"])
+        assert same in (
+            [],
+            ["extent"],
+            ["phantom", "view", "laterality", "defaced"],
+            ["procedural", "patch"],
+        )
     assert parse(to_dict(request)) == request
 
 
