@@ -103,7 +103,8 @@ def contributing_equipment(
     ours.DeviceSerialNumber, ours.SoftwareVersions = SERIAL_NUMBER, __version__
     ours.ContributionDateTime = job.created.strftime("%Y%m%d%H%M%S")
     ours.ContributionDescription = "Synthesized the image and its lesions"
-    if header is None or not header.get("Manufacturer"):
+    maker = str(header.get("Manufacturer") or "") if header is not None else ""
+    if not maker or secret(maker):  # an item without its maker would not be valid
         return [ours]
     scanner = Dataset()
     scanner.PurposeOfReferenceCodeSequence = [code("109101", "DCM", "Acquisition Equipment")]
