@@ -5,12 +5,13 @@ The synthesis itself runs in its own process (`medsynth synthesize`); see MedSyn
 
 import qt
 import slicer
-from MedSynthLib import library, sampledata, scene, selftest, vocabulary
+from MedSynthLib import library, sampledata, selftest, vocabulary
 from MedSynthLib.filmpart import FilmPart
 from MedSynthLib.panel import Messages, PreviewPart, ResultPart, RunPart
 from MedSynthLib.parameters import MedSynthParameterNode
-from MedSynthLib.pathologies import Cards, addParameterNode, marksOf, parameterNodes
+from MedSynthLib.pathologies import Cards, addParameterNode, marksOf, onScreenOf, parameterNodes
 from MedSynthLib.phantompart import PhantomPart
+from MedSynthLib.resultviews import ResultViews
 from MedSynthLib.vocabulary import PRESETS
 from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import (
@@ -59,6 +60,9 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.previewPart = PreviewPart(self.ui, self.messages)
         file = self.resourcePath("requirements-pacs.txt")
         self.results = ResultPart(self.ui, self.messages, requirementsFile=file)
+        self.views = ResultViews(
+            self.ui, self.uiWidget, marked=lambda: onScreenOf(self._parameters.parameterNode)
+        )
         self.phantom = PhantomPart(self.ui, self.messages, onLoaded=self.onPhantom)
         self.runPart = RunPart(
             self.ui,
@@ -132,11 +136,11 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.addObserver(parameters.parameterNode, "ModifiedEvent", self.onModified)
             self.results.setPreset(PRESETS[parameters.preset])
         self.cards.setNode(parameters.parameterNode if parameters is not None else None)
-        for part in (self.film, self.phantom, self.previewPart):
+        for part in (self.film, self.phantom, self.previewPart, self.views):
             part.setParameters(parameters)
 
     def onModified(self, caller=None, event=None):
-        for part in (self.film, self.phantom, self.previewPart):
+        for part in (self.film, self.phantom, self.previewPart, self.views):
             part.update()
 
     def onPreset(self):
@@ -162,8 +166,7 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onResults(self, reference, results):
         self._parameters.preview = False
-        self._parameters.result = results[-1][0]
-        scene.showSideBySide(reference, *results[-1])
+        self.views.afterRun(reference, results[-1][0])
 
 
 class MedSynthLogic(ScriptedLoadableModuleLogic):

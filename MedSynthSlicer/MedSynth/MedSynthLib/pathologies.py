@@ -20,6 +20,7 @@ from slicer import (
 )
 from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
 
+from MedSynthLib import marks
 from MedSynthLib.vocabulary import FROM_VOLUME, KINDS, factorOf
 
 ROLE = "pathology"
@@ -80,6 +81,12 @@ def _read(node) -> PathologyParameterNode:
 def marksOf(moduleNode) -> list:
     """What marks the places of its pathologies."""
     return [p.where for p in parameterNodes(moduleNode) if p.where is not None]
+
+
+def onScreenOf(moduleNode) -> list:
+    """All that its pathologies have in the views: their marks, and what marks their sources."""
+    sources = [p.sourceMask for p in parameterNodes(moduleNode) if p.sourceMask is not None]
+    return list(dict.fromkeys(marksOf(moduleNode) + sources))
 
 
 def addParameterNode(moduleNode, preset) -> PathologyParameterNode:
@@ -148,8 +155,8 @@ class Card:
         self.kind = self.parameters.kind
 
     def onClick(self) -> None:
-        """One click into a slice view places the centre."""
-        self._place("vtkMRMLMarkupsFiducialNode", "centre")
+        """One click into a slice view places the center."""
+        self._place("vtkMRMLMarkupsFiducialNode", "center")
 
     def onBox(self) -> None:
         """Two clicks into the slice views draw a box."""
@@ -160,8 +167,7 @@ class Card:
         self._place("vtkMRMLMarkupsClosedCurveNode", "curve")
 
     def _place(self, className: str, word: str) -> None:
-        node = slicer.mrmlScene.AddNewNodeByClass(className, f"Pathology {self.number} {word}")
-        node.CreateDefaultDisplayNodes()
+        node = marks.add(className, self.number, word)
         self.parameters.where = node
         selection = slicer.app.applicationLogic().GetSelectionNode()
         selection.SetReferenceActivePlaceNodeClassName(className)
@@ -174,9 +180,7 @@ class Card:
         """Open Segment Editor with the brush ready, on a segment of this pathology."""
         node = self.parameters.where
         if node is None or not node.IsA("vtkMRMLSegmentationNode"):
-            name = f"Pathology {self.number} region"
-            node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
-            node.CreateDefaultDisplayNodes()
+            node = marks.add("vtkMRMLSegmentationNode", self.number, "region")
             node.GetSegmentation().AddEmptySegment("", f"Pathology {self.number}")
             self.parameters.where = node
         reference = self.reference()

@@ -14,6 +14,7 @@ import vtk
 
 SYNTHETIC = "MedSynth.Synthetic"
 FOLDER = "MedSynth.Folder"
+LESIONS = "MedSynth.Lesions"  # from a result to the segmentation of its lesions
 GEOMETRY_TOLERANCE_MM = 1e-3
 
 
@@ -130,6 +131,7 @@ def addResult(folder: Path, reference, preset):
             segmentation = addSegmentation(masks, volume, f"{title} lesions")
             added.append(segmentation)
             _markSynthetic(segmentation, folder)
+            volume.SetNodeReferenceID(LESIONS, segmentation.GetID())
     except Exception:
         for node in added:
             slicer.mrmlScene.RemoveNode(node)
@@ -151,6 +153,7 @@ def addSegmentation(masks: list[Path], volume, name: str):
     """One segment per mask file, on the volume's grid and under its transform."""
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     node.CreateDefaultDisplayNodes()
+    node.GetDisplayNode().SetVisibility2DFill(False)  # the lesion itself is what one wants to see
     node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     logic = slicer.modules.segmentations.logic()
@@ -172,6 +175,7 @@ def showSideBySide(reference, result, segmentation=None) -> None:
     """The reference left, the result right, in the plane the slices were made in, at the lesion."""
     manager = slicer.app.layoutManager()
     manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutSideBySideView)
+    slicer.app.processEvents()  # the views have their new size only then, and are fitted to it
     place = firstLesion(segmentation)
     if place is None:
         place = slicer.util.arrayFromVTKMatrix(
@@ -187,6 +191,30 @@ def showSideBySide(reference, result, segmentation=None) -> None:
         widget.sliceLogic().FitSliceToBackground()
         widget.mrmlSliceNode().JumpSliceByOffsetting(*place)
         composite.SetLinkedControl(True)
+
+
+def showInResultView(result) -> None:
+    """Show a result in the right view, where it is; the view keeps its place and zoom."""
+    widget = slicer.app.layoutManager().sliceWidget("Yellow")
+    widget.sliceLogic().GetSliceCompositeNode().SetBackgroundVolumeID(result.GetID())
+
+
+def lesionsOf(result):
+    """The segmentation of a result's lesions, or None."""
+    return None if result is None else result.GetNodeReference(LESIONS)
+
+
+def showOnlyLesionsOf(result) -> None:
+    """Of the segmentations of all results show this result's only; None shows none."""
+    for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+        if node.GetAttribute(SYNTHETIC) and node.GetDisplayNode() is not None:
+            node.GetDisplayNode().SetVisibility(node is lesionsOf(result))
+
+
+def isVisible(node) -> bool:
+    """Whether a node is there and shown."""
+    display = None if node is None else node.GetDisplayNode()
+    return display is not None and bool(display.GetVisibility())
 
 
 def firstLesion(segmentation):

@@ -16,6 +16,12 @@ ORIENTATION = {"Red": "Axial", "Yellow": "Sagittal", "Green": "Coronal"}
 COLOR = {"Red": "#f34f4f", "Yellow": "#eed64a", "Green": "#6ab26a"}
 
 
+def _isShown(node) -> bool:
+    """Whether Slicer would draw it: it needs a display node that is visible."""
+    display = node.GetDisplayNode()
+    return display is not None and bool(display.GetVisibility())
+
+
 class SliceView:
     """One slice widget: `sliceLogic`, `mrmlSliceNode`, `mrmlSliceCompositeNode`, and its picture."""
 
@@ -90,6 +96,8 @@ class SliceView:
         collection.UnRegister(None)
         for n in range(collection.GetNumberOfItems()):
             node = collection.GetItemAsObject(n)
+            if not _isShown(node):
+                continue
             segmentation = node.GetSegmentation()
             for i in range(segmentation.GetNumberOfSegments()):
                 segmentID = segmentation.GetNthSegmentID(i)
@@ -136,6 +144,8 @@ class SliceView:
         collection.UnRegister(None)
         for n in range(collection.GetNumberOfItems()):
             node = collection.GetItemAsObject(n)
+            if not _isShown(node):
+                continue
             for i in range(node.GetNumberOfControlPoints()):
                 ras = [0.0, 0.0, 0.0]
                 node.GetNthControlPointPositionWorld(i, ras)

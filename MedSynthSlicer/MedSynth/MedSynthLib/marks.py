@@ -1,0 +1,87 @@
+"""The points, boxes, curves and segments that mark where pathologies go, and how they look.
+
+A lesion must be visible under its mark: no label, no fill, a small cross instead of a ball.
+"""
+
+from __future__ import annotations
+
+import slicer
+
+MADE = "MedSynth.Mark"  # the module made it for one pathology, and removes it with that pathology
+
+
+def add(className: str, number: int, word: str):
+    """A new, still empty mark of pathology `number`."""
+    node = slicer.mrmlScene.AddNewNodeByClass(className, name(number, word))
+    node.SetAttribute(MADE, word)
+    node.CreateDefaultDisplayNodes()
+    if not node.IsA("vtkMRMLSegmentationNode"):  # who paints wants to see what is painted
+        style(node)
+    return node
+
+
+def name(number: int, word: str) -> str:
+    """Of the mark of a pathology."""
+    return f"Pathology {number} {word}"
+
+
+def style(node) -> None:
+    """Let the image be seen under it."""
+    display = node.GetDisplayNode()
+    if node.IsA("vtkMRMLSegmentationNode"):
+        display.SetVisibility2DFill(False)
+        return
+    display.SetPointLabelsVisibility(False)
+    display.SetPropertiesLabelVisibility(False)
+    display.SetFillVisibility(False)
+    display.SetGlyphTypeFromString("Cross2D")
+
+
+def setVisible(node, shown: bool) -> None:
+    """Show or hide a mark in all views; a segmentation that is shown again is only outlined."""
+    display = node.GetDisplayNode()
+    if display is None:
+        return
+    if shown:
+        style(node)
+    display.SetVisibility(shown)
+
+
+def isEmpty(node) -> bool:
+    """Whether nothing is placed or painted yet."""
+    if not node.IsA("vtkMRMLSegmentationNode"):
+        return node.GetNumberOfDefinedControlPoints() == 0
+    segmentation = node.GetSegmentation()
+    segments = [segmentation.GetNthSegment(i) for i in range(segmentation.GetNumberOfSegments())]
+    return all(_isEmptySegment(segment) for segment in segments)
+
+
+def _isEmptySegment(segment) -> bool:
+    labelmap = segment.GetRepresentation("Binary labelmap")
+    return labelmap is None or labelmap.IsEmpty()
+
+
+def isMade(node) -> bool:
+    """Whether the module made it; the user's own stay in the scene."""
+    return node is not None and node.GetAttribute(MADE) is not None
+
+
+def renumber(node, number: int) -> None:
+    """Name a mark that the module made after its pathology's number."""
+    if not isMade(node):
+        return
+    old, new = node.GetName(), name(number, node.GetAttribute(MADE))
+    node.SetName(new)
+    if node.IsA("vtkMRMLSegmentationNode"):
+        if node.GetSegmentation().GetNumberOfSegments():
+            node.GetSegmentation().GetNthSegment(0).SetName(f"Pathology {number}")
+        return
+    for i in range(node.GetNumberOfControlPoints()):
+        label = node.GetNthControlPointLabel(i)
+        node.SetNthControlPointLabel(i, label.replace(old, new, 1))
+
+
+def remove(node, stillUsed) -> None:
+    """Remove a mark that the module made and no other pathology uses."""
+    if isMade(node) and node not in stillUsed and slicer.mrmlScene.IsNodePresent(node):
+        slicer.mrmlScene.RemoveNode(node)
