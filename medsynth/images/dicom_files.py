@@ -14,6 +14,7 @@ from pydicom.uid import (
 )
 
 from medsynth.images.damage import naming, one_line
+from medsynth.images.dicom_limits import check_inflated_size
 
 SEGMENTATION_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 
@@ -39,6 +40,19 @@ class DicomFile:
         return "Rows" in self.header and not self.is_segmentation
 
 
+def check_there(path: Path) -> None:
+    """Refuse what is neither a file nor a folder: reading from a pipe would wait for ever.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+        ValueError: a pipe, a socket or a device.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist")
+    if not (path.is_file() or path.is_dir()):
+        raise ValueError(f"{path} is a pipe or a device; save the image as a file")
+
+
 def is_dicom(path: Path) -> bool:
     """Whether the file starts like DICOM: with the preamble of PS3.10 7.1, or without (old)."""
     with open(path, "rb") as file:
@@ -57,6 +71,7 @@ def read_header(path: Path) -> DicomFile:
         ValueError: The file is damaged before its pixel data.
     """
     with naming(path, otherwise="has a damaged DICOM header"):
+        check_inflated_size(path)
         header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
         meta = header.file_meta
         sop_class = header.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID") or ""
@@ -67,22 +82,31 @@ def read_header(path: Path) -> DicomFile:
     return file
 
 
-def find_dicom(path: Path) -> list[DicomFile]:
+def find_dicom(path: Path, notes: list[str]) -> list[DicomFile]:
     """Every DICOM object that is the file `path`, or lies in the folder `path` or below it.
 
-    Other files, hidden ones and DICOMDIR are passed over.
+    Other files, hidden ones and DICOMDIR are passed over; so are links that lead nowhere, pipes and
+    devices, whose first one is told in `notes`.
 
     Raises:
         ValueError: There is none, with what the folder holds instead; or a .dcm that is damaged.
     """
     if path.is_file():
         return [read_header(path)]
-    found, others = [], []
+    found, others, no_files = [], [], []
     for folder, subfolders, names in os.walk(path):
         subfolders[:] = sorted(s for s in subfolders if not s.startswith("."))
         for name in sorted(n for n in names if not n.startswith(".")):
             file = Path(folder, name)
+            if not file.is_file():  # opening a pipe would wait for ever
+                no_files.append(file)
+                continue
             (found if is_dicom(file) else others).append(file)
+    if no_files:
+        notes.append(
+            f"{len(no_files)} links that lead nowhere, pipes or devices were left out, such as "
+            f"{no_files[0]}"
+        )
     for file in others:
         if file.suffix.lower() in (".dcm", ".dicom", ".ima"):  # a lost slice, not another file
             raise ValueError(f"{file} is not DICOM in spite of its name; it is empty or damaged")

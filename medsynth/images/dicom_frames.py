@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pydicom
 
 from medsynth.images.damage import naming
 from medsynth.images.dicom_files import DicomFile
+from medsynth.images.dicom_limits import frame_count
 
 # PS3.3 C.7.6.16.2: the functional groups that say where a frame lies, what its values mean and how
 # it was taken; references to other objects stay out of the flat header.
@@ -87,16 +89,14 @@ def frames_of(file: DicomFile) -> list[Frame]:
 def _frames_of(file: DicomFile) -> list[Frame]:
     header, count = file.header, _frame_count(file)
     if "PerFrameFunctionalGroupsSequence" in header:
-        headers = [_flat_header(header, i) for i in range(count)]
-    else:
-        headers = [header] * count
-    return [_frame(file.path, i, count, h) for i, h in enumerate(headers)]
+        return [_frame(file.path, i, count, _flat_header(header, i)) for i in range(count)]
+    first = _frame(file.path, 0, count, header)
+    return [dataclasses.replace(first, index=i) for i in range(count)]
 
 
 def _frame_count(file: DicomFile) -> int:
-    count = numbers(file.header, "NumberOfFrames", count=1, path=file.path)
+    frames = frame_count(file.header, file.path)
     groups = file.header.get("PerFrameFunctionalGroupsSequence")
-    frames = 1 if count is None else int(count[0])
     if groups is not None and len(groups) != frames:
         raise ValueError(
             f"{file.path}: NumberOfFrames is {frames} but PerFrameFunctionalGroupsSequence "
@@ -120,9 +120,6 @@ def _flat_header(header: pydicom.Dataset, index: int) -> pydicom.Dataset:
 
 
 def _frame(path: Path, index: int, count: int, header: pydicom.Dataset) -> Frame:
-    for keyword in ("Rows", "Columns"):
-        if not header.get(keyword):
-            raise ValueError(f"{path}: {keyword} is missing; the file is damaged, export it again")
     spacing = numbers(header, "PixelSpacing", count=2, path=path)
     if spacing is not None and (spacing <= 0).any():
         raise ValueError(f"{path}: PixelSpacing must be positive, got {spacing.tolist()} mm")

@@ -41,6 +41,34 @@ def check_grey(header: pydicom.Dataset, path: Path) -> None:
         )
 
 
+def check_bits(header: pydicom.Dataset, path: Path) -> None:
+    """Refuse bits that cannot be (PS3.5 8.1.1): stored ones beyond those allocated.
+
+    Raises:
+        ValueError: names the file and the three numbers.
+    """
+    keywords = ("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
+    given = {keyword: header.get(keyword) for keyword in keywords}
+    for keyword, value in given.items():
+        if not isinstance(value, int) and value not in (None, ""):
+            raise ValueError(f"{path}: {keyword} must be one number, got {str(value)[:40]!r}")
+    allocated = given["BitsAllocated"]
+    if not allocated:
+        raise ValueError(f"{path}: BitsAllocated is missing; the file is damaged, export it again")
+    stored = given["BitsStored"] or allocated
+    high = stored - 1 if given["HighBit"] in (None, "") else given["HighBit"]
+    if not (1 <= stored <= allocated and stored - 1 <= high < allocated):
+        raise ValueError(
+            f"{path}: HighBit {high} and BitsStored {stored} do not fit each other and "
+            f"BitsAllocated {allocated}, expected HighBit {stored - 1} (BitsStored - 1); the header "
+            "is damaged, export the file again"
+        )
+    if given["PixelRepresentation"] not in (None, "", 0, 1):
+        raise ValueError(
+            f"{path}: PixelRepresentation must be 0 or 1, got {given['PixelRepresentation']}"
+        )
+
+
 def decode(path: Path, notes: list[str]) -> np.ndarray:
     """The stored cells of all frames (frames, rows, columns); unused high bits as they are.
 
@@ -134,11 +162,19 @@ def physical(
         # a padding value that the stored bits cannot hold (-2000 in 12) would come out as tissue
         low, high = stored_range(header)
         stored = np.where(padding & ((cells < low) | (cells > high)), low, stored)
-    values = modality_transform(stored, header, path)
-    if is_mirrored(header):
-        ends = modality_transform(np.array(stored_range(header)), header, path)
-        values = ends.sum() - values
-    return values.astype(np.float32), padding
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = modality_transform(stored, header, path)
+        if is_mirrored(header):
+            ends = modality_transform(np.array(stored_range(header)), header, path)
+            values = ends.sum() - values
+        values = values.astype(np.float32)
+    if not np.isfinite(values).all():
+        slope, intercept = header.get("RescaleSlope"), header.get("RescaleIntercept")
+        raise ValueError(
+            f"{path} has voxels that are not finite after its rescale (slope {slope}, intercept "
+            f"{intercept}); the header or the pixels are damaged, export the file again"
+        )
+    return values, padding
 
 
 def is_mirrored(header: pydicom.Dataset) -> bool:

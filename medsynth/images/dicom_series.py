@@ -5,16 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pydicom
 import SimpleITK as sitk
 
+from medsynth import limits
 from medsynth.errors import GeometryError
 from medsynth.events import Listener, Stage, ignore
 from medsynth.images.damage import naming
+from medsynth.images.dicom_consistency import (
+    check_one_series,
+    check_own_instances,
+    check_same_meaning,
+)
 from medsynth.images.dicom_files import choose_series, find_dicom
 from medsynth.images.dicom_frames import Frame, frames_of, numbers
-from medsynth.images.dicom_pixels import QUANTITATIVE, check_grey, decode, physical
-from medsynth.images.dicom_stack import Grid, slice_extent_mm, stack
+from medsynth.images.dicom_pixels import (
+    QUANTITATIVE,
+    check_bits,
+    check_grey,
+    decode,
+    physical,
+)
+from medsynth.images.dicom_stack import Grid, slice_extent_mm, stack, without_localizers
 from medsynth.images.reference import ReferenceImage
 
 
@@ -27,19 +38,29 @@ def read_dicom(
         ValueError: No or several series, colour, damaged or truncated files.
         GeometryError: The slices do not form one regular grid.
     """
-    objects = find_dicom(path)
+    found: list[str] = []
+    objects = find_dicom(path, found)
     files, notes = choose_series(objects, path, series_uid=series_uid)
+    notes += found
     for file in files:
         with naming(file.path):
             check_grey(file.header, file.path)
-    frames = [frame for file in files for frame in frames_of(file)]
+            check_bits(file.header, file.path)
+    frames, found = without_localizers([frame for file in files for frame in frames_of(file)])
+    notes += found
+    check_one_series(frames)
     is_2d = len(frames) == 1 and (frames[0].position is None or frames[0].orientation is None)
     if is_2d:
         grid, found = picture_grid(frames[0])
     else:
         frames, grid, found = stack(frames)
+    check_same_meaning(frames)
+    check_own_instances(frames)
+    rows, columns = frames[0].shape
+    what = f"{len(frames)} slices of {rows} x {columns}"
+    limits.VOXELS.check(len(frames) * rows * columns, path, what)
     with naming(frames[0].path):
-        notes += found + _value_notes(frames[0].header)
+        notes += found + _value_notes(frames)
     voxels, padding = _read_voxels(frames, notes, listener)
     return ReferenceImage(
         image=as_image(voxels, grid),
@@ -81,8 +102,9 @@ def picture_grid(frame: Frame) -> tuple[Grid, list[str]]:
     return Grid(np.zeros(3), np.array([spacing[1], spacing[0], extent]), np.eye(3)), notes
 
 
-def _value_notes(header: pydicom.Dataset) -> list[str]:
-    notes = []
+def _value_notes(frames: list[Frame]) -> list[str]:
+    """What holds for all slices alike, and lossy compression of any of them."""
+    header, notes = frames[0].header, []
     if header.get("PhotometricInterpretation") == "MONOCHROME1":
         if header.get("Modality") in QUANTITATIVE:
             notes.append("MONOCHROME1: shown inverted elsewhere; the values are kept")
@@ -90,7 +112,10 @@ def _value_notes(header: pydicom.Dataset) -> list[str]:
             notes.append("MONOCHROME1: the values were inverted so that larger is brighter")
     if header.get("Modality") == "CT" and header.get("RescaleIntercept") is None:
         notes.append("the CT has no rescale: its values may not be HU")
-    if str(header.get("LossyImageCompression", "")) == "01":
+    slope = numbers(header, "RescaleSlope", count=1, path=frames[0].path)
+    if header.get("Modality") == "CT" and slope is not None and slope[0] < 0:
+        notes.append(f"the rescale slope is {slope[0]:g}: larger stored values are lower HU")
+    if any(str(frame.header.get("LossyImageCompression", "")) == "01" for frame in frames):
         notes.append("the images went through lossy compression")
     return notes
 

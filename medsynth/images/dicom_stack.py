@@ -25,13 +25,13 @@ class Grid:
 
 
 def stack(frames: list[Frame]) -> tuple[list[Frame], Grid, list[str]]:
-    """The frames sorted along their common normal, the grid they fill, and warnings.
+    """The frames (without localizers) sorted along their common normal, their grid, and warnings.
 
     Raises:
         GeometryError: Mixed geometries, duplicates, missing slices, irregular steps, gantry tilt,
             or frames without a position; the message names the files.
     """
-    frames, notes = without_localizers(frames)
+    notes: list[str] = []
     direction = common_axes(frames)
     normal = direction[:, 2]
     frames = sorted(frames, key=lambda f: float(f.position @ normal))

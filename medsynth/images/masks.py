@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from medsynth.images.dicom_files import find_dicom, is_dicom
+from medsynth.images.dicom_files import check_there, find_dicom, is_dicom
 from medsynth.images.files import JPEG, load, suffix_of
 from medsynth.images.read import read_image
 from medsynth.images.segmentation import read_segmentation
@@ -25,10 +25,9 @@ def read_mask(path: str | Path) -> sitk.Image:
         GeometryError: DICOM frames that do not form one regular grid.
     """
     path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist")
+    check_there(path)
     if path.is_dir() or is_dicom(path):
-        segmentations = [o.path for o in find_dicom(path) if o.is_segmentation]
+        segmentations = [o.path for o in find_dicom(path, []) if o.is_segmentation]
         if len(segmentations) > 1:
             names = ", ".join(p.name for p in segmentations[:8])
             raise ValueError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from medsynth.events import Listener, ignore
-from medsynth.images.dicom_files import is_dicom
+from medsynth.images.dicom_files import check_there, is_dicom
 from medsynth.images.dicom_series import read_dicom
 from medsynth.images.files import NIFTI, READABLE, read_itk_file, suffix_of
 from medsynth.images.nifti import read_nifti
@@ -25,8 +25,7 @@ def read_image(
         GeometryError: The slices do not form one regular grid.
     """
     path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist")
+    check_there(path)
     if path.is_dir() or is_dicom(path):
         return read_dicom(path, series_uid=series_uid, listener=listener)
     if series_uid is not None:

@@ -8,6 +8,7 @@ import numpy as np
 import pydicom
 import SimpleITK as sitk
 
+from medsynth import limits
 from medsynth.errors import GeometryError
 from medsynth.images.damage import naming
 from medsynth.images.dicom_files import DicomFile, read_header
@@ -15,8 +16,6 @@ from medsynth.images.dicom_frames import Frame, frames_of, numbers
 from medsynth.images.dicom_pixels import decode
 from medsynth.images.dicom_series import as_image
 from medsynth.images.dicom_stack import Grid, check_straight, common_axes, slice_extent_mm
-
-MOST_SLICES = 20_000
 
 
 def read_segmentation(path: Path) -> sitk.Image:
@@ -69,11 +68,11 @@ def _slots(frames: list[Frame]) -> tuple[list[int], Grid]:
     check_straight([first, *frames], normal)
     step = _step_mm(frames, np.unique(np.round(along - along.min(), 3)))
     slots = np.round((along - along.min()) / step).astype(int)
-    if slots.max() >= MOST_SLICES:
-        raise GeometryError(
-            f"{frames[0].path}: frames {step:g} mm apart over {np.ptp(along):.0f} mm would be "
-            f"{slots.max() + 1} slices; the geometry is damaged"
-        )
+    count = int(slots.max()) + 1
+    rows, columns = first.shape
+    what = f"frames {step:g} mm apart over {np.ptp(along):.0f} mm would be {count} slices"
+    limits.FRAMES.check(count, first.path, what)
+    limits.VOXELS.check(count * rows * columns, first.path, f"{what} of {rows} x {columns}")
     spacing = np.array([first.pixel_spacing[1], first.pixel_spacing[0], step])
     return slots.tolist(), Grid(first.position, spacing, direction)
 
