@@ -25,7 +25,7 @@ Picture = tuple[str, str, bytes]  # caption, mime type, data
 NOTES = {
     "two_sample": (
         "Can they be told apart?",
-        "Paired two-sample test: a small network learns to tell synthetic patches from the real patches "
+        "Paired two-sample test: a network learns to tell synthetic patches from the real patches "
         "at the same places and is tested on slices it has not seen. AUC 0.5: it cannot; 1: always.",
     ),
     "spectrum": (
@@ -150,9 +150,10 @@ def _figure_section(name: str, found: dict, drawn: Drawn, preset: Preset) -> str
         body.append(picture(f"{title}: real (black), synthetic (orange)", "image/png", picture_of))
     rows = list(_rows(name, found))
     body.append(_table(rows) if rows else "<p>Nothing to measure here in this domain.</p>")
-    about = found.get("split") or found.get("floor_is")
+    about = [found[key] for key in ("judge", "split") if key in found] or found.get("floor_is")
     if about:
-        body.append(f'<p class="small">{html.escape(about)}.</p>')
+        words = about if isinstance(about, str) else "; ".join(about)
+        body.append(f'<p class="small">{html.escape(words)}.</p>')
     return _section(title, "".join(body))
 
 
@@ -173,7 +174,12 @@ def _rows(name: str, found: dict) -> Iterable[tuple[str, str, dict]]:
             yield (
                 "AUC of whole slices",
                 where,
-                {"value": test["auc_slice"], "floor": test["floor"]["auc_slice"]},
+                {
+                    "value": test["auc_slice"],
+                    "interval": test["interval_slice"],
+                    "floor": test["floor"]["auc_slice"],
+                    "floor_interval": test["floor"]["interval_slice"],
+                },
             )
     elif name == "spectrum":
         for where, record in found["windows"].items():

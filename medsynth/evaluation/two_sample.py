@@ -9,7 +9,7 @@ the chance of training goes besides, the floor shows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from medsynth.evaluation import bootstrap
-from medsynth.evaluation.patches import SIZE, cut, draw_places, windowed
+from medsynth.evaluation.patches import cut, draw_places, windowed
 from medsynth.evaluation.small_network import scale_of, small_network
 from medsynth.events import Listener, Stage, ignore
 from medsynth.presets import Window
@@ -29,12 +29,39 @@ GAP = 1  # slices left out on either side of a block that is tested on
 
 @dataclass(frozen=True)
 class Effort:
-    """`places` patches a slice; `steps` optimizer steps on `batch` pairs, for each fold."""
+    """The judge, and how long it learns in each fold.
 
-    places: int = 16
-    steps: int = 400
+    A network of `channels` sees `places` patches of `patch` pixels a slice, each `passes` times in
+    batches of `batch` pairs; a slice's score is the mean over `scored` of its patches. The default is
+    the judge of the model cards. A narrower one on fewer patches flatters: with 16-32-64 channels, 48
+    pixels and 24 places it gave 0.53 where this one gave 0.93.
+
+    Raises:
+        ValueError: fewer places than are scored, or a number below 1.
+    """
+
+    channels: tuple[int, ...] = (24, 48, 96, 128)
+    patch: int = 64
+    places: int = 72
+    scored: int = 48
+    passes: int = 10
     batch: int = 32
     learning_rate: float = 2e-3
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.scored <= self.places or min(self.patch, self.passes, self.batch) < 1:
+            raise ValueError(
+                "a judge needs at least 1 of patch, passes, batch and scored, and no more scored than "
+                f"places, got {self}"
+            )
+
+    @property
+    def judge(self) -> str:
+        """What it is, in words."""
+        return (
+            f"network of {'-'.join(map(str, self.channels))} channels, {self.patch} x {self.patch} "
+            f"patches, {self.places} a slice, {self.passes} passes; a slice by the mean of {self.scored}"
+        )
 
 
 def paired_test(
@@ -64,11 +91,12 @@ def paired_test(
         listener: hears of every fold.
 
     Returns:
-        `split` (who is tested on whom), and per window `auc`, `interval` (95 %, bootstrap over slices),
-        `auc_slice` (scores averaged over each slice first) and `floor` with the same.
+        `judge` and `split` (who is tested on whom) in words, and per window `auc`, `interval` (95 %,
+        bootstrap over slices), `auc_slice` and `interval_slice` (scores averaged over each slice
+        first) and `floor` with the same.
     """
     effort = effort or Effort()
-    places = draw_places(inside, count=2 * effort.places, seed=seed)
+    places = draw_places(inside, count=2 * effort.places, seed=seed, size=effort.patch)
     kept = np.array([k for k, corners in enumerate(places) if len(corners)])
     first = [places[k][: effort.places] for k in kept]
     other = [places[k][effort.places :] for k in kept]
@@ -81,16 +109,17 @@ def paired_test(
             found = [
                 _cross_fit(a, b, folds, effort=effort, seed=seed, stage=stage)
                 for a, b in (
-                    (_stack(ours, first), _stack(theirs, first)),
-                    (_stack(theirs, other), _stack(theirs, first)),
+                    (_stack(ours, first, effort.patch), _stack(theirs, first, effort.patch)),
+                    (_stack(theirs, other, effort.patch), _stack(theirs, first, effort.patch)),
                 )
             ]
             per_window[window.name] = found[0] | {"floor": found[1]}
     return {
+        "judge": effort.judge,
         "split": split,
         "slices": len(kept),
         "patches_per_slice": effort.places,
-        "patch_pixels": SIZE,
+        "patch_pixels": effort.patch,
         "floor_is": "real patches against real patches at other places of the same slices",
         "windows": per_window,
     }
@@ -138,9 +167,9 @@ def _channels(planes: np.ndarray, window: Window) -> np.ndarray:
     return np.stack([seen, fine], axis=1)
 
 
-def _stack(channels: np.ndarray, places: list[np.ndarray]) -> Tensor:
+def _stack(channels: np.ndarray, places: list[np.ndarray], size: int) -> Tensor:
     """Patches (slices, places, 2, size, size)."""
-    parts = [cut(channels[:, c], places) for c in range(channels.shape[1])]
+    parts = [cut(channels[:, c], places, size=size) for c in range(channels.shape[1])]
     return torch.from_numpy(np.stack(parts, axis=1)).unflatten(0, (len(places), -1))
 
 
@@ -162,16 +191,17 @@ def _cross_fit(
         a, b = (_scores(network, patches[tested]) for patches in (ours, theirs))
         cell = np.ix_(tested, tested)
         above[cell] = _share_above(a, b)
-        above_slice[cell] = _share_above(a.mean(1, keepdims=True), b.mean(1, keepdims=True))
+        means = (scores[:, : effort.scored].mean(1, keepdims=True) for scores in (a, b))
+        above_slice[cell] = _share_above(*means)
         fold_of[tested] = index
         stage.advance()
     same_fold = (fold_of[:, None] == fold_of).astype(float)
     weights = bootstrap.slice_weights(fold_of.tolist(), seed=seed)
-    return {
-        "auc": float(_weighted_auc(above, same_fold, np.ones((1, count)))[0]),
-        "interval": bootstrap.interval(_weighted_auc(above, same_fold, weights)),
-        "auc_slice": float(_weighted_auc(above_slice, same_fold, np.ones((1, count)))[0]),
-    }
+    found = {}
+    for key, cells in (("", above), ("_slice", above_slice)):
+        found[f"auc{key}"] = float(_weighted_auc(cells, same_fold, np.ones((1, count)))[0])
+        found[f"interval{key}"] = bootstrap.interval(_weighted_auc(cells, same_fold, weights))
+    return found
 
 
 def _share_above(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
@@ -191,16 +221,16 @@ def _train(ours: Tensor, theirs: Tensor, *, effort: Effort, seed: int) -> nn.Seq
     generator = torch.Generator().manual_seed(seed)
     ours, theirs = ours.flatten(0, 1), theirs.flatten(0, 1)
     mean, std = scale_of(theirs)
-    network = small_network(2, 1, generator)
+    network = small_network(2, 1, generator, widths=effort.channels)
     network.mean, network.std = mean, std
     network.train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=effort.learning_rate, weight_decay=1e-2)
+    per_pass = max(1, round(len(ours) / effort.batch))
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, effort.learning_rate, total_steps=effort.steps
+        optimizer, effort.learning_rate, total_steps=effort.passes * per_pass
     )
-    labels = torch.cat([torch.ones(effort.batch), torch.zeros(effort.batch)])
-    for _ in range(effort.steps):
-        drawn = torch.randint(len(ours), (effort.batch,), generator=generator)
+    for drawn in _batches(len(ours), per_pass, effort.passes, generator):
+        labels = torch.cat([torch.ones(len(drawn)), torch.zeros(len(drawn))])
         flip, row, column = torch.randint(2, (3,), generator=generator).tolist()
         batch = (torch.cat([ours[drawn], theirs[drawn]]) - mean) / std
         batch = batch.transpose(2, 3) if flip else batch
@@ -212,6 +242,14 @@ def _train(ours: Tensor, theirs: Tensor, *, effort: Effort, seed: int) -> nn.Seq
         optimizer.step()
         schedule.step()
     return network.eval()
+
+
+def _batches(
+    count: int, per_pass: int, passes: int, generator: torch.Generator
+) -> Iterator[Tensor]:
+    """Indices of pairs: everyone once in a pass, in another order each time."""
+    for _ in range(passes):
+        yield from torch.randperm(count, generator=generator).tensor_split(per_pass)
 
 
 @torch.inference_mode()

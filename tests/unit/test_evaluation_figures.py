@@ -242,7 +242,7 @@ def test_every_figure_of_a_domain_is_measured_and_on_the_page(name, tmp_path):
         pairs,
         preset,
         training=lambda: real.astype(np.float32),
-        effort=two_sample.Effort(places=4, steps=5, batch=8),
+        effort=two_sample.Effort(channels=(8, 8), patch=48, places=4, scored=4, passes=1),
         learn_steps=5,
     )
     windows = {window.name for window in preset.windows}

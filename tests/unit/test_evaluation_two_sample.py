@@ -1,14 +1,19 @@
 """The paired two-sample test finds what was planted, and nothing where nothing is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 from scipy import ndimage
 
 from medsynth.evaluation import bootstrap, patches, two_sample
+from medsynth.evaluation.small_network import small_network
+from medsynth.events import Stage, ignore
 from medsynth.presets import Window
 
 WINDOW = Window("soft tissue", 40, 400)
-QUICK = two_sample.Effort(places=8, steps=60, batch=16)
+QUICK = two_sample.Effort(channels=(16, 32, 64), patch=48, places=8, scored=8, passes=20, batch=16)
 PATIENTS = ["a"] * 6 + ["b"] * 6
 INSIDE = np.ones((12, 96, 96), dtype=bool)
 
@@ -53,7 +58,7 @@ def test_equal_distributions_are_not_told_apart():
 
 def test_the_same_seed_gives_the_same_figure():
     real, synthetic = textures(0), textures(1)
-    few = {"seed": 3, "effort": two_sample.Effort(places=4, steps=10, batch=8)}
+    few = {"seed": 3, "effort": replace(QUICK, places=4, scored=4, passes=2)}
     assert test_of(real, synthetic, **few) == test_of(real, synthetic, **few)
 
 
@@ -119,3 +124,46 @@ def test_the_interval_of_a_mean_covers_it_as_often_as_it_says():
         low, high = bootstrap.interval(weights @ values / 40)
         covered += low < 0 < high
     assert 0.88 < covered / 200 < 0.98
+
+
+def test_a_slice_is_scored_by_as_many_patches_as_the_judge_says(monkeypatch):
+    """Its first two patches give every slice away, the other two say the contrary."""
+    monkeypatch.setattr(two_sample, "_train", lambda *_, **__: None)
+    monkeypatch.setattr(two_sample, "_scores", lambda _, patches: patches[..., 0, 0, 0].numpy())
+    ours = torch.tensor([1.0, 1.0, -9.0, -9.0]).expand(8, 4)[..., None, None, None]
+    folds = [(np.arange(4), np.arange(4, 8)), (np.arange(4, 8), np.arange(4))]
+    for scored, auc in ((2, 1.0), (4, 0.0)):
+        effort = replace(QUICK, places=4, scored=scored)
+        with Stage("", total=2, listener=ignore) as stage:
+            found = two_sample._cross_fit(ours, -ours, folds, effort=effort, seed=0, stage=stage)
+        assert found["auc_slice"] == auc
+        assert found["interval_slice"] == [auc, auc]
+        assert found["auc"] == 0.25
+
+
+def test_everyone_is_learnt_from_once_in_a_pass():
+    batches = list(two_sample._batches(70, 2, 3, torch.Generator().manual_seed(0)))
+    assert [len(drawn) for drawn in batches] == [35] * 6
+    for one in range(0, 6, 2):
+        assert sorted(torch.cat(batches[one : one + 2]).tolist()) == list(range(70))
+    assert not torch.equal(batches[0], batches[2])
+
+
+def test_the_judge_is_as_wide_as_it_says_and_named_in_the_record():
+    widths = two_sample.Effort().channels
+    network = small_network(2, 1, torch.Generator().manual_seed(0), widths=widths)
+    of_layers = [layer.out_channels for layer in network if isinstance(layer, torch.nn.Conv2d)]
+    assert of_layers == [24, 48, 96, 128]
+    assert network(torch.zeros(3, 2, 64, 64)).shape == (3, 1)
+    quick = replace(QUICK, places=2, scored=1, passes=1)
+    found = two_sample.paired_test(
+        textures(0), textures(1), INSIDE, windows=[WINDOW], patients=PATIENTS, effort=quick
+    )
+    assert found["judge"].startswith("network of 16-32-64 channels, 48 x 48 patches, 2 a slice")
+    assert found["patch_pixels"] == 48
+
+
+@pytest.mark.parametrize("fault", [{"places": 8, "scored": 9}, {"scored": 0}, {"passes": 0}])
+def test_a_judge_that_cannot_be_is_refused(fault):
+    with pytest.raises(ValueError, match="a judge needs at least 1"):
+        replace(QUICK, **fault)
