@@ -81,7 +81,7 @@ INFLATED_BYTES = Limit(
 )
 HEADER_BYTES = Limit(
     "MEDSYNTH_MAX_HEADER_BYTES",
-    64 * MEBI,
+    16 * MEBI,
     "bytes",
     "of the header of an NRRD, MetaImage or NIfTI file",
 )

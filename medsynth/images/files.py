@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from PIL import Image
 
 from medsynth.images.damage import naming
+from medsynth.images.file_limits import BY_SUFFIX, check_picture
 from medsynth.images.reference import ReferenceImage
 from medsynth.marking import header_fields
 
@@ -18,6 +19,12 @@ NIFTI = (".nii", ".nii.gz")
 VOLUMES = (".nrrd", ".nhdr", ".mha", ".mhd")
 JPEG = (".jpg", ".jpeg")
 PICTURES = (".png", *JPEG)
+# By name, so that no other format hides behind a suffix.
+READER = {
+    **dict.fromkeys((".nrrd", ".nhdr"), "NrrdImageIO"),
+    **dict.fromkeys((".mha", ".mhd"), "MetaImageIO"),
+    ".png": "PNGImageIO",
+}
 READABLE = (*NIFTI, *VOLUMES, *PICTURES)
 WRITABLE = (".nrrd", ".mha", *NIFTI)
 
@@ -53,10 +60,17 @@ def load(path: Path) -> sitk.Image:
     Raises:
         ValueError: The file is damaged.
     """
-    if suffix_of(path) in JPEG:
+    suffix = suffix_of(path)
+    if suffix in PICTURES and _begins_like_jpeg(path):
         return _load_jpeg(path)
+    if suffix in JPEG:
+        raise ValueError(
+            f"{path} cannot be read; it may be damaged (it does not begin like a JPEG)"
+        )
+    with naming(path, otherwise="cannot be read; it may be damaged"):
+        BY_SUFFIX[suffix](path)
     try:
-        image = sitk.ReadImage(str(path))
+        image = sitk.ReadImage(str(path), imageIO=READER[suffix])
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1].strip()
         if "Unknown PixelType" in reason:
@@ -70,9 +84,18 @@ def load(path: Path) -> sitk.Image:
     return image
 
 
+def _begins_like_jpeg(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(3) == b"\xff\xd8\xff"
+
+
 def _load_jpeg(path: Path) -> sitk.Image:
     """By Pillow: ITK reads a JPEG that is cut off and fills the rest with grey."""
-    with naming(path, otherwise="cannot be read; it may be damaged"), Image.open(path) as picture:
+    with (
+        naming(path, otherwise="cannot be read; it may be damaged"),
+        Image.open(path, formats=("JPEG",)) as picture,
+    ):
+        check_picture(path, *picture.size)
         values = np.asarray(picture)
     return sitk.GetImageFromArray(values, isVector=values.ndim == 3)
 

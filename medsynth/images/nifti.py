@@ -10,6 +10,7 @@ import SimpleITK as sitk
 
 from medsynth.errors import GeometryError
 from medsynth.images.damage import naming
+from medsynth.images.file_limits import check_nifti
 from medsynth.images.files import check_finite
 from medsynth.images.reference import ReferenceImage
 
@@ -25,6 +26,7 @@ def read_nifti(path: Path) -> ReferenceImage:
         GeometryError: The affine shears the grid.
     """
     with naming(path, otherwise="cannot be read; it may be damaged"):
+        check_nifti(path)
         file = nibabel.load(path)
         kind, shape = file.header.get_data_dtype(), file.shape
         if kind.kind not in "iuf":
