@@ -9,10 +9,11 @@ from MedSynthLib import library, sampledata, selftest, vocabulary
 from MedSynthLib.filmpart import FilmPart
 from MedSynthLib.panel import Messages, PreviewPart, ResultPart, RunPart
 from MedSynthLib.parameters import MedSynthParameterNode
-from MedSynthLib.pathologies import Cards, addParameterNode, marksOf, onScreenOf, parameterNodes
+from MedSynthLib.pathologies import Cards, addParameterNode, marksOf, parameterNodes
 from MedSynthLib.phantompart import PhantomPart
 from MedSynthLib.resultviews import ResultViews
-from MedSynthLib.vocabulary import PRESETS
+from MedSynthLib.titledbox import TitledBox
+from MedSynthLib.vocabulary import PRESET_TITLES, PRESETS, SAMPLER_TITLES
 from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
@@ -60,9 +61,7 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.previewPart = PreviewPart(self.ui, self.messages)
         file = self.resourcePath("requirements-pacs.txt")
         self.results = ResultPart(self.ui, self.messages, requirementsFile=file)
-        self.views = ResultViews(
-            self.ui, self.uiWidget, marked=lambda: onScreenOf(self._parameters.parameterNode)
-        )
+        self.views = ResultViews(self.ui, self.uiWidget, marked=lambda: self.cards.onScreen())
         self.phantom = PhantomPart(self.ui, self.messages, onLoaded=self.onPhantom)
         self.runPart = RunPart(
             self.ui,
@@ -80,9 +79,16 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.cards = Cards(
             self.ui.pathologyContainer,
             uiFile=self.resourcePath("UI/Pathology.ui"),
-            reference=lambda: self._parameters.reference,
+            anatomy=lambda: self._parameters,
             onFactor=self.previewPart.onPathologyFactor,
             onUnreadable=self.messages.fail,
+        )
+        ui = self.ui
+        self.parts = (
+            # Only the user's own choice brings the preset's defaults, not a scene that is loaded.
+            TitledBox(ui.presetComboBox, "preset", PRESET_TITLES, onChosen=self.onPreset),
+            TitledBox(ui.samplerComboBox, "sampler", SAMPLER_TITLES),
+            *(self.film, self.phantom, self.previewPart, self.views),
         )
         self.ui.pythonPathLineEdit.currentPath = library.configuredPython()
         self._connect()
@@ -95,8 +101,6 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(mrml, mrml.EndImportEvent, self.onSceneEndClose)
         self.ui.addPathologyButton.connect("clicked(bool)", self.onAddPathology)
         self.ui.factorSlider.connect("valueChanged(double)", self.previewPart.onAnatomyFactor)
-        # Only the user's own choice brings the preset's defaults, not a scene that is loaded.
-        self.ui.presetComboBox.connect("activated(int)", self.onPreset)
         self.ui.pythonPathLineEdit.connect("currentPathChanged(QString)", self.onPython)
 
     def cleanup(self):
@@ -136,11 +140,11 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.addObserver(parameters.parameterNode, "ModifiedEvent", self.onModified)
             self.results.setPreset(PRESETS[parameters.preset])
         self.cards.setNode(parameters.parameterNode if parameters is not None else None)
-        for part in (self.film, self.phantom, self.previewPart, self.views):
+        for part in self.parts:
             part.setParameters(parameters)
 
     def onModified(self, caller=None, event=None):
-        for part in (self.film, self.phantom, self.previewPart, self.views):
+        for part in (*self.parts, self.cards):
             part.update()
 
     def onPreset(self):

@@ -41,7 +41,9 @@ def collect() -> dict[str, Any]:
     """All that the command shows, as plain values."""
     from medsynth.pipeline import job
     from medsynth.presets import PRESETS
+    from medsynth.presets.lesion_titles import titled
     from medsynth.request import software_versions
+    from medsynth.request.model import SAMPLERS
 
     return {
         "versions": software_versions(),
@@ -53,10 +55,12 @@ def collect() -> dict[str, Any]:
                 "weights": preset.weights,
                 "weights_there": (job.MODELS / preset.weights).is_file(),
                 "pathologies": list(preset.lesion_kinds),
+                "pathology_titles": [titled(kind) for kind in preset.lesion_kinds],
                 "phantoms": list(preset.phantoms),
             }
             for preset in PRESETS.values()
         },
+        "samplers": SAMPLERS,
         "networks_folder": str(job.MODELS),
         "networks": networks(job.MODELS),
         "extras": {name: all(find_spec(m) for m in modules) for name, modules in EXTRAS.items()},
@@ -123,9 +127,12 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         there = "" if preset["weights_there"] else ", not there: train them, or name others"
         lines.append(f"  {name}: {preset['title']}, {grid}, weights {preset['weights']}{there}")
         if preset["pathologies"]:
-            lines.append(f"    pathologies: {', '.join(preset['pathologies'])}")
+            named = zip(preset["pathologies"], preset["pathology_titles"], strict=True)
+            lines.append("    pathologies: " + ", ".join(f"{kind} ({t})" for kind, t in named))
         if preset["phantoms"]:
             lines.append(f"    phantoms: {', '.join(preset['phantoms'])}")
+    lines += ["", "samplers"]
+    lines += [f"  {name}: {title}" for name, title in facts["samplers"].items()]
     lines += ["", f"networks in {facts['networks_folder']}"]
     lines += [_network_line(network) for network in facts["networks"]] or ["  none"]
     lines += ["", "optional parts"]

@@ -28,6 +28,7 @@ from medsynth.pathology.insert import mottle
 from medsynth.pathology.kinds import Kind
 from medsynth.pathology.surface import Lobes, Surface
 from medsynth.pathology.window import Window
+from medsynth.presets.lesion_titles import LESION_TITLES
 
 WHITE = 255.0
 BRIGHTEST = 250.0  # the most a lesion is drawn at: detail has to remain
@@ -202,7 +203,7 @@ def _kind(
 GREY_KINDS: dict[str, Kind] = {
     "nodule": _kind(
         "chest_xray",
-        "nodule",
+        LESION_TITLES["nodule"],
         nodule,
         {"contrast": (5, 120)},
         {"contrast": (22, 45), "lobulation": (0.02, 0.08), "elongation": (1.0, 1.25)},
@@ -210,7 +211,7 @@ GREY_KINDS: dict[str, Kind] = {
     ),
     "opacity": _kind(
         "chest_xray",
-        "opacity",
+        LESION_TITLES["opacity"],
         opacity,
         {"contrast": (5, 120), "softness": (0.05, 1.0)},
         {
@@ -223,7 +224,7 @@ GREY_KINDS: dict[str, Kind] = {
     ),
     "enhancing_mass": _kind(
         "brain_mri",
-        "enhancing mass",
+        LESION_TITLES["enhancing_mass"],
         enhancing_mass,
         {"enhancement": (1.1, 3.0), **_OEDEMA},
         {
@@ -236,7 +237,7 @@ GREY_KINDS: dict[str, Kind] = {
     ),
     "ring_enhancing_mass": _kind(
         "brain_mri",
-        "ring-enhancing mass",
+        LESION_TITLES["ring_enhancing_mass"],
         ring_enhancing_mass,
         {"enhancement": (1.1, 3.0), "rim": (0.05, 0.4), "core_level": (0.1, 1.2), **_OEDEMA},
         {
@@ -251,7 +252,7 @@ GREY_KINDS: dict[str, Kind] = {
     ),
     "haemorrhage": _kind(
         "brain_ct",
-        "haemorrhage",
+        LESION_TITLES["haemorrhage"],
         haemorrhage,
         {"contrast": (10, 150), "rim": (0.02, 0.4), "rim_contrast": (0, 60)},
         {

@@ -20,6 +20,7 @@ import numpy as np
 
 from medsynth.pathology.surface import Ball, Lobes, Surface
 from medsynth.pathology.window import Window
+from medsynth.presets.lesion_titles import LESION_TITLES
 
 SOFT_TISSUE_HU = 40.0
 
@@ -227,23 +228,26 @@ def spicule_length_mm(diameter_mm: float) -> float:
 
 LUNG_KINDS: dict[str, Kind] = {
     "solid": Kind(
-        "solid nodule", solid, {"hu": (-50, 150), **_SHAPE_OPTIONS}, {"hu": (20, 60), **_SMOOTH}
+        LESION_TITLES["solid"],
+        solid,
+        {"hu": (-50, 150), **_SHAPE_OPTIONS},
+        {"hu": (20, 60), **_SMOOTH},
     ),
     "part_solid": Kind(
-        "part-solid nodule",
+        LESION_TITLES["part_solid"],
         part_solid,
         {"hu": (-750, -300), "core_hu": (-200, 150), "core_fraction": (0.2, 0.9), **_SHAPE_OPTIONS},
         {"hu": (-680, -540), "core_hu": (0, 50), "core_fraction": (0.4, 0.6), **_LOBED},
     ),
     "ground_glass": Kind(
-        "ground-glass nodule",
+        LESION_TITLES["ground_glass"],
         ground_glass,
         {"hu": (-750, -300), **_SHAPE_OPTIONS},
         {"hu": (-660, -540), **_LOBED},
         lobes=Lobes(24, (4.0, 14.0)),
     ),
     "spiculated": Kind(
-        "spiculated nodule",
+        LESION_TITLES["spiculated"],
         spiculated,
         {
             "hu": (-50, 150),
@@ -257,7 +261,7 @@ LUNG_KINDS: dict[str, Kind] = {
         lobes=_KNOBBLY,
     ),
     "calcified": Kind(
-        "calcified nodule",
+        LESION_TITLES["calcified"],
         calcified,
         {
             "hu": (-50, 150),

@@ -31,6 +31,7 @@ from medsynth.pathology.mammography_shapes import (
 )
 from medsynth.pathology.surface import Lobes, Surface
 from medsynth.pathology.window import Window, check_within_image
+from medsynth.presets.lesion_titles import LESION_TITLES
 
 FAMILY = "mammography"
 WHITE = 255.0  # the film can get no brighter
@@ -279,7 +280,7 @@ def _kind(title: str, draw: Callable, options: dict, ranges: dict, **more: Any) 
 
 FILM_KINDS: dict[str, Kind] = {
     "round_mass": _kind(
-        "circumscribed round mass",
+        LESION_TITLES["round_mass"],
         round_mass,
         {"contrast": (5, 120), "margin_mm": (0.2, 4)},
         {
@@ -290,7 +291,7 @@ FILM_KINDS: dict[str, Kind] = {
         },
     ),
     "spiculated_mass": _kind(
-        "spiculated mass",
+        LESION_TITLES["spiculated_mass"],
         spiculated_mass,
         {
             "contrast": (5, 120),
@@ -309,7 +310,7 @@ FILM_KINDS: dict[str, Kind] = {
         lobes=Lobes(30, (5.0, 24.0)),
     ),
     "microcalcifications": _kind(
-        "cluster of microcalcifications",
+        LESION_TITLES["microcalcifications"],
         microcalcifications,
         {
             "contrast": (5, 120),

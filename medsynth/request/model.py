@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-SAMPLERS = ("dpmpp_2m", "dpmpp_2m_sde", "ddim", "ddpm")
+# Name -> title, of those in medsynth.diffusion.samplers.
+SAMPLERS = {
+    "dpmpp_2m": "DPM-Solver++ 2M, deterministic",
+    "dpmpp_2m_sde": "SDE-DPM-Solver++ 2M, most natural texture",
+    "ddim": "DDIM, deterministic",
+    "ddpm": "DDPM, ancestral, wants hundreds of steps",
+}
 COMPOSITIONS = ("nested", "sum", "weighted")
 FILTERS = ("dct", "block", "bicubic")
 GUIDANCE = ("x0", "x_t")

@@ -20,6 +20,8 @@ from harness.user import (
 )
 from PIL import Image
 
+from medsynth.presets import get
+
 
 @pytest.fixture
 def addFilm(tmp_path):
@@ -36,7 +38,7 @@ def addFilm(tmp_path):
 
 @pytest.fixture
 def mammography(panel):
-    choose(panel.ui.presetComboBox, "mammography")
+    choose(panel.ui.presetComboBox, "Mammography")
     panel.showPanel()
     return panel
 
@@ -67,7 +69,7 @@ def requestOf(volume):
     ],
 )
 def test_what_is_asked_of_a_film_and_of_a_phantom_follows_the_preset(panel, preset, shown):
-    choose(panel.ui.presetComboBox, preset)
+    choose(panel.ui.presetComboBox, get(preset).title)
     if preset == "mammography":
         shown |= {"phantomButton", "phantomViewBox", "phantomSideBox", "phantomDensityBox"}
     names = ("viewComboBox", "sideComboBox", "pixelSizeSpinBox", "phantomRow", "phantomButton")
@@ -110,7 +112,7 @@ def test_a_picture_is_refused_until_everything_is_said(mammography, addFilm, add
 
 
 def test_a_chest_film_may_go_without_a_view(panel, addFilm):
-    choose(panel.ui.presetComboBox, "chest_xray")
+    choose(panel.ui.presetComboBox, "Chest X-ray")
     pick(panel.ui.referenceSelector, addFilm())
     slide(panel.ui.pixelSizeSpinBox, 0.7)
     run(panel)
@@ -119,7 +121,7 @@ def test_a_chest_film_may_go_without_a_view(panel, addFilm):
     run(panel)
     assert requestOf(panel.widget._parameters.result)["anatomy"]["view"] == "PA"
     # What is said of it as a chest film is no view of a breast.
-    choose(panel.ui.presetComboBox, "mammography")
+    choose(panel.ui.presetComboBox, "Mammography")
     assert panel.ui.viewComboBox.currentText == "choose view"
 
 
@@ -333,7 +335,7 @@ def test_the_breast_phantom_is_drawn_as_asked(mammography):
 
 
 def test_without_a_phantom_nobody_is_told_to_draw_one(panel):
-    choose(panel.ui.presetComboBox, "brain_mri")
+    choose(panel.ui.presetComboBox, "Brain MRI")
     click(panel.ui.runButton)
     assert panel.ui.statusLabel.text == "Choose an anatomy reference first."
 
@@ -345,12 +347,13 @@ def test_specks_are_followed_exactly_unless_the_user_says_otherwise(mammography,
     panel.showPanel()
     card = panel.widget.cards.cards[0]
     factors = []
-    for kind in ("microcalcifications", "spiculated_mass", "microcalcifications"):
+    specks = "Cluster of microcalcifications"
+    for kind in (specks, "Spiculated mass", specks):
         choose(card.ui.kindComboBox, kind)
         factors.append(card.ui.pathologyFactorSlider.value)
     assert factors == [1, 4, 1]
-    choose(panel.ui.presetComboBox, "chest_xray")
+    choose(panel.ui.presetComboBox, "Chest X-ray")
     assert (card.parameters.kind, card.parameters.factor) == ("nodule", 4)
     slide(card.ui.pathologyFactorSlider, 7)
-    choose(card.ui.kindComboBox, "opacity")
+    choose(card.ui.kindComboBox, "Opacity")
     assert card.parameters.factor == 7

@@ -177,7 +177,7 @@ def test_what_marks_the_source_of_a_lesion_is_hidden_too(panel, addReference):
     lesion = np.zeros((20, 48, 40), "u1")
     lesion[4:7, 20:25, 25:31] = 1
     selftest.paint({tumor.GetSegmentation().AddEmptySegment("", "t"): lesion}, other, tumor)
-    choose(card(panel).ui.kindComboBox, "from another volume")
+    choose(card(panel).ui.kindComboBox, "From another volume")
     panel.showPanel()
     pick(card(panel).ui.sourceVolumeSelector, other)
     pick(card(panel).ui.sourceMaskSelector, tumor)

@@ -68,7 +68,7 @@ def test_from_reference_to_marked_result(panel, addReference, oblique):
     click(card(panel).ui.clickButton)
     place = voxelsInWorld(reference)[9, 24, 12]
     placePoint(place)
-    choose(card(panel).ui.kindComboBox, "spiculated")
+    choose(card(panel).ui.kindComboBox, "Spiculated nodule")
     slide(card(panel).ui.diameterSlider, 16)
     run(panel)
 
@@ -118,7 +118,7 @@ def test_several_pathologies_with_their_own_places_sources_factors_and_stops(pan
     click(panel.ui.addPathologyButton)
     click(card(panel, 1).ui.paintButton)
     paintBall(world[10, 20, 28], 6.0, reference)
-    choose(card(panel, 1).ui.kindComboBox, "ground_glass")
+    choose(card(panel, 1).ui.kindComboBox, "Ground-glass nodule")
     slide(card(panel, 1).ui.pathologyFactorSlider, 6)
 
     click(panel.ui.addPathologyButton)
@@ -136,7 +136,7 @@ def test_several_pathologies_with_their_own_places_sources_factors_and_stops(pan
     corners = [world[12, j, i] for j, i in ((20, 9), (20, 14), (29, 14), (29, 9))]
     for corner in corners:
         card(panel, 3).parameters.where.AddControlPointWorld(*corner)
-    choose(card(panel, 3).ui.kindComboBox, "from another volume")
+    choose(card(panel, 3).ui.kindComboBox, "From another volume")
     panel.showPanel()
     marked = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "marked")
     segment = marked.GetSegmentation().AddEmptySegment("", "tumour")
@@ -188,8 +188,8 @@ def test_another_preset_brings_its_kinds_and_its_grid(panel, addReference):
     reference = addReference()
     pick(panel.ui.referenceSelector, reference)
     click(panel.ui.addPathologyButton)
-    choose(card(panel).ui.kindComboBox, "spiculated")
-    choose(panel.ui.presetComboBox, "brain_ct")
+    choose(card(panel).ui.kindComboBox, "Spiculated nodule")
+    choose(panel.ui.presetComboBox, "Brain CT")
     assert card(panel).parameters.kind == "haemorrhage"
     click(panel.ui.addPathologyButton)
     assert card(panel).parameters.kind == "haemorrhage"
@@ -256,7 +256,7 @@ def test_choosing_a_preset_brings_its_defaults(panel):
 
     slide(panel.ui.factorSlider, 33)
     slide(panel.ui.stopSlider, 0.4)
-    choose(panel.ui.presetComboBox, "lung_ct")
+    choose(panel.ui.presetComboBox, "Lung CT")
     preset = get("lung_ct")
     assert panel.ui.factorSlider.value == preset.anatomy_factor
     assert panel.ui.stopSlider.value == preset.anatomy_stop
@@ -343,11 +343,11 @@ def test_settings_come_back_with_the_scene(panel, addReference, tmp_path):
     click(panel.ui.addPathologyButton)
     click(card(panel).ui.clickButton)
     placePoint(voxelsInWorld(reference)[9, 24, 12])
-    choose(card(panel).ui.kindComboBox, "calcified")
+    choose(card(panel).ui.kindComboBox, "Calcified nodule")
     slide(card(panel).ui.pathologyFactorSlider, 5)
     click(panel.ui.advancedButton)
     panel.showPanel()
-    choose(panel.ui.samplerComboBox, "ddim")
+    choose(panel.ui.samplerComboBox, "DDIM, deterministic")
     slide(panel.ui.seedSpinBox, 41)
     run(panel)
     world = voxelsInWorld(panel.widget._parameters.result)
@@ -361,9 +361,9 @@ def test_settings_come_back_with_the_scene(panel, addReference, tmp_path):
     assert parameters.sampler == "ddim"
     assert parameters.reference.GetName() == "CT"
     assert panel.ui.factorSlider.value == 11
-    assert panel.ui.samplerComboBox.currentText == "ddim"
+    assert panel.ui.samplerComboBox.currentText == "DDIM, deterministic"
     assert len(panel.widget.cards.cards) == 1
-    assert card(panel).ui.kindComboBox.currentText == "calcified"
+    assert card(panel).ui.kindComboBox.currentText == "Calcified nodule"
     assert card(panel).ui.pathologyFactorSlider.value == 5
     assert card(panel).parameters.where.GetNumberOfControlPoints() == 1
     assert parameters.result.GetName() == "SYNTHETIC CT seed 42"
@@ -376,7 +376,7 @@ def test_settings_come_back_with_the_scene(panel, addReference, tmp_path):
 
 def test_removing_a_pathology_removes_only_it(panel, addReference):
     pick(panel.ui.referenceSelector, addReference())
-    for kind in ("solid", "part_solid", "calcified"):
+    for kind in ("Solid nodule", "Part-solid nodule", "Calcified nodule"):
         click(panel.ui.addPathologyButton)
         panel.showPanel()
         choose(card(panel, len(panel.widget.cards.cards)).ui.kindComboBox, kind)
@@ -385,4 +385,4 @@ def test_removing_a_pathology_removes_only_it(panel, addReference):
     click(card(panel, 2).ui.removeButton)
     kinds = [c.parameters.kind for c in panel.widget.cards.cards]
     assert kinds == ["solid", "calcified"]
-    assert panel.widget.cards.cards[1].ui.cardButton.text == "Pathology 2: calcified"
+    assert panel.widget.cards.cards[1].ui.cardButton.text == "Pathology 2: Calcified nodule"

@@ -77,14 +77,17 @@ def fieldsOf(file, className):
 
 @pytest.mark.parametrize("ui", UI_FILES, ids=lambda p: p.name)
 def test_every_parameter_name_is_a_field_and_every_field_has_a_control(ui):
-    names = [n for w in widgetsOf(ui) if (n := dynamic(w, "SlicerParameterName"))]
+    # MedSynthParameter: shown by titles, which the module's own connector does.
+    kinds = "SlicerParameterName", "MedSynthParameter"
+    names = [n for w in widgetsOf(ui) for kind in kinds if (n := dynamic(w, kind))]
     assert len(names) == len(set(names))
     assert set(names) == fieldsOf(*PARAMETERS[ui.name])
 
 
 @pytest.mark.parametrize("ui", UI_FILES, ids=lambda p: p.name)
 def test_every_input_is_kept_in_the_scene_or_on_purpose_on_this_computer(ui):
-    kinds = "SlicerParameterName", "MedSynthFilm", "MedSynthSetting"  # MedSynthFilm: on the volume
+    kinds = "SlicerParameterName", "MedSynthParameter", "MedSynthFilm", "MedSynthSetting"
+    # MedSynthFilm: on the volume
     for widget in widgetsOf(ui):
         if widget.get("class") in INPUTS:
             assert any(dynamic(widget, kind) for kind in kinds), (

@@ -21,7 +21,8 @@ from slicer import (
 from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
 
 from MedSynthLib import marks
-from MedSynthLib.vocabulary import FROM_VOLUME, KINDS, factorOf
+from MedSynthLib.titledbox import TitledBox
+from MedSynthLib.vocabulary import FROM_VOLUME, KIND_TITLES, KINDS, PRESETS, factorOf, kindsOf
 
 ROLE = "pathology"
 
@@ -83,12 +84,6 @@ def marksOf(moduleNode) -> list:
     return [p.where for p in parameterNodes(moduleNode) if p.where is not None]
 
 
-def onScreenOf(moduleNode) -> list:
-    """All that its pathologies have in the views: their marks, and what marks their sources."""
-    sources = [p.sourceMask for p in parameterNodes(moduleNode) if p.sourceMask is not None]
-    return list(dict.fromkeys(marksOf(moduleNode) + sources))
-
-
 def addParameterNode(moduleNode, preset) -> PathologyParameterNode:
     """Add a pathology with the preset's first kind, factor and stop."""
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode", "MedSynth pathology")
@@ -109,23 +104,24 @@ def addParameterNode(moduleNode, preset) -> PathologyParameterNode:
 class Card:
     """The controls of one pathology."""
 
-    def __init__(self, parameters, number: int, *, uiFile: str, reference, onRemove, onFactor):
+    def __init__(self, parameters, number: int, *, uiFile: str, anatomy, onRemove, onFactor):
         self.parameters, self.number = parameters, number
-        self.reference, self.onRemove, self.onFactor = reference, onRemove, onFactor
+        self.anatomy, self.onRemove, self.onFactor = anatomy, onRemove, onFactor
         self.widget = slicer.util.loadUI(uiFile)
         self.ui = slicer.util.childWidgetVariables(self.widget)
         self.widget.setMRMLScene(slicer.mrmlScene)
         self.gui = parameters.connectGui(self.ui)
-        self.observer = parameters.AddObserver("ModifiedEvent", self._update)
+        self.observer = parameters.AddObserver("ModifiedEvent", self.update)
         self.ui.clickButton.connect("clicked(bool)", self.onClick)
         self.ui.boxButton.connect("clicked(bool)", self.onBox)
         self.ui.curveButton.connect("clicked(bool)", self.onCurve)
         self.ui.paintButton.connect("clicked(bool)", self.onPaint)
         self.ui.removeButton.connect("clicked(bool)", lambda: onRemove(self))
         self.ui.pathologyFactorSlider.connect("valueChanged(double)", onFactor)
-        self.ui.kindComboBox.connect("activated(int)", self.onKind)
+        self.kindBox = TitledBox(self.ui.kindComboBox, "kind", KIND_TITLES, onChosen=self.onKind)
+        self.kindBox.setParameters(parameters)
         self.kind = parameters.kind
-        self._update()
+        self.update()
 
     def close(self) -> None:
         """Let go of the parameter node and remove the controls."""
@@ -135,9 +131,12 @@ class Card:
         self.widget.hide()
         self.widget.deleteLater()
 
-    def _update(self, caller=None, event=None) -> None:
+    def update(self, caller=None, event=None) -> None:
+        """Show what the parameter nodes say."""
         kind, where = self.parameters.kind, self.parameters.where
-        self.ui.cardButton.text = f"Pathology {self.number}: {kind.replace('_', ' ')}"
+        self.ui.cardButton.text = f"Pathology {self.number}: {KIND_TITLES[kind]}"
+        self.kindBox.offer(kindsOf(PRESETS[self.anatomy().preset]))
+        self.kindBox.update()
         fromVolume = kind == FROM_VOLUME
         for widget in (self.ui.sourceVolumeLabel, self.ui.sourceVolumeSelector):
             widget.visible = fromVolume
@@ -183,7 +182,7 @@ class Card:
             node = marks.add("vtkMRMLSegmentationNode", self.number, "region")
             node.GetSegmentation().AddEmptySegment("", f"Pathology {self.number}")
             self.parameters.where = node
-        reference = self.reference()
+        reference = self.anatomy().reference
         if reference is not None:
             node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
         slicer.util.selectModule("SegmentEditor")
@@ -197,9 +196,9 @@ class Card:
 class Cards:
     """All cards, in the order of the module's parameter node."""
 
-    def __init__(self, container, *, uiFile: str, reference, onFactor, onUnreadable):
+    def __init__(self, container, *, uiFile: str, anatomy, onFactor, onUnreadable):
         self.container, self.uiFile = container, uiFile
-        self.reference, self.onFactor = reference, onFactor
+        self.anatomy, self.onFactor = anatomy, onFactor
         self.onUnreadable = onUnreadable
         self.cards: list[Card] = []
         self.moduleNode = None
@@ -222,10 +221,20 @@ class Cards:
             card.ui.cardButton.collapsed = True
         self._addCard(addParameterNode(self.moduleNode, preset))
 
+    def onScreen(self) -> list:
+        """All that the pathologies have in the views: their marks, and what marks their sources."""
+        nodes = [n for c in self.cards for n in (c.parameters.where, c.parameters.sourceMask)]
+        return [node for node in dict.fromkeys(nodes) if node is not None]
+
+    def update(self) -> None:
+        """Show what the module's parameter node says."""
+        for card in self.cards:
+            card.update()
+
     def keepKinds(self, preset) -> None:
         """Give pathologies of a kind that the preset does not draw its first one."""
         for card in self.cards:
-            if card.parameters.kind not in (*preset.lesion_kinds, FROM_VOLUME):
+            if card.parameters.kind not in kindsOf(preset):
                 card.parameters.kind = preset.lesion_kinds[0]
                 card.onKind()
 
@@ -234,7 +243,7 @@ class Cards:
             parameters,
             len(self.cards) + 1,
             uiFile=self.uiFile,
-            reference=self.reference,
+            anatomy=self.anatomy,
             onRemove=self.remove,
             onFactor=self.onFactor,
         )

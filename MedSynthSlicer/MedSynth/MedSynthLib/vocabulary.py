@@ -11,6 +11,7 @@ from MedSynthLib import library
 
 LIBRARY = library.libraryFolder()
 PRESETS = importlib.import_module("medsynth.presets").PRESETS
+_lesionTitles = importlib.import_module("medsynth.presets.lesion_titles")
 
 
 def _words():
@@ -27,13 +28,18 @@ def _words():
 _model = _words()
 FROM_VOLUME = "from another volume"
 KINDS = [*dict.fromkeys(k for p in PRESETS.values() for k in p.lesion_kinds), FROM_VOLUME]
+KIND_TITLES = {k: _lesionTitles.titled(k) for k in KINDS[:-1]} | {
+    FROM_VOLUME: "From another volume"
+}
 # Lesions that a larger factor would wash out, as in medsynth.request.parse; a test holds them equal.
 FACTORS = {"microcalcifications": 1}
 PRESET_NAMES = list(PRESETS)
+PRESET_TITLES = {name: preset.title for name, preset in PRESETS.items()}
 FIRST = next(iter(PRESETS.values()))
 EXTENTS = list(_model.EXTENTS)
 BACKGROUNDS = list(_model.BACKGROUNDS)
-SAMPLERS = list(_model.SAMPLERS)
+SAMPLER_TITLES = dict(_model.SAMPLERS)
+SAMPLERS = list(SAMPLER_TITLES)
 COMPOSITIONS = list(_model.COMPOSITIONS)
 FILTERS = list(_model.FILTERS)
 GUIDANCE = list(_model.GUIDANCE)
@@ -53,6 +59,11 @@ def setDefaults(parameters, preset) -> None:
     parameters.factor = float(preset.anatomy_factor)
     parameters.stop = float(preset.anatomy_stop)
     parameters.steps = preset.steps
+
+
+def kindsOf(preset) -> list[str]:
+    """What can be asked for in the preset's domain."""
+    return [*preset.lesion_kinds, FROM_VOLUME]
 
 
 def factorOf(kind) -> int:

@@ -52,6 +52,11 @@ def offered(nodeComboBox) -> list[str]:
     return [q._combo.itemText(i) for i in range(q._combo.count())]
 
 
+def entries(comboBox) -> list[str]:
+    """The entries of a plain combo box."""
+    return [comboBox.q.itemText(row) for row in range(comboBox.q.count())]
+
+
 def slide(widget, value: float) -> None:
     """Move a slider, or turn a spin box, to a value."""
     _reachable(widget).setProperty("value", value)
