@@ -1,11 +1,8 @@
 """The harness's own strictness: faults that Qt and Slicer pass over in silence are errors here."""
 
-import types
-from typing import Union
-
 import pytest
 import slicer
-from harness import parameternode, pythonqt
+from harness import pythonqt, slicersources
 
 
 def test_a_typo_in_a_property_is_an_error(panel):
@@ -76,20 +73,11 @@ def test_parameters_are_checked(panel):
     for name, value in (("factor", 65.0), ("sampler", "euler"), ("seed", 1.5), ("preview", 1)):
         with pytest.raises((ValueError, TypeError)):
             setattr(parameters, name, value)
-    with pytest.raises(AttributeError, match="no field 'factr'"):
-        parameters.factr = 4.0
+    if slicersources.folder() is None:  # Slicer itself takes any name, and never saves it
+        with pytest.raises(AttributeError, match="no field 'factr'"):
+            parameters.factr = 4.0
     with pytest.raises(TypeError):
         parameters.reference = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
-
-
-def test_a_slider_without_a_range_is_refused(panel):
-    @parameternode.parameterNodeWrapper
-    class Unbounded:
-        factor: float = 1.0
-
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode")
-    with pytest.raises(RuntimeError, match="needs a range"):
-        Unbounded(node).connectGui(types.SimpleNamespace(slider=panel.ui.factorSlider))
 
 
 def test_timers_and_static_functions_are_there(desktop):
@@ -99,13 +87,3 @@ def test_timers_and_static_functions_are_there(desktop):
     assert qt.Qt.AlignCenter is not None
     with pytest.raises(AttributeError):
         qt.QPushButtn("typo")
-
-
-def test_a_union_of_nodes_must_name_none_as_in_slicer(desktop):
-    @parameternode.parameterNodeWrapper
-    class WithoutNone:
-        where: Union[slicer.vtkMRMLMarkupsROINode, slicer.vtkMRMLSegmentationNode]  # noqa: UP007
-
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode")
-    with pytest.raises(TypeError, match="Unable to write value 'None'"):
-        WithoutNone(node)

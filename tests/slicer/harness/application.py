@@ -62,6 +62,12 @@ class _App(QObject):
         self.temporary = tempfile.TemporaryDirectory(prefix="slicer-harness-")
 
 
+class _ModuleManager(QObject):
+    """qSlicerModuleManager: tells panels when their module is unloaded."""
+
+    moduleAboutToBeUnloaded = Signal(str)
+
+
 class Application:
     applicationName = "Slicer"
 
@@ -69,6 +75,7 @@ class Application:
         self._q = wrapperClass(_App)()
         self.temporaryPath = self._q.q.temporary.name
         self._logic = slicer.vtkSlicerApplicationLogic()
+        self._moduleManager = wrapperClass(_ModuleManager)()
         self._views = {}
         self._layoutManager = _LayoutManager(self._views)
 
@@ -91,7 +98,13 @@ class Application:
         QApplication.processEvents()
 
     def testingEnabled(self):
-        return True
+        return False  # as at the clinician's: Slicer's own files install nothing in testing mode
+
+    def moduleManager(self):
+        return self._moduleManager
+
+    def translate(self, context, text):
+        return text
 
     def setUpViews(self, scene):
         for name in VIEWS:

@@ -15,7 +15,7 @@ import slicer
 import slicer.util
 from PySide6 import QtCore, QtGui, QtWidgets
 
-from harness import application, parameternode, pythonqt, scripted, uiloader, widgets
+from harness import application, parameternode, pythonqt, scripted, slicersources, uiloader, widgets
 
 ROOT = Path(__file__).resolve().parents[3]
 MODULE = ROOT / "MedSynthSlicer" / "MedSynth"
@@ -57,9 +57,7 @@ class Desktop:
             setattr(ctk, name, pythonqt.wrapperClass(cls))
         for name, cls in widgets.MRML.items():
             setattr(slicer, name, pythonqt.wrapperClass(cls))
-        wrapper = types.ModuleType("slicer.parameterNodeWrapper")
-        for name in ("parameterNodeWrapper", "WithinRange", "Choice", "Default"):
-            setattr(wrapper, name, getattr(parameternode, name))
+        wrapper = parameternode.module()
         modules = {"qt": qt, "ctk": ctk, "slicer.parameterNodeWrapper": wrapper}
         modules["slicer.ScriptedLoadableModule"] = scripted.scriptedLoadableModule()
         modules["slicer.i18n"] = scripted.i18n()
@@ -67,6 +65,9 @@ class Desktop:
         modules["SampleData"] = scripted.sampleData()
         sys.modules.update(modules)
         slicer.parameterNodeWrapper = wrapper
+        sources = slicersources.folder()
+        if sources is not None:
+            slicersources.install(sources)
 
     def load(self, folder: Path = MODULE, name: str = "MedSynth"):
         """Import the module file as Slicer does and open its panel; returns the widget class's object."""

@@ -193,10 +193,11 @@ class Wrapped(metaclass=_Meta):
             if signature.split("(")[0] == name:
                 return BoundSignal(self, signature)
         value = None if name.startswith("_") else getattr(q, name, None)
+        relayed = {native.split("(")[0] for native in dict(aliases).values()}
+        if isinstance(value, QtCore.SignalInstance) and name not in relayed:
+            return BoundSignal(self, self._firstSignature(q, name))
         if value is None or self._hidden(type(q), name):
             raise AttributeError(f"{type(q).__name__} has no attribute {name!r}")
-        if isinstance(value, QtCore.SignalInstance):
-            return BoundSignal(self, self._firstSignature(q, name))
         return _relayed(value)
 
     @staticmethod
@@ -225,7 +226,8 @@ class Wrapped(metaclass=_Meta):
             raise AttributeError(f"{type(q).__name__} has no property {name!r}")
         if not q.metaObject().property(index).isWritable():
             raise AttributeError(f"{type(q).__name__}.{name} is read-only")
-        if not q.setProperty(name, unwrap(value)):
+        given = list(value) if isinstance(value, tuple) else value  # any sequence is a QStringList
+        if not q.setProperty(name, unwrap(given)):
             raise TypeError(f"{type(q).__name__}.{name} cannot be set to {value!r}")
 
     def __bool__(self):
