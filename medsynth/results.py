@@ -19,7 +19,7 @@ from medsynth.storage import partial as making
 
 # Names that a run leaves in OUT; a folder that holds anything else is never replaced.
 CONTENTS = (
-    *("image.nrrd", "pathology_*.nrrd", "dicom", "request.yaml", "result.json"),
+    *("image.nrrd", "pathology_*.nrrd", "label_*.nrrd", "dicom", "request.yaml", "result.json"),
     *("preview.png", "report.html"),
     *("audit.json", "audit.png"),  # by `medsynth audit`, later
 )

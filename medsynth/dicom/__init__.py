@@ -1,8 +1,9 @@
 """DICOM out: image series and segmentations that say what they are."""
 
-from medsynth.dicom.deidentification import check_burned_in
+from medsynth.dicom.deidentification import check_burned_in, identifying_words, names_someone
 from medsynth.dicom.image_classes import image_class
 from medsynth.dicom.job import Job
+from medsynth.dicom.lesion_codes import Triplet, label_codes
 from medsynth.dicom.projection import Projection, said_by
 from medsynth.dicom.regridded import regridded
 from medsynth.dicom.segmentation import LesionMask, write_segmentation
@@ -15,8 +16,12 @@ __all__ = [
     "Projection",
     "Report",
     "SeriesInfo",
+    "Triplet",
     "check_burned_in",
+    "identifying_words",
     "image_class",
+    "label_codes",
+    "names_someone",
     "regridded",
     "said_by",
     "validate",

@@ -35,3 +35,39 @@ def property_type(kind: str, modality: str) -> Code:
     if kind in (*MASSES, *BRAIN_MASSES) or (modality == "MG" and kind in NODULES):
         return MASS
     return NODULE if kind in NODULES else LESION
+
+
+# Value, scheme and meaning of a code.
+Triplet = tuple[str, str, str]
+
+ANATOMY = Code("123037004", "SCT", "Anatomical Structure")  # CID 7150
+# What people call labels, and the structure that is meant (CID 7166 and others).
+STRUCTURES = {
+    "lung": Code("39607008", "SCT", "Lung"),
+    "left lung": Code("44029006", "SCT", "Left lung"),
+    "right lung": Code("3341006", "SCT", "Right lung"),
+    "heart": Code("80891009", "SCT", "Heart"),
+    "aorta": Code("15825003", "SCT", "Aorta"),
+    "liver": Code("10200004", "SCT", "Liver"),
+    "brain": Code("12738006", "SCT", "Brain"),
+    "breast": Code("76752008", "SCT", "Breast"),
+}
+# Words for findings beside the kinds of lesions.
+FINDINGS = {"tumor": MASS, "tumour": MASS, "hemorrhage": HAEMORRHAGE, "bleeding": HAEMORRHAGE}
+
+
+def label_codes(
+    name: str, coded: tuple[Triplet | None, Triplet | None], modality: str
+) -> tuple[Code, Code]:
+    """Category and type of a label that the reference already had.
+
+    As its file says; else by its name: an organ of the table, a kind of lesion, or any lesion.
+    """
+    category, kind = (Code(*each) if each else None for each in coded)
+    words = " ".join(name.lower().replace("_", " ").replace("-", " ").split())
+    words = words.rstrip("0123456789 ")
+    if kind is None and words in STRUCTURES:
+        return category or ANATOMY, STRUCTURES[words]
+    if kind is None:
+        kind = FINDINGS.get(words) or property_type(words.replace(" ", "_"), modality)
+    return category or CATEGORY, kind

@@ -1,4 +1,4 @@
-"""The lesions of an exported series as one DICOM segmentation, a segment each."""
+"""The lesions, or the existing labels, of an exported series as one DICOM segmentation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from medsynth.dicom import patient as patients
 from medsynth.dicom.files import save, whole_folder
 from medsynth.dicom.geometry import same_plane
 from medsynth.dicom.job import Job
-from medsynth.dicom.lesion_codes import CATEGORY, property_type
+from medsynth.dicom.lesion_codes import CATEGORY, Triplet, label_codes, property_type
 from medsynth.dicom.provenance import (
     MANUFACTURER,
     MODEL,
@@ -33,6 +33,10 @@ from medsynth.dicom.provenance import (
 from medsynth.errors import GeometryError
 
 SEGMENTATION_SERIES_OFFSET = 500
+# Lesions that were placed, and labels that the reference already had: name, role of the series in
+# the job, number after the segmentations' offset, sentence, suffix of the tracking ID.
+NEW = ("lesions", "segmentation", 0, f"{WORD} lesions placed by {MODEL}", "")
+EXISTING = ("labels of the reference", "labels", 1, f"{WORD} image: labels of its reference", "L")
 NAME = "0001.dcm"
 
 # Recommended display colours, CIELab, told apart from one another and from grey.
@@ -43,22 +47,30 @@ COLOURS = ((54, 81, 70), (88, -79, 81), (63, 10, -64), (90, -11, 75), (60, 93, -
 class LesionMask:
     """Where one pathology is: `mask` is uint8 0/1 on the grid of the exported image.
 
-    `label` is what people read (at most 64 characters), `kind` the preset's word for it.
+    `label` is what people read (at most 64 characters), `kind` the preset's word for it. `coded`:
+    category and type where they are known otherwise, for labels that the reference already had.
     """
 
     mask: sitk.Image
     label: str
     kind: str
     description: str = ""
+    coded: tuple[Triplet | None, Triplet | None] = (None, None)
 
 
 def write_segmentation(
-    masks: Sequence[LesionMask], folder: str | Path, *, files: Sequence[str | Path], job: Job
+    masks: Sequence[LesionMask],
+    folder: str | Path,
+    *,
+    files: Sequence[str | Path],
+    job: Job,
+    existing: bool = False,
 ) -> Path:
-    """Write the one segmentation of the exported slices `files` into `folder`, as its only file.
+    """Write a segmentation of the exported slices `files` into `folder`, as its only file.
 
     `files` are those of `write_series`, in slice order: patient, study, frame of reference and the
-    references are taken from them.
+    references are taken from them. `existing`: the masks are labels that the reference already had,
+    not lesions that were placed.
 
     Raises:
         ValueError: there is no mask, or one of them is empty.
@@ -69,7 +81,7 @@ def write_segmentation(
     if not masks:
         raise ValueError("there is no lesion mask to write, expected at least one")
     segments = np.stack([_voxels(lesion, slices) for lesion in masks], axis=-1)
-    dataset = _segmentation(segments, masks, slices=slices, job=job)
+    dataset = _segmentation(segments, masks, slices=slices, job=job, existing=existing)
     with whole_folder(Path(folder)) as partial:
         save(dataset, partial / NAME)
     return Path(folder) / NAME
@@ -96,10 +108,16 @@ def _voxels(lesion: LesionMask, slices: Sequence[Dataset]) -> np.ndarray:
 
 
 def _segmentation(
-    segments: np.ndarray, masks: Sequence[LesionMask], *, slices: Sequence[Dataset], job: Job
+    segments: np.ndarray,
+    masks: Sequence[LesionMask],
+    *,
+    slices: Sequence[Dataset],
+    job: Job,
+    existing: bool,
 ) -> Dataset:
     """The data set of `segments`, bool (k, j, i, segment)."""
     first = slices[0]
+    name, role, offset, sentence, _ = EXISTING if existing else NEW
     with warnings.catch_warnings():
         # It remarks upon patient names of one component; the reference's is what it is.
         warnings.filterwarnings("ignore", message="The string .* is unlikely to represent")
@@ -108,21 +126,21 @@ def _segmentation(
             pixel_array=segments,
             segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
             segment_descriptions=[
-                _describe(number, lesion, first=first, job=job)
+                _describe(number, lesion, first=first, job=job, existing=existing)
                 for number, lesion in enumerate(masks, start=1)
             ],
-            series_instance_uid=job.uid("series", "segmentation"),
-            series_number=int(first.SeriesNumber) + SEGMENTATION_SERIES_OFFSET,
-            sop_instance_uid=job.uid("segmentation"),
+            series_instance_uid=job.uid("series", role),
+            series_number=int(first.SeriesNumber) + SEGMENTATION_SERIES_OFFSET + offset,
+            sop_instance_uid=job.uid(role),
             instance_number=1,
             manufacturer=MANUFACTURER,
             manufacturer_model_name=MODEL,
             software_versions=__version__,
             device_serial_number=SERIAL_NUMBER,
             content_label=WORD,
-            content_description=f"{WORD} lesions placed by {MODEL}"[:64],
+            content_description=sentence[:64],
             content_creator_name="MedSynth^Software",
-            series_description=label(job, first, suffix="lesions"),
+            series_description=label(job, first, suffix=name),
         )
     _mark(dataset, first, job=job)
     return dataset
@@ -149,21 +167,30 @@ def _mark(dataset: Dataset, first: Dataset, *, job: Job) -> None:
 
 
 def _describe(
-    number: int, lesion: LesionMask, *, first: Dataset, job: Job
+    number: int, lesion: LesionMask, *, first: Dataset, job: Job, existing: bool
 ) -> hd.seg.SegmentDescription:
+    kinds = hd.seg.SegmentAlgorithmTypeValues
+    # Who drew an existing label, or what, its file need not say; only MANUAL claims no program.
+    made = {"algorithm_type": kinds.MANUAL if existing else kinds.AUTOMATIC}
+    if existing:
+        category, kind = label_codes(lesion.label, lesion.coded, first.Modality)
+    else:
+        category, kind = CATEGORY, property_type(lesion.kind, first.Modality)
+        made["algorithm_identification"] = hd.AlgorithmIdentificationSequence(
+            name=MODEL, family=codes.DCM.ArtificialIntelligence, version=__version__
+        )
+    role, letter = ("label", EXISTING[-1]) if existing else ("lesion", NEW[-1])
     description = hd.seg.SegmentDescription(
         segment_number=number,
         segment_label=line(lesion.label, first),
-        segmented_property_category=CATEGORY,
-        segmented_property_type=property_type(lesion.kind, first.Modality),
-        algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
-        algorithm_identification=hd.AlgorithmIdentificationSequence(
-            name=MODEL, family=codes.DCM.ArtificialIntelligence, version=__version__
-        ),
-        tracking_uid=job.uid("lesion", number),
-        tracking_id=f"{WORD}-{job.short_id}-{number}",
+        segmented_property_category=category,
+        segmented_property_type=kind,
+        tracking_uid=job.uid(role, number),
+        tracking_id=f"{WORD}-{job.short_id}-{letter}{number}",
+        **made,
         display_color=hd.color.CIELabColor(*COLOURS[(number - 1) % len(COLOURS)]),
     )
     text = lesion.description or lesion.kind.replace("_", " ")
+    text = f"Label that the reference already had: {text}" if existing else text
     description.SegmentDescription = in_character_set(text, first)[:1024]
     return description

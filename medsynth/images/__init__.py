@@ -12,11 +12,13 @@ from medsynth.images.grids import (
     resample_mask,
     voxel_to_mm,
 )
+from medsynth.images.labels import Label, read_labels
 from medsynth.images.masks import read_mask
 from medsynth.images.read import read_image
 from medsynth.images.reference import ReferenceImage
 
 __all__ = [
+    "Label",
     "ReferenceImage",
     "Shown",
     "check_same_geometry",
@@ -26,6 +28,7 @@ __all__ = [
     "mm_to_voxel",
     "modality_transform",
     "read_image",
+    "read_labels",
     "read_mask",
     "resample_image",
     "resample_mask",

@@ -41,13 +41,22 @@ def read_mask(path: str | Path) -> sitk.Image:
     labels = sitk.GetArrayViewFromImage(image)
     if suffix_of(path) in JPEG:
         return image > 127
-    if (labels < 0).any() or (labels != np.rint(labels)).any():
-        odd = labels[(labels < 0) | (labels != np.rint(labels))][0]
-        raise ValueError(
-            f"{path} is not a mask: it holds values such as {odd:g}; a mask holds whole numbers, 0 "
-            "outside (threshold a probability map at 0.5 first)"
-        )
+    check_labels(labels, path)
     return image != 0
+
+
+def check_labels(labels: np.ndarray, path: Path) -> None:
+    """Refuse values that are no labels: negative ones, and fractions.
+
+    Raises:
+        ValueError: with the first such value.
+    """
+    odd = (labels < 0) | (labels != np.rint(labels))
+    if odd.any():
+        raise ValueError(
+            f"{path} is not a mask: it holds values such as {labels[odd][0]:g}; a mask holds whole "
+            "numbers, 0 outside (threshold a probability map at 0.5 first)"
+        )
 
 
 def _united_layers(image: sitk.Image, path: Path) -> sitk.Image:

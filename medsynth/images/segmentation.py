@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,45 @@ def read_segmentation(path: Path) -> sitk.Image:
         with naming(path):
             mask[slot] |= _marked(cells[frame.index], file)
     return as_image(mask, grid)
+
+
+def read_segments(path: Path) -> list[tuple[int, sitk.Image]]:
+    """Each segment's number and its voxels as `read_segmentation` has them, all on one grid.
+
+    Raises:
+        ValueError, GeometryError: As `read_segmentation`.
+    """
+    file = read_header(path)
+    frames = frames_of(file)
+    slots, grid = _slots(frames)
+    cells = decode(path, [])
+    if len(cells) != len(frames):
+        raise ValueError(f"{path} describes {len(frames)} frames but holds {len(cells)}")
+    masks: dict[int, np.ndarray] = {}
+    for slot, frame in zip(slots, frames, strict=True):
+        with naming(path):
+            for number, marked in _segments(cells[frame.index], file, frame.index):
+                empty = np.zeros((max(slots) + 1, *frames[0].shape), np.uint8)
+                masks.setdefault(number, empty)[slot] |= marked
+    return [(number, as_image(masks[number], grid)) for number in sorted(masks)]
+
+
+def _segments(cells: np.ndarray, file: DicomFile, index: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Segment numbers of one frame and what they mark; a label map has several."""
+    marked = _marked(cells, file)
+    if file.header.get("SegmentationType") == "LABELMAP":
+        for number in np.unique(cells[marked]):
+            yield int(number), marked & (cells == number)
+        return
+    groups = (
+        file.header.PerFrameFunctionalGroupsSequence[index],
+        *file.header.get("SharedFunctionalGroupsSequence", ()),
+    )
+    for group in groups:
+        if "SegmentIdentificationSequence" in group:
+            yield int(group.SegmentIdentificationSequence[0].ReferencedSegmentNumber), marked
+            return
+    raise ValueError(f"{file.path}: frame {index + 1} does not say which segment it belongs to")
 
 
 def _marked(cells: np.ndarray, file: DicomFile) -> np.ndarray:

@@ -53,6 +53,11 @@ def mask_name(index: int) -> str:
     return f"pathology_{index + 1:02d}.nrrd"
 
 
+def label_name(index: int) -> str:
+    """The file of label `index` (from 0) of those that the reference already had."""
+    return f"label_{index + 1:02d}.nrrd"
+
+
 def clipped_fraction(reference: ReferenceImage, preset: Preset) -> float:
     """Share of the reference's voxels, padding aside, that the intensity map cannot represent."""
     values = sitk.GetArrayViewFromImage(reference.image)
@@ -75,6 +80,8 @@ def write(
         write_image(image, folder / "image.nrrd")
         for index, region in enumerate(delivery.prepared.regions):
             write_image(region.lesion.mask, folder / mask_name(index))
+        for index, label in enumerate(delivery.prepared.labels):
+            write_image(label.mask, folder / label_name(index))
         stage.advance(message="image and masks")
         dicom_record, notes = write_dicom(delivery, image, folder / "dicom")
         stage.advance(message="DICOM")
@@ -150,6 +157,15 @@ def write_dicom(delivery: Delivery, image: sitk.Image, folder: Path) -> tuple[di
     if masks:
         dicom.write_segmentation(masks, folder / "seg", files=series.files, job=job)
         record["segmentations"] = 1
+    labels = [
+        dicom.LesionMask(label.mask, label.name, label.name, coded=label.coded)
+        for label in delivery.prepared.labels
+    ]
+    if labels:
+        dicom.write_segmentation(
+            labels, folder / "labels", files=series.files, job=job, existing=True
+        )
+        record["segmentations"] += 1
     checked = dicom.validate(folder, image=image, exempt=series.clipped + series.moved)
     record["round_trip_error"] = checked.max_error
     return record, list(series.warnings)

@@ -159,7 +159,11 @@ def fit(reference: ReferenceImage, preset: Preset, *, pixel_mm: float | None = N
 
 def roi_mask(path: Path, fitted: Fitted) -> sitk.Image:
     """The mask of a region; one that is a picture lies on the reference's pixels, as it was drawn."""
-    mask = read_mask(path)
+    return on_pixels(read_mask(path), fitted)
+
+
+def on_pixels(mask: sitk.Image, fitted: Fitted) -> sitk.Image:
+    """A mask that is a picture, on the reference's pixels; any other as it is."""
     has_no_place = mask.GetSpacing()[:2] == (1, 1) and not any(mask.GetOrigin())
     if fitted.reference.is_2d and has_no_place and mask.GetSize() == fitted.source.GetSize():
         mask.CopyInformation(fitted.source)

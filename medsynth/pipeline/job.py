@@ -16,7 +16,7 @@ from medsynth.events import Event, Listener, ignore
 from medsynth.networks import load_denoiser, read_card, sha256
 from medsynth.pipeline import cost, deliver
 from medsynth.pipeline.generate import Generated, conditions_of_slice, generate, worst
-from medsynth.pipeline.measure import measure_coherence, measure_lesion
+from medsynth.pipeline.measure import measure_coherence, measure_label, measure_lesion
 from medsynth.pipeline.prepare import Prepared, prepare
 from medsynth.presets import Preset
 from medsynth.request import Checkpoint, GuidanceError, Request, Result
@@ -184,6 +184,10 @@ def describe(
         "lesions": tuple(
             measure_lesion(region, generated.volume, file=deliver.mask_name(index), preset=preset)
             for index, region in enumerate(prepared.regions)
+        ),
+        "labels": tuple(
+            measure_label(label, file=deliver.label_name(index), modality=preset.modality)
+            for index, label in enumerate(prepared.labels)
         ),
         "clipped": {
             "reference": deliver.clipped_fraction(reference, preset),

@@ -6,11 +6,13 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
+from medsynth.dicom import label_codes
 from medsynth.diffusion.coherence import coherence
 from medsynth.pathology import body_mask, mask_diameter_mm
+from medsynth.pipeline.existing import Existing
 from medsynth.pipeline.prepare import Prepared, Region
 from medsynth.presets import Preset
-from medsynth.request import LesionMeasurement
+from medsynth.request import ExistingLabel, LesionMeasurement
 
 # The lesion's surroundings: a shell from 2 to 8 mm outside its mask.
 SHELL_MM = (2.0, 8.0)
@@ -40,6 +42,24 @@ def measure_lesion(
         centroid_mm=tuple(mask.TransformContinuousIndexToPhysicalPoint(centroid.tolist())),
         voxels=int(inside.sum()),
         drawn={"kind": region.lesion.kind, **region.lesion.drawn},
+    )
+
+
+def measure_label(label: Existing, *, file: str, modality: str) -> ExistingLabel:
+    """What result.json says of a label that the reference already had."""
+    inside = sitk.GetArrayViewFromImage(label.mask) > 0
+    centroid = np.argwhere(inside).mean(axis=0)[::-1]
+    _, kind = label_codes(label.name, label.coded, modality)
+    voxel_mm3 = float(np.prod(label.mask.GetSpacing()))
+    return ExistingLabel(
+        mask=file,
+        name=label.name,
+        code=(kind.value, kind.scheme_designator, kind.meaning),
+        source=label.source,
+        value=label.value,
+        voxels=int(inside.sum()),
+        volume_mm3=round(int(inside.sum()) * voxel_mm3, 3),
+        centroid_mm=tuple(label.mask.TransformContinuousIndexToPhysicalPoint(centroid.tolist())),
     )
 
 

@@ -28,6 +28,7 @@ from medsynth.pathology import (
     mask_diameter_mm,
     procedural,
 )
+from medsynth.pipeline.existing import Existing, existing_labels, overlaps, too_small
 from medsynth.pipeline.fitting import Fitted, Fitting, load_anatomy, roi_mask
 from medsynth.presets import Preset
 from medsynth.request import Pathology, Request, Source
@@ -72,6 +73,7 @@ class Prepared:
     change: dict[int, float | np.ndarray]
     warnings: tuple[str, ...]
     fitting: Fitting = field(default_factory=Fitting)
+    labels: tuple[Existing, ...] = ()
 
     @property
     def slices(self) -> list[int]:
@@ -94,6 +96,8 @@ def prepare(request: Request, *, preset: Preset, listener: Listener) -> Prepared
         reference.headers, patient=request.patient, accepted=request.anatomy.burned_in_text
     )
     _check_factors(request, reference.image)
+    labels, notes = existing_labels(request, fitted)
+    warnings += notes
     regions = []
     with Stage("placing lesions", total=len(request.pathologies), listener=listener) as stage:
         for index, pathology in enumerate(request.pathologies):
@@ -102,7 +106,11 @@ def prepare(request: Request, *, preset: Preset, listener: Listener) -> Prepared
             regions.append(region_of(lesion, pathology, request, reference.image))
             stage.advance()
     change = changes(request, reference.image, regions)
-    return Prepared(reference, tuple(regions), change, tuple(warnings), fitted.fitting)
+    warnings += overlaps(labels, [region.lesion.mask for region in regions])
+    warnings += too_small(request, labels, change)
+    return Prepared(
+        reference, tuple(regions), change, tuple(warnings), fitted.fitting, tuple(labels)
+    )
 
 
 def _unlike_training(request: Request, reference: ReferenceImage, preset: Preset) -> list[str]:

@@ -34,7 +34,7 @@ def settings(request: Mapping[str, Any]) -> str:
 
 def measured(record: Mapping[str, Any], *, units: str) -> str:
     """Guidance errors, lesions, coherence and clipped values of the run."""
-    parts = [_guidance(record), _lesions(record, units=units)]
+    parts = [_guidance(record), _lesions(record, units=units), _labels(record)]
     coherence = record.get("coherence") or {}
     if coherence:
         rows = [(name, _ratio(value)) for name, value in coherence.items()]
@@ -95,6 +95,24 @@ def _lesions(record: Mapping[str, Any], *, units: str) -> str:
     ]
     head = ("lesion", "mean inside", "mean around", "diameter", "centre, mm (LPS)")
     return f"<h3>Lesions in the result</h3>{table(rows, head=head)}"
+
+
+def _labels(record: Mapping[str, Any]) -> str:
+    labels = record.get("labels") or ()
+    if not labels:
+        return ""
+    rows = [
+        (
+            label["mask"],
+            label["name"],
+            label["code"][2],
+            label["voxels"],
+            ", ".join(_rounded(value, 1) for value in label["centroid_mm"]),
+        )
+        for label in labels
+    ]
+    head = ("label", "name", "DICOM type", "voxels", "center, mm (LPS)")
+    return f"<h3>Labels that the reference already had</h3>{table(rows, head=head)}"
 
 
 def _flat(value: Any, at: str = "") -> Iterable[tuple[str, Any]]:

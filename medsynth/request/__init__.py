@@ -1,10 +1,11 @@
 """What to synthesize (`Request`), and what came out (`Result`); read, checked, resolved, written."""
 
 from medsynth.request.files import load_request, read_mapping, to_dict, write
-from medsynth.request.model import Anatomy, Pathology, Phantom, Request, Source, Stop
+from medsynth.request.model import Anatomy, Labels, Pathology, Phantom, Request, Source, Stop
 from medsynth.request.parse import parse
 from medsynth.request.result import (
     Checkpoint,
+    ExistingLabel,
     GuidanceError,
     LesionMeasurement,
     Result,
@@ -14,7 +15,9 @@ from medsynth.request.result import (
 __all__ = [
     "Anatomy",
     "Checkpoint",
+    "ExistingLabel",
     "GuidanceError",
+    "Labels",
     "LesionMeasurement",
     "Pathology",
     "Phantom",

@@ -11,7 +11,7 @@ import yaml
 
 from medsynth import limits
 from medsynth.request.fields import refusal
-from medsynth.request.model import Pathology, Request, Source
+from medsynth.request.model import Anatomy, Pathology, Request, Source
 from medsynth.request.parse import parse
 from medsynth.request.safe_text import read_json, read_yaml
 
@@ -76,6 +76,7 @@ def to_dict(request: Request) -> dict[str, Any]:
             "laterality": anatomy.laterality,
             "burned_in_text": anatomy.burned_in_text or None,
             "defaced": anatomy.defaced or None,
+            "labels": _labels_list(anatomy),
             "factor": anatomy.factor,
             "stop": anatomy.stop.to_value(),
         },
@@ -92,6 +93,19 @@ def write(request: Request, path: Path | str) -> None:
     """`request` as YAML, fully resolved; `load_request` reads the same back."""
     lines = yaml.safe_dump(to_dict(request), sort_keys=False, allow_unicode=True)
     Path(path).write_text(lines, encoding="utf-8")
+
+
+def _labels_list(anatomy: Anatomy) -> list[dict[str, Any]] | None:
+    if anatomy.labels is None:
+        return None
+    return [
+        {
+            "file": each.file,
+            "names": {str(value): name for value, name in each.names.items()} or None,
+            "codes": {str(value): code for value, code in each.codes.items()} or None,
+        }
+        for each in anatomy.labels
+    ]
 
 
 def _pathology_dict(pathology: Pathology) -> dict[str, Any]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +55,25 @@ class Phantom:
 
 
 @dataclass(frozen=True)
+class Labels:
+    """A file of labels that the reference already has.
+
+    `names` and `codes` (value, scheme, meaning) say by the file's values what it does not say itself.
+    """
+
+    file: Path
+    names: dict[int, str] = field(default_factory=dict)
+    codes: dict[int, tuple[str, str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Anatomy:
     """The reference that gives the shape: an image, or a phantom (exactly one).
 
     `view`, `laterality` and `pixel_mm` say what a picture without a DICOM header cannot: how a
     radiograph or mammogram was taken, of which side, and the size of the picture's pixels.
     `burned_in_text` accepts text in the pixels, `defaced` says that a head has no face any more.
+    `labels` are what the reference already shows; none: it shows nothing; None: nobody says.
     """
 
     factor: int
@@ -73,6 +86,7 @@ class Anatomy:
     pixel_mm: float | None = None
     burned_in_text: bool = False
     defaced: bool = False
+    labels: tuple[Labels, ...] | None = None
 
 
 @dataclass(frozen=True)

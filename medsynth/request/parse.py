@@ -11,6 +11,7 @@ from typing import Any
 
 from medsynth import limits, presets
 from medsynth.request import fields, model
+from medsynth.request.labels import parse_labels
 from medsynth.request.model import LARGEST_SEED, Anatomy, Pathology, Request, Stop
 from medsynth.request.phantom import parse_phantom
 from medsynth.request.source import parse_source
@@ -22,7 +23,7 @@ KEYS = (
 )
 ANATOMY_KEYS = (
     *("image", "phantom", "series_uid", "factor", "stop"),
-    *("view", "laterality", "pixel_mm", "burned_in_text", "defaced"),
+    *("view", "laterality", "pixel_mm", "burned_in_text", "defaced", "labels"),
 )
 PATHOLOGY_KEYS = ("roi", "center_mm", "diameter_mm", "source", "factor", "stop", "weight")
 DIAMETER_MM = (2.0, 150.0)
@@ -144,9 +145,10 @@ def _anatomy(value: Any, *, base: Path, preset: presets.Preset) -> Anatomy:
                 )
         if "pixel_mm" in raw:
             raise ValueError("anatomy.pixel_mm: a phantom has its own spacing_mm; remove it")
-        for key in ("burned_in_text", "defaced"):
+        for key in ("burned_in_text", "defaced", "labels"):
             if key in raw:
-                raise ValueError(f"anatomy.{key}: a phantom shows nobody; remove it")
+                why = "has no findings" if key == "labels" else "shows nobody"
+                raise ValueError(f"anatomy.{key}: a phantom {why}; remove it")
     if "defaced" in raw and preset.extra.get("body_part") != "BRAIN":
         raise ValueError(f"anatomy.defaced: acts on heads, {preset.name} shows none; remove it")
     return Anatomy(
@@ -156,6 +158,7 @@ def _anatomy(value: Any, *, base: Path, preset: presets.Preset) -> Anatomy:
         factor=fields.integer(raw.get("factor", preset.anatomy_factor), "anatomy.factor", low=1),
         stop=_stop(raw.get("stop", preset.anatomy_stop), "anatomy.stop"),
         burned_in_text=fields.flag(raw.get("burned_in_text", False), "anatomy.burned_in_text"),
+        labels=parse_labels(raw.get("labels"), "anatomy.labels", base=base),
         defaced=fields.flag(raw.get("defaced", False), "anatomy.defaced"),
         **_projection(raw, preset=preset),
     )

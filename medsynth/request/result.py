@@ -53,6 +53,20 @@ class LesionMeasurement:
 
 
 @dataclass(frozen=True)
+class ExistingLabel:
+    """A label that the reference already had, in the file `mask`; `code` is the DICOM SEG's type."""
+
+    mask: str
+    name: str
+    code: tuple[str, str, str]
+    source: str
+    value: int
+    voxels: int
+    volume_mm3: float
+    centroid_mm: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
 class Result:
     """Everything worth knowing about a finished synthesis besides its pixels.
 
@@ -61,6 +75,7 @@ class Result:
     neighbouring slices of the result over that of the reference; `clipped` the share of voxels per
     image that the preset's intensity map could not represent. `reference` says how the anatomy's
     image was brought onto the network's grid and grey values; empty where it was taken as it is.
+    `labels` are those that the reference already had, apart from the new `lesions`.
     `audited` becomes true when `medsynth audit` has compared the image with the training images; what
     it found stands in audit.json.
     """
@@ -76,6 +91,7 @@ class Result:
     guidance_errors: tuple[GuidanceError, ...] = ()
     coherence: dict[str, float] = field(default_factory=dict)
     lesions: tuple[LesionMeasurement, ...] = ()
+    labels: tuple[ExistingLabel, ...] = ()
     clipped: dict[str, float] = field(default_factory=dict)
     reference: dict[str, Any] = field(default_factory=dict)
     dicom: dict[str, Any] = field(default_factory=dict)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from medsynth import cli
-from medsynth.request import model, parse, source, to_dict
+from medsynth.request import labels, model, parse, source, to_dict
 from medsynth.request import phantom as request_phantom
 from medsynth.request.parse import ANATOMY_KEYS, DIAMETER_MM, KEYS, PATHOLOGY_KEYS
 from medsynth.training.recipe import Refinement, load_recipe
@@ -22,7 +22,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 WORD_FOR_THE_READER = re.compile(r"\b[A-Z][A-Z_]+\b")  # such as NAME, HOST, PORT
 # What the pages' requests say relative to, and what stands for it in the test.
-PATH_KEYS = ("image", "mask", "roi", "weights", "control_points")
+PATH_KEYS = ("file", "image", "mask", "roi", "weights", "control_points")
 
 
 def name(path):
@@ -67,6 +67,7 @@ def rows(title):
 TABLES = {
     "Top level": KEYS,
     "anatomy": ANATOMY_KEYS,
+    "anatomy.labels": labels.KEYS,
     "anatomy.phantom": request_phantom.KEYS,
     "pathologies": PATHOLOGY_KEYS,
     "pathologies.source": source.KEYS,

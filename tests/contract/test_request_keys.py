@@ -119,7 +119,7 @@ def test_every_field_is_written(folder):
         assert same in (
             [],
             ["extent"],
-            ["phantom", "view", "laterality", "defaced"],
+            ["phantom", "view", "laterality", "defaced", "labels"],
             ["procedural", "patch"],
         )
     assert parse(to_dict(request)) == request

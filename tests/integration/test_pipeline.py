@@ -275,7 +275,7 @@ def test_a_region_weighs_1_on_its_lesion_in_every_slice(folder):
 )
 def test_a_reference_unlike_the_training_images_is_a_warning(tmp_path, spacing, shape, said):
     sitk.WriteImage(chest(shape, spacing), str(tmp_path / "ct.nrrd"))
-    raw = {"preset": "lung_ct", "anatomy": {"image": "ct.nrrd", "factor": 8}}
+    raw = {"preset": "lung_ct", "anatomy": {"image": "ct.nrrd", "factor": 8, "labels": []}}
     options = {"preset": presets.get("lung_ct"), "listener": events.ignore}
     warnings = prepare(parse(raw, tmp_path), **options).warnings
     assert len(warnings) == len(said)
@@ -390,3 +390,34 @@ def test_keeping_the_patient_stays_in_the_study_and_warns(folder, tmp_path):
     assert after.SeriesInstanceUID != before.SeriesInstanceUID
     assert after.PatientID == before.PatientID
     assert any("real" in warning for warning in result.warnings)
+
+
+def test_labels_of_the_reference_arrive_beside_the_new_lesions(folder, tmp_path):
+    values = np.zeros((20, 60, 64), np.uint8)
+    values[4:7, 20:26, 20:27], values[9:12, 28:34, 30:36] = 1, 2
+    labels = sitk.GetImageFromArray(values)
+    labels.CopyInformation(chest())
+    sitk.WriteImage(labels, str(tmp_path / "labels.nrrd"))
+    named = {"file": str(tmp_path / "labels.nrrd"), "names": {1: "left lung"}}
+    out = tmp_path / "out"
+    run(folder, out, anatomy={"image": "series", "factor": 8, "labels": named})
+    for number, value in ((1, 1), (2, 2)):
+        assert np.array_equal(array(out / f"label_{number:02d}.nrrd"), values == value)
+    seg = highdicom.seg.segread(out / "dicom" / "labels" / "0001.dcm")
+    assert [seg.get_segment_description(n).SegmentLabel for n in (1, 2)] == [
+        "left lung",
+        "finding 2",
+    ]
+    types = [seg.get_segment_description(n).segmented_property_type.value for n in (1, 2)]
+    assert types == ["44029006", "52988006"]
+    assert seg.SyntheticData == "YES"
+    new = pydicom.dcmread(out / "dicom" / "seg" / "0001.dcm")
+    assert len(new.SegmentSequence) == 1
+    assert new.SeriesInstanceUID != seg.SeriesInstanceUID
+    assert (new.StudyInstanceUID, new.PatientID) == (seg.StudyInstanceUID, seg.PatientID)
+    result = json.loads((out / "result.json").read_text())
+    assert [entry["name"] for entry in result["labels"]] == ["left lung", "finding 2"]
+    assert [entry["voxels"] for entry in result["labels"]] == [126, 108]
+    assert result["dicom"]["segmentations"] == 2
+    assert any("overlaps the existing label 'finding 2'" in note for note in result["warnings"])
+    assert "Labels that the reference already had" in (out / "report.html").read_text()
