@@ -6,12 +6,14 @@ The synthesis itself runs in its own process (`medsynth synthesize`); see MedSyn
 import qt
 import slicer
 from MedSynthLib import library, sampledata, selftest, vocabulary
+from MedSynthLib.auditpart import AuditPart
 from MedSynthLib.filmpart import FilmPart
 from MedSynthLib.panel import Messages, PreviewPart, ResultPart, RunPart
 from MedSynthLib.parameters import MedSynthParameterNode
 from MedSynthLib.pathologies import Cards, addParameterNode, marksOf, parameterNodes
 from MedSynthLib.phantompart import PhantomPart
 from MedSynthLib.resultviews import ResultViews
+from MedSynthLib.sendpart import SendPart
 from MedSynthLib.titledbox import TitledBox
 from MedSynthLib.vocabulary import PRESET_TITLES, PRESETS, SAMPLER_TITLES
 from slicer.i18n import tr as _
@@ -59,8 +61,11 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = MedSynthLogic()
         self.messages = Messages(self.ui)
         self.previewPart = PreviewPart(self.ui, self.messages)
+        self.results = ResultPart(self.ui, self.messages)
         file = self.resourcePath("requirements-pacs.txt")
-        self.results = ResultPart(self.ui, self.messages, requirementsFile=file)
+        self.send = SendPart(self.ui, self.messages, requirementsFile=file)
+        file = self.resourcePath("requirements.txt")
+        self.audit = AuditPart(self.ui, self.messages, requirementsFile=file)
         self.views = ResultViews(self.ui, self.uiWidget, marked=lambda: self.cards.onScreen())
         self.phantom = PhantomPart(self.ui, self.messages, onLoaded=self.onPhantom)
         self.runPart = RunPart(
@@ -89,6 +94,7 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             TitledBox(ui.presetComboBox, "preset", PRESET_TITLES, onChosen=self.onPreset),
             TitledBox(ui.samplerComboBox, "sampler", SAMPLER_TITLES),
             *(self.film, self.phantom, self.previewPart, self.views),
+            self.audit,
         )
         self.ui.pythonPathLineEdit.currentPath = library.configuredPython()
         self._connect()
@@ -105,6 +111,7 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def cleanup(self):
         self.onSceneStartClose()
+        self.send.close()
         self.removeObservers()
 
     def enter(self):
@@ -117,6 +124,7 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneStartClose(self, caller=None, event=None):
         self.phantom.cancel()
         self.runPart.cancel()
+        self.audit.cancel()
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller=None, event=None):
@@ -135,6 +143,7 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._parameters.disconnectGui(self._gui)
             self.removeObserver(self._parameters.parameterNode, "ModifiedEvent", self.onModified)
         self._parameters = self.runPart.parameters = self.results.parameters = parameters
+        self.send.parameters = parameters
         if parameters is not None:
             self._gui = parameters.connectGui(self.ui)
             self.addObserver(parameters.parameterNode, "ModifiedEvent", self.onModified)
@@ -158,7 +167,7 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onPython(self, path):
         qt.QSettings().setValue(library.PYTHON_SETTING, path)
-        self.results.updateSendButton()
+        self.send.updateSendButton()
 
     def onPixelSize(self, reference):
         slicer.util.setSliceViewerLayers(background=reference, fit=True)

@@ -63,13 +63,16 @@ class Destination:
         """What identifies the far end: `AET@host:port` or the URL."""
         return self.url or f"{self.called_aet}@{self.host}:{self.port}"
 
+    @property
+    def is_encrypted(self) -> bool:
+        return self.url.startswith("https:") if self.url else self.tls
+
     def describe(self) -> str:
         """One line for people: where it goes and how it is protected."""
+        safe = "TLS" if self.is_encrypted else "NOT encrypted"
         if self.is_dicomweb:
-            safe = "TLS" if self.url.startswith("https") else "NOT encrypted"
             how = {"none": "no credentials", "basic": f"user {self.user}", "bearer": "a token"}
             return f"DICOMweb {self.url} ({safe}; {how[self.auth]})"
-        safe = "TLS" if self.tls else "NOT encrypted"
         return f"DICOM {self.called_aet} at {self.host}:{self.port} ({safe}; we are {self.calling_aet})"
 
 

@@ -25,6 +25,12 @@ else:
     assert not [p for p in slicer.__path__ if Path(p).resolve() == HERE]
 
 
+@pytest.fixture(autouse=True)
+def _destinationsOfTheirOwn(tmp_path, monkeypatch):
+    """No test reads or writes the destinations of whoever runs it."""
+    monkeypatch.setenv("MEDSYNTH_HOME", str(tmp_path / "medsynth-home"))
+
+
 @pytest.fixture
 def desktop():
     """A Slicer with the module open and an empty scene; no slot may have failed by the end."""

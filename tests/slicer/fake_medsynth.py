@@ -117,6 +117,19 @@ def synthesize(requestFile, out):
     print("a line for the log", flush=True)
 
 
+def audit(out, data):
+    if not (data / "images").is_dir():
+        emit("error", message=f"{data} holds no images")
+        sys.exit(2)
+    near = (data / "near").exists()
+    verdict = "near copy" if near else "clear"
+    record = {"verdict": verdict, "allowed": []}
+    (out / "audit.json").write_text(json.dumps(record))
+    emit("progress", stage="comparing", done=1, total=1)
+    emit("result", message=f"{out}: {verdict}", data={"out": str(out), **record})
+    sys.exit(3 if near else 0)
+
+
 def fail(case):
     if case == "missing":
         raise ModuleNotFoundError("No module named 'medsynth'")
@@ -178,8 +191,13 @@ def main(arguments):
             emit("warning", message="1 failed: 0xA700 out of resources")
         emit("result", message=f"{2 - broken} of 2 objects are verified")
         sys.exit(3 if broken else 0)
-    elif arguments[:2] == ["pacs", "list"]:
-        emit("result", message="two", data={"archive": "A", "broken": "B"})
+    elif arguments[:2] == ["pacs", "test"]:
+        if arguments[2] == "broken":
+            emit("error", message="no connection to 127.0.0.1:104: Connection refused")
+            sys.exit(2)
+        emit("result", message=f"{arguments[2]} (...): answers C-ECHO")
+    elif arguments[0] == "audit":
+        audit(Path(arguments[1]), Path(arguments[arguments.index("--data") + 1]))
     else:
         sys.exit(f"medsynth: unknown command {arguments}")
 

@@ -313,7 +313,7 @@ def test_sample_data_module_offers_the_phantom(panel):
     assert source["customDownloader"](None).GetName() == "MedSynthPhantom"
 
 
-def test_export_database_and_send(panel, addReference, tmp_path):
+def test_export_never_overwrites(panel, addReference, tmp_path):
     pick(panel.ui.referenceSelector, addReference())
     run(panel)
     panel.ui.exportFolderButton.directory = str(tmp_path)
@@ -322,17 +322,6 @@ def test_export_database_and_send(panel, addReference, tmp_path):
     assert (tmp_path / "SYNTHETIC_CT_seed_7" / "seg" / "0001.dcm").is_file()
     click(panel.ui.exportButton)  # a second export never overwrites the first
     assert (tmp_path / "SYNTHETIC_CT_seed_7_2").is_dir()
-
-    click(panel.ui.destinationsButton)
-    panel.wait(lambda: panel.ui.destinationComboBox.count == 2, what="the destinations")
-    choose(panel.ui.destinationComboBox, "archive")
-    click(panel.ui.sendButton)
-    panel.wait(lambda: panel.widget.results.sending is None, what="the end of sending")
-    assert panel.ui.statusLabel.text == "Sent. 2 of 2 objects are verified"
-    choose(panel.ui.destinationComboBox, "broken")
-    click(panel.ui.sendButton)
-    panel.wait(lambda: panel.widget.results.sending is None, what="the end of sending")
-    assert "0xA700" in panel.ui.statusLabel.text
 
 
 def test_settings_come_back_with_the_scene(panel, addReference, tmp_path):

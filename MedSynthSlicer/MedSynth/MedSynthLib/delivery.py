@@ -11,25 +11,8 @@ from pathlib import Path
 
 import slicer
 
-from MedSynthLib import library, scene
+from MedSynthLib import kept, library
 from MedSynthLib.process import Process
-
-
-def outFolder(result) -> Path:
-    """The OUT folder of a synthetic volume.
-
-    Raises:
-        ValueError: nothing is chosen, or the files are gone (Slicer empties its temporary folder).
-    """
-    if result is None:
-        raise ValueError("Choose a result first.")
-    folder = Path(result.GetAttribute(scene.FOLDER) or "")
-    if not (folder / "dicom" / "image").is_dir():
-        raise ValueError(
-            f"The DICOM files of {result.GetName()} are no longer there (temporary files are removed "
-            "with time). Run the synthesis again with the same seed."
-        )
-    return folder
 
 
 def exportable(result) -> Path:
@@ -40,7 +23,7 @@ def exportable(result) -> Path:
     Raises:
         ValueError: there is nothing to export, or it is a near copy that nobody allowed.
     """
-    folder = outFolder(result)
+    folder = kept.find(result)
     audit = folder / "audit.json"
     if not audit.is_file():
         return folder
@@ -102,7 +85,7 @@ def importIntoDatabase(result) -> int:
         )
     from DICOMLib import DICOMUtils
 
-    # Copies: the files here are temporary.
+    # Copies: the database must not depend on a folder that is the user's to move.
     if not DICOMUtils.importDicom(str(folder), copyFiles=True):
         raise RuntimeError("Slicer's DICOM database did not take the files; its log says why.")
     return sum(1 for _ in folder.rglob("*.dcm"))
@@ -121,20 +104,17 @@ class Sending:
     """Sends a result through the library's outbox, with the state of every instance.
 
     Args:
+        folder: the result's OUT folder.
+        destination: its name in the address book.
         onProgress: called with a text.
         onFinished: called once with (reason or None, the library's last word).
         onLog: called with every line of the log.
     """
 
-    def __init__(self, result, destination: str, *, onProgress, onFinished, onLog):
-        if not destination:
-            raise ValueError(
-                "Choose a destination first (List shows them). Add one in a terminal: "
-                "medsynth pacs add NAME --host HOST --port PORT --aet AETITLE"
-            )
+    def __init__(self, folder: Path, destination: str, *, onProgress, onFinished, onLog):
         self.onProgress, self.onFinished, self.onLog = onProgress, onFinished, onLog
         self.said: list[str] = []
-        arguments = ["send", str(outFolder(result)), "--to", destination, "--progress", "json"]
+        arguments = ["send", str(folder), "--to", destination, "--progress", "json"]
         self.process = Process(arguments, self._finished, onEvent=self._event, onLog=onLog)
 
     def start(self) -> None:
@@ -157,17 +137,3 @@ class Sending:
         # What is not delivered is no error of the command: its warnings and last word tell.
         words = " ".join(self.said)
         self.onFinished(None if reason is None else words or reason, words)
-
-
-def listDestinations(onFound, onLog) -> Process:
-    """Ask the library for the destinations the user added; `onFound` gets (names, reason or None)."""
-    names: list[str] = []
-
-    def event(record):
-        if record["kind"] == "result":
-            names.extend(record.get("data", {}))
-
-    arguments = ["pacs", "list", "--progress", "json"]
-    process = Process(arguments, lambda reason: onFound(names, reason), onEvent=event, onLog=onLog)
-    process.start()
-    return process

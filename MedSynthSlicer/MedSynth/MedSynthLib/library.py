@@ -96,6 +96,21 @@ def ensureDependencies(requirementsFile: str, *, torch: bool = True) -> None:
         ensureTorch()
 
 
+def ensurePackage(requirementsFile: str, name: str) -> None:
+    """Install one package of the list into Slicer's own Python, after the user agreed.
+
+    Raises:
+        RuntimeError: the user declined.
+    """
+    from slicer import packaging
+
+    wanted = [r for r in packaging.load_requirements(requirementsFile) if r.name == name]
+    try:
+        packaging.pip_ensure(wanted, requester="MedSynth")
+    except RuntimeError as declined:
+        raise RuntimeError(f"Nothing was installed ({declined}). This needs {name}.") from None
+
+
 def ensureTorch() -> None:
     """PyTorch comes from the PyTorch extension, which picks the build for this computer."""
     from importlib.util import find_spec

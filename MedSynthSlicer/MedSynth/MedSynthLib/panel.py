@@ -6,15 +6,22 @@ one click away, never a dialog in the way.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import qt
 import slicer
 
-from MedSynthLib import delivery, library, preview, scene
+from MedSynthLib import delivery, kept, library, preview, scene
+from MedSynthLib.folders import (
+    EXPORT_SETTING,
+    RESULTS_SETTING,
+    ChosenFolder,
+    defaultResultsFolder,
+)
 from MedSynthLib.synthesis import Synthesis
 from MedSynthLib.vocabulary import PRESETS
 
 RED, PLAIN = "color: #b00020", ""
-EXPORT_SETTING = "MedSynth/ExportFolder"
 
 
 class Messages:
@@ -170,25 +177,20 @@ def counted(number: int, noun: str) -> str:
 
 
 class ResultPart:
-    """Windows, export, DICOM database, PACS."""
+    """Where results are kept, windows, export, DICOM database."""
 
-    def __init__(self, ui, messages, *, requirementsFile: str):
+    def __init__(self, ui, messages):
         self.ui, self.messages = ui, messages
-        self.requirementsFile = requirementsFile
         self.parameters = None
-        self.sending = self.listing = None
         ui.resultSelector.addAttribute("vtkMRMLScalarVolumeNode", scene.SYNTHETIC)
         ui.exportButton.connect("clicked(bool)", self.export)
         ui.databaseButton.connect("clicked(bool)", self.intoDatabase)
-        ui.sendButton.connect("clicked(bool)", self.send)
-        ui.destinationsButton.connect("clicked(bool)", self.listDestinations)
+        ui.openResultButton.connect("clicked(bool)", self.openKept)
         self.windowButtons: list = []
-        ui.exportFolderButton.directory = str(qt.QSettings().value(EXPORT_SETTING) or "")
-        ui.exportFolderButton.connect("directoryChanged(QString)", self._keepFolder)
-        self.updateSendButton()
-
-    def _keepFolder(self, folder: str) -> None:
-        qt.QSettings().setValue(EXPORT_SETTING, folder)
+        self.exportFolder = ChosenFolder(ui.exportFolderButton, EXPORT_SETTING)
+        self.keptFolder = ChosenFolder(
+            ui.resultsFolderButton, RESULTS_SETTING, default=defaultResultsFolder
+        )
 
     def setPreset(self, preset) -> None:
         """One button per window of the preset."""
@@ -221,15 +223,6 @@ class ResultPart:
         ]
         scene.setWindow(window.center, window.width, nodes)
 
-    def updateSendButton(self) -> None:
-        """Enable sending, or let the button's tool tip and the line beside it say why not."""
-        reason = delivery.canSend()
-        self.ui.sendButton.enabled = not reason
-        self.ui.destinationsButton.enabled = not reason
-        self.ui.sendLabel.text = reason
-        self.ui.sendLabel.visible = bool(reason)
-        self.ui.sendButton.toolTip = reason or "Send the chosen result to the chosen destination"
-
     def _attempt(self, action) -> None:
         try:
             self.messages.say(action())
@@ -237,9 +230,34 @@ class ResultPart:
             self.messages.fail(str(error))
 
     def export(self) -> None:
-        """Copy the result's DICOM files into the chosen folder."""
-        folder = self.ui.exportFolderButton.directory
-        self._attempt(lambda: f"Exported to {delivery.exportTo(self.parameters.result, folder)}.")
+        """Copy the result's DICOM files into the chosen folder; ask for it when there is none."""
+
+        def copied():
+            result = self.parameters.result
+            delivery.exportable(result)  # nobody chooses a folder for what must not leave
+            folder = self.exportFolder.ask()
+            if not folder:
+                return "Not exported: no folder was chosen."
+            return f"Exported to {delivery.exportTo(result, folder)}."
+
+        self._attempt(copied)
+
+    def openKept(self) -> None:
+        """Bring a result from disk back into the scene, and choose it."""
+
+        def opened():
+            start = self.keptFolder.path()
+            folder = qt.QFileDialog.getExistingDirectory(
+                self.ui.openResultButton, "Open the folder of a result (seed_...)", start
+            )
+            if not folder:
+                return "Nothing was opened."
+            volume, _ = kept.bringBack(Path(folder))
+            self.parameters.result = volume
+            slicer.util.setSliceViewerLayers(background=volume, fit=True)
+            return f"{volume.GetName()} is back from {folder}."
+
+        self._attempt(opened)
 
     def intoDatabase(self) -> None:
         """Copy the result's DICOM files into Slicer's database."""
@@ -249,57 +267,3 @@ class ResultPart:
                 "DICOM database."
             )
         )
-
-    def listDestinations(self) -> None:
-        """Fill the list of destinations with those the user added."""
-
-        def found(names, reason):
-            self.ui.destinationComboBox.clear()
-            for name in names:
-                self.ui.destinationComboBox.addItem(name)
-            if reason is not None:
-                self.messages.fail(reason)
-            elif not names:
-                self.messages.say(
-                    "No destination yet. Add one in a terminal: "
-                    "medsynth pacs add NAME --host HOST --port PORT --aet AETITLE"
-                )
-            else:
-                self.messages.say(counted(len(names), "destination") + ".")
-
-        def start():
-            self._ensurePacs()
-            self.listing = delivery.listDestinations(found, self.messages.log)
-            return "Reading the destinations..."
-
-        self._attempt(start)
-
-    def _ensurePacs(self) -> None:
-        library.ensureDependencies(self.requirementsFile, torch=False)
-
-    def send(self) -> None:
-        """Send the result; the line above tells the state of its instances."""
-
-        def start():
-            sending = delivery.Sending(
-                self.parameters.result,
-                self.ui.destinationComboBox.currentText,
-                onProgress=self.messages.say,
-                onFinished=self._sent,
-                onLog=self.messages.log,
-            )
-            self._ensurePacs()
-            sending.start()
-            self.sending = sending
-            self.ui.sendButton.enabled = False
-            return "Sending..."
-
-        self._attempt(start)
-
-    def _sent(self, reason: str | None, words: str) -> None:
-        self.sending = None
-        self.ui.sendButton.enabled = True
-        if reason is None:
-            self.messages.say(f"Sent. {words}")
-        else:
-            self.messages.fail(reason)

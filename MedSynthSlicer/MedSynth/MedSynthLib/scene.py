@@ -122,7 +122,7 @@ def addResult(folder: Path, reference, preset):
             keepPlace(volume, reference, fitted["from_size"])
         else:
             takeGeometry(volume, reference)
-        _markSynthetic(volume, folder)
+        markSynthetic(volume, folder)
         volume.GetDisplayNode().CopyContent(reference.GetDisplayNode())
         if preset.is_grey:
             setWindow(preset.windows[0].center, preset.windows[0].width, [volume])
@@ -130,20 +130,26 @@ def addResult(folder: Path, reference, preset):
         if masks:
             segmentation = addSegmentation(masks, volume, f"{title} lesions")
             added.append(segmentation)
-            _markSynthetic(segmentation, folder)
+            markSynthetic(segmentation, folder)
             volume.SetNodeReferenceID(LESIONS, segmentation.GetID())
     except Exception:
         for node in added:
             slicer.mrmlScene.RemoveNode(node)
         raise
-    hierarchy = slicer.mrmlScene.GetSubjectHierarchyNode()
-    item = hierarchy.CreateFolderItem(hierarchy.GetSceneItemID(), title)
-    for node in added:
-        hierarchy.SetItemParent(hierarchy.GetItemByDataNode(node), item)
+    putUnderItem(title, added)
     return volume, segmentation
 
 
-def _markSynthetic(node, folder: Path) -> None:
+def putUnderItem(title: str, nodes) -> None:
+    """One folder item in the subject hierarchy for what belongs together."""
+    hierarchy = slicer.mrmlScene.GetSubjectHierarchyNode()
+    item = hierarchy.CreateFolderItem(hierarchy.GetSceneItemID(), title)
+    for node in nodes:
+        hierarchy.SetItemParent(hierarchy.GetItemByDataNode(node), item)
+
+
+def markSynthetic(node, folder: Path) -> None:
+    """What every synthetic node says about itself, and where its files are."""
     node.SetAttribute(SYNTHETIC, "1")
     node.SetAttribute(FOLDER, str(folder))
     node.SetDescription("Synthetic image made by MedSynth. Not from a patient. Not for diagnosis.")

@@ -1,7 +1,8 @@
 """One press of Run: the variants one after another, each in its own process.
 
 Nothing enters the scene before the last variant is done, so a run that is cancelled or fails leaves the
-scene, and the disk, as they were.
+scene as it was. What goes into the synthesis is temporary; each result is written where results are kept
+(`folders`), so that neither a restart nor a later variant's failure takes a finished one away.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import slicer
 
-from MedSynthLib import film, request, scene
+from MedSynthLib import film, folders, request, scene
 from MedSynthLib.process import Process
 from MedSynthLib.vocabulary import PRESETS
 
@@ -31,12 +32,13 @@ class Synthesis:
         self.reference, self.preset = parameters.reference, PRESETS[parameters.preset]
         self.shown: dict[str, str] = {}
         self.folder = Path(tempfile.mkdtemp(prefix="MedSynth-", dir=slicer.app.temporaryPath))
-        self.process = None
+        self.process = self.kept = None
         self.done: list[Path] = []
         self.warnings = 0
         try:
             self.waiting = request.write(parameters, pathologies, self.folder)
             self.shown = film.anatomyKeys(self.reference, self.preset)
+            self.kept = folders.newRunFolder(self.preset.name)
         except Exception:
             self._removeFiles()
             raise
@@ -61,7 +63,7 @@ class Synthesis:
 
     def _next(self) -> None:
         file = self.waiting.pop(0)
-        self.out = self.folder / file.stem
+        self.out = self.kept / file.stem
         arguments = ["synthesize", str(file), "-o", str(self.out), "--progress", "json"]
         self.process = Process(arguments, self._finished, onEvent=self._event, onLog=self.onLog)
         self.onProgress(self._prefix() + "starting", None)
@@ -87,6 +89,8 @@ class Synthesis:
     def _finished(self, reason: str | None) -> None:
         if reason is not None:
             self._removeFiles()
+            if self.done:
+                self.onLog(f"{len(self.done)} finished before it ended: {self.kept}")
             self.onFinished(reason, [])
             return
         self.done.append(self.out)
@@ -94,8 +98,10 @@ class Synthesis:
             if self.waiting:
                 self._next()
                 return
+            self._removeFiles()
             results = self._load()
         except RuntimeError as error:
+            self._removeFiles()
             self.onFinished(str(error), [])
             return
         self.onFinished(None, results)
@@ -103,7 +109,7 @@ class Synthesis:
     def _load(self) -> list:
         if self.reference is None or not slicer.mrmlScene.IsNodePresent(self.reference):
             raise RuntimeError(
-                f"The reference was removed while the synthesis ran. The results are in {self.folder}."
+                f"The reference was removed while the synthesis ran. The results are in {self.kept}."
             )
         results = [scene.addResult(out, self.reference, self.preset) for out in self.done]
         for volume, _ in results:
@@ -111,7 +117,10 @@ class Synthesis:
         return results
 
     def _removeFiles(self) -> None:
+        """The images that went in, which may be a patient's, and a folder that got no result."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self.kept is not None and not any(self.kept.iterdir()):
+            self.kept.rmdir()
 
 
 def timeLeft(seconds: float | None) -> str:

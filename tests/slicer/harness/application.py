@@ -74,6 +74,8 @@ class Application:
     def __init__(self):
         self._q = wrapperClass(_App)()
         self.temporaryPath = self._q.q.temporary.name
+        self.documents = tempfile.TemporaryDirectory(prefix="slicer-documents-")
+        self.defaultScenePath = self.documents.name
         self._logic = slicer.vtkSlicerApplicationLogic()
         self._moduleManager = wrapperClass(_ModuleManager)()
         self._views = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from PySide6.QtCore import Property, QPoint, QRect, Qt, Signal
+from PySide6.QtCore import Property, QDir, QPoint, QRect, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QPainter, QPalette, QPolygon
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -183,9 +183,13 @@ class ctkPathLineEdit(QWidget):
 
 
 class ctkDirectoryButton(QWidget):
-    """A button that shows a folder and asks for another."""
+    """A button that shows a folder and asks for another.
 
-    API = frozenset()
+    As the original: `directory` is "." until something is chosen, the button then shows Slicer's current
+    folder, `directorySelected` comes with every choice and `directoryChanged` only with another one.
+    """
+
+    API = frozenset({"browse"})
     directoryChanged = Signal(str)
     directorySelected = Signal(str)
 
@@ -196,29 +200,43 @@ class ctkDirectoryButton(QWidget):
         self._button = QPushButton("...")
         self._button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         layout.addWidget(self._button)
-        self._directory = ""
-        self._button.clicked.connect(
-            lambda: self._set(QFileDialog.getExistingDirectory(self) or self._directory)
-        )
+        self._directory, self._text = ".", ""
+        self._button.clicked.connect(self.browse)
+
+    @Slot(result=str)
+    def browse(self):
+        """Ask; nothing changes when the user cancels."""
+        chosen = QFileDialog.getExistingDirectory(self, self.toolTip(), self._directory)
+        if chosen:
+            self._set(chosen)
+        return chosen
 
     def _set(self, directory):
-        if directory != self._directory:
-            self._directory = directory
-            self._elide()
-            self.directoryChanged.emit(directory)
+        wanted = QDir(directory).absolutePath()
+        changed = wanted != QDir(self._directory).absolutePath()
+        if changed:
+            self._directory = wanted
+        self._elide()
+        self.directorySelected.emit(wanted)
+        if changed:
+            self.directoryChanged.emit(wanted)
+
+    def _setText(self, text):
+        self._text = text
+        self._elide()
 
     def _elide(self):
         width = self._button.width() - 16
-        text = self._button.fontMetrics().elidedText(
-            self._directory or "...", Qt.TextElideMode.ElideMiddle, width
-        )
-        self._button.setText(text)
+        shown = self._text or QDir(self._directory).absolutePath()
+        metrics = self._button.fontMetrics()
+        self._button.setText(metrics.elidedText(shown, Qt.TextElideMode.ElideMiddle, width))
 
     def resizeEvent(self, event):
         super().resizeEvent(event)
         self._elide()
 
     directory = Property(str, lambda s: s._directory, _set, user=True)
+    text = Property(str, lambda s: s._text, _setText)
 
 
 class qMRMLNodeComboBox(QWidget):

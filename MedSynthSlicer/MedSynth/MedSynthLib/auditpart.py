@@ -1,0 +1,138 @@
+"""Audit: is a result too near to an image of training? `medsynth audit`, one click away."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import qt
+
+from MedSynthLib import kept, library
+from MedSynthLib.process import Process
+
+TRAINING_SETTING = "MedSynth/TrainingImages"  # one folder per preset
+NOT_AUDITED = "not checked"
+
+
+class AuditPart:
+    """The Audit button, and what the last audit of the chosen result found."""
+
+    def __init__(self, ui, messages, *, requirementsFile: str):
+        self.ui, self.messages, self.requirementsFile = ui, messages, requirementsFile
+        self.parameters = self.process = None
+        self.found: dict = {}
+        ui.auditButton.connect("clicked(bool)", self.audit)
+
+    def setParameters(self, parameters) -> None:
+        """Follow this parameter node."""
+        self.parameters = parameters
+        self.update()
+
+    def update(self) -> None:
+        """Show what is known of the chosen result."""
+        result = self.parameters.result if self.parameters is not None else None
+        self.ui.auditLabel.text = verdict(result) if result is not None else ""
+        self.ui.auditButton.enabled = result is not None and self.process is None
+
+    def audit(self) -> None:
+        """Start it, or say why it cannot start."""
+        try:
+            self.messages.say(self._start())
+        except (ValueError, RuntimeError, OSError) as error:
+            self.messages.fail(str(error))
+
+    def _start(self) -> str:
+        folder = kept.find(self.parameters.result)
+        preset = kept.presetOf(folder)
+        images = self._trainingImages(preset)
+        if not images:
+            return f"Not audited: it needs the images that the network of {preset} was trained on."
+        library.ensureDependencies(self.requirementsFile)
+        arguments = ["audit", str(folder), "--data", images, "--recipe", preset]
+        self.found = {}
+        self.process = Process(
+            [*arguments, "--progress", "json"],
+            self._finished,
+            onEvent=self._event,
+            onLog=self.messages.log,
+        )
+        try:
+            self.process.start()
+        except Exception:
+            self.process = None
+            raise
+        self.ui.auditButton.enabled = False
+        self.messages.progress("Auditing...", None)
+        return "Auditing..."
+
+    def _trainingImages(self, preset: str) -> str:
+        setting = f"{TRAINING_SETTING}/{preset}"
+        folder = str(qt.QSettings().value(setting) or "")
+        if not folder or not Path(folder).is_dir():
+            folder = qt.QFileDialog.getExistingDirectory(
+                self.ui.auditButton, f"The images that the network of {preset} was trained on", ""
+            )
+            if folder:
+                qt.QSettings().setValue(setting, folder)
+        return folder
+
+    def _event(self, event: dict) -> None:
+        if event["kind"] == "progress":
+            done, total = event.get("done", 0), event.get("total", 0)
+            text = f"{event.get('stage', 'Auditing')} {done} of {total}"
+            self.messages.progress(text, 100 * done / total if total else None)
+        elif event["kind"] == "stage":
+            self.messages.progress(event.get("stage", "Auditing"), None)
+        elif event.get("message"):
+            self.messages.log(f"{event['kind']}: {event['message']}")
+        if event["kind"] == "result":
+            self.found = event.get("data", {}) | {"message": event.get("message", "")}
+
+    def _finished(self, reason: str | None) -> None:
+        self.process = None
+        self.messages.progressDone()
+        self.update()
+        if reason == "cancelled":
+            self.messages.say("")
+        elif self.found.get("verdict") == "clear":
+            self.messages.say("Audited: the result is no near copy of an image of training.")
+        elif self.found:
+            # A near copy is the command's answer, not its failure, although its exit code is not 0.
+            said = self.found["message"]
+            self.messages.fail(
+                f"Near copy of an image of training; it cannot be sent or exported. {said}"
+            )
+        else:
+            # A folder that does not fit must not be asked with again.
+            qt.QSettings().remove(f"{TRAINING_SETTING}/{self._preset()}")
+            self.messages.fail(reason)
+
+    def _preset(self) -> str:
+        try:
+            return kept.presetOf(kept.find(self.parameters.result))
+        except (ValueError, AttributeError):
+            return ""
+
+    def cancel(self) -> None:
+        """End it, as when the scene closes."""
+        if self.process is not None:
+            self.process.cancel()
+
+
+def verdict(result) -> str:
+    """What `audit.json` of a result says, in two words."""
+    try:
+        record = json.loads((kept.find(result) / "audit.json").read_text(encoding="utf-8"))
+        return {"clear": "no near copy"}.get(record["verdict"], record["verdict"])
+    except OSError:
+        return NOT_AUDITED
+    except (ValueError, KeyError, TypeError):
+        return "cannot be read" if _hasFiles(result) else "files not found"
+
+
+def _hasFiles(result) -> bool:
+    try:
+        kept.find(result)
+    except ValueError:
+        return False
+    return True

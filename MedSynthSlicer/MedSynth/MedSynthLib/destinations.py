@@ -1,0 +1,95 @@
+"""The destinations of this user, from the library's own address book (standard library and pydicom)."""
+
+from __future__ import annotations
+
+import qt
+import slicer
+
+from MedSynthLib import library
+
+SETTING = "MedSynth/Destination"
+
+
+def book():
+    """The library's address book: load, add, remove.
+
+    Raises:
+        RuntimeError: this Slicer lacks what it is written in.
+    """
+    library.libraryFolder()
+    try:
+        from medsynth.pacs import address_book
+    except ImportError as error:
+        raise RuntimeError(f"Destinations cannot be read: {error}.") from None
+    return address_book
+
+
+def find(name: str):
+    """The destination of that name.
+
+    Raises:
+        ValueError: it is not there (any more), or the file is damaged.
+    """
+    if not name:
+        raise ValueError("Choose a destination first; Destinations... adds one.")
+    known = book().load()
+    if name not in known:
+        raise ValueError(f"No destination is called {name}. Destinations... shows those there are.")
+    return known[name]
+
+
+def isFirst(destination) -> bool:
+    """Whether nothing was ever sent to that address from this computer."""
+    from medsynth.pacs.outbox import Outbox
+
+    return not Outbox().has_sent_to(destination.address)
+
+
+def hazards(destination) -> list[str]:
+    """What the user must know, and agree to, before anything goes there."""
+    found = []
+    if isFirst(destination):
+        found.append("This is the first time that anything is sent to this address.")
+    if not destination.is_encrypted:
+        found.append(
+            "The connection is NOT encrypted: who is on the network on the way can read and change it."
+        )
+    return found
+
+
+def confirmed(destination, what: str) -> bool:
+    """Whether the user agrees to send; asked only where there is something to know."""
+    reasons = hazards(destination)
+    if not reasons:
+        return True
+    return slicer.util.confirmOkCancelDisplay(
+        "\n\n".join([f"Send {what} to {destination.name}?\n{destination.describe()}", *reasons]),
+        windowTitle="Send to a PACS",
+    )
+
+
+def remember(name: str) -> None:
+    """The destination that is offered first next time."""
+    qt.QSettings().setValue(SETTING, name)
+
+
+def remembered() -> str:
+    """The destination that was chosen last."""
+    return str(qt.QSettings().value(SETTING) or "")
+
+
+def keepSecret(name: str, secret: str) -> None:
+    """Put a password or token into the operating system's keyring, where `send` looks for it.
+
+    Raises:
+        RuntimeError: there is no keyring.
+    """
+    try:
+        import keyring
+        from keyring.errors import KeyringError
+    except ImportError:
+        raise RuntimeError("The package keyring is missing, which keeps passwords.") from None
+    try:
+        keyring.set_password("medsynth", name, secret)
+    except (KeyringError, RuntimeError, OSError) as error:
+        raise RuntimeError(f"This computer's keyring did not take the password: {error}") from None
