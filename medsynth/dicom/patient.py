@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from medsynth.dicom.deidentification import PixelIdentity
 from medsynth.dicom.job import Job
+from medsynth.dicom.keeping import check_kept
 from medsynth.dicom.provenance import WORD, line
 
 POLICIES = ("synthetic", "keep")
@@ -106,19 +107,22 @@ REQUIRED = (
 )
 
 
-def check_policy(patient: str, *, has_reference: bool) -> None:
-    """Refuse an unknown policy, and one that cannot act.
+def check_policy(patient: str, *, headers: Sequence[Dataset]) -> None:
+    """Refuse an unknown policy, and one that cannot act on a reference of these headers.
 
     Raises:
-        ValueError: `patient` is no policy, or it is keep and there is no DICOM reference.
+        ValueError: `patient` is no policy; or it is keep and there is no DICOM reference, or it has
+            attributes that DICOM forbids, see `check_kept`.
     """
     if patient not in POLICIES:
         raise ValueError(f"patient must be one of {', '.join(POLICIES)}, got {patient!r}")
-    if patient == "keep" and not has_reference:
+    if patient == "keep" and not headers:
         raise ValueError(
             "patient: keep needs a DICOM reference whose study to stay in, and there is none; "
             "use patient: synthetic"
         )
+    if patient == "keep":
+        check_kept(headers, keywords=PATIENT_AND_STUDY)
 
 
 def keep(dataset: Dataset, header: Dataset) -> None:

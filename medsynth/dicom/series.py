@@ -92,7 +92,7 @@ def write_series(
         FileExistsError: `folder` is not empty.
     """
     row = image_class(headers, preset)
-    check_policy(patient, has_reference=bool(headers))
+    check_policy(patient, headers=headers)
     check_burned_in(headers, patient=patient, accepted=burned_in_text)
     slices = _slices(image, headers, row=row, padding=padding)
     rescales = [

@@ -13,7 +13,7 @@ from medsynth.images.grids import (
     voxel_to_mm,
 )
 from medsynth.images.labels import Label, read_labels
-from medsynth.images.masks import read_mask
+from medsynth.images.masks import on_image, read_mask, read_mask_of
 from medsynth.images.read import read_image
 from medsynth.images.reference import ReferenceImage
 
@@ -27,9 +27,11 @@ __all__ = [
     "is_mirrored",
     "mm_to_voxel",
     "modality_transform",
+    "on_image",
     "read_image",
     "read_labels",
     "read_mask",
+    "read_mask_of",
     "resample_image",
     "resample_mask",
     "stored_range",

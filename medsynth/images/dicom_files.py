@@ -82,7 +82,7 @@ def read_header(path: Path) -> DicomFile:
     return file
 
 
-def find_dicom(path: Path, notes: list[str]) -> list[DicomFile]:
+def find_dicom(path: Path, notes: list[str] | None = None) -> list[DicomFile]:
     """Every DICOM object that is the file `path`, or lies in the folder `path` or below it.
 
     Other files, hidden ones and DICOMDIR are passed over; so are links that lead nowhere, pipes and
@@ -102,7 +102,7 @@ def find_dicom(path: Path, notes: list[str]) -> list[DicomFile]:
                 no_files.append(file)
                 continue
             (found if is_dicom(file) else others).append(file)
-    if no_files:
+    if no_files and notes is not None:
         notes.append(
             f"{len(no_files)} links that lead nowhere, pipes or devices were left out, such as "
             f"{no_files[0]}"

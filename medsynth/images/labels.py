@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from medsynth.images.dicom_files import DicomFile, find_dicom, is_dicom
+from medsynth.images.dicom_files import DicomFile, check_there, find_dicom, is_dicom
 from medsynth.images.files import JPEG, load, suffix_of
 from medsynth.images.masks import check_labels, read_mask
 from medsynth.images.read import read_image
@@ -44,8 +44,7 @@ def read_labels(path: str | Path) -> list[Label]:
             or so many that it must be an image.
     """
     path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist")
+    check_there(path)
     labels = [label for label in _labels(path) if sitk.GetArrayViewFromImage(label.mask).any()]
     if not labels:
         raise ValueError(f"{path} has no label: every voxel is 0")

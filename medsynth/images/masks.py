@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from medsynth.errors import GeometryError
 from medsynth.images.dicom_files import check_there, find_dicom, is_dicom
-from medsynth.images.files import JPEG, load, suffix_of
+from medsynth.images.files import JPEG, PICTURES, load, suffix_of
 from medsynth.images.read import read_image
+from medsynth.images.reference import ReferenceImage
 from medsynth.images.segmentation import read_segmentation
 
 
@@ -24,25 +26,74 @@ def read_mask(path: str | Path) -> sitk.Image:
         ValueError: Damaged, several segmentations in the folder, or values that are no labels.
         GeometryError: DICOM frames that do not form one regular grid.
     """
+    return _read(Path(path))[0]
+
+
+def read_mask_of(path: str | Path, drawn_on: ReferenceImage) -> sitk.Image:
+    """As `read_mask`, of a mask that belongs to the image `drawn_on`.
+
+    A mask that is a picture says no place; it lies on the pixels of a film or slice of its own size.
+
+    Raises:
+        GeometryError: a picture of another size than the image: nobody knows where it lies.
+    """
     path = Path(path)
+    mask, is_picture = _read(path)
+    return on_image(mask, path, drawn_on, is_picture=is_picture)
+
+
+def on_image(
+    mask: sitk.Image, path: Path, drawn_on: ReferenceImage, *, is_picture: bool | None = None
+) -> sitk.Image:
+    """`mask`, which `path` holds, at its place: a picture's is that of the image of its own size.
+
+    Args:
+        is_picture: whether the file cannot say a place; None: by its suffix.
+
+    Raises:
+        GeometryError: a picture of another size than the image: nobody knows where it lies.
+    """
+    is_picture = suffix_of(path) in PICTURES if is_picture is None else is_picture
+    image = drawn_on.image
+    # a picture that was saved as a volume, at the origin with pixels of 1 mm
+    placeless = mask.GetSpacing()[:2] == (1, 1) and not any(mask.GetOrigin())
+    if mask.GetSize() == image.GetSize():
+        if is_picture or (placeless and drawn_on.is_2d):
+            mask.CopyInformation(image)
+        return mask
+    same_plane = image.GetSpacing()[:2] == (1, 1) and not any(image.GetOrigin())
+    if is_picture or (placeless and drawn_on.is_2d and not same_plane):
+        of_mask, of_image = (" x ".join(map(str, each.GetSize())) for each in (mask, image))
+        raise GeometryError(
+            f"the mask {path} has {of_mask} pixels, but its image {drawn_on.source} has {of_image}; "
+            "a picture does not say where it lies, so both must have the same size: draw the mask on "
+            "the image as it is, or save it as NRRD with its place"
+        )
+    return mask
+
+
+def _read(path: Path) -> tuple[sitk.Image, bool]:
+    """The mask, and whether it is a picture: of a kind that has no place in space."""
     check_there(path)
     if path.is_dir() or is_dicom(path):
-        segmentations = [o.path for o in find_dicom(path, []) if o.is_segmentation]
+        segmentations = [o.path for o in find_dicom(path) if o.is_segmentation]
         if len(segmentations) > 1:
             names = ", ".join(p.name for p in segmentations[:8])
             raise ValueError(
                 f"{path} holds {len(segmentations)} DICOM segmentations ({names}); name one file"
             )
         if segmentations:
-            return read_segmentation(segmentations[0])
+            return read_segmentation(segmentations[0]), False
     if path.name.lower().endswith(".seg.nrrd"):
-        return _united_layers(load(path), path)
-    image = read_image(path).image
+        return _united_layers(load(path), path), False
+    read = read_image(path)
+    image = read.image
+    is_picture = suffix_of(path) in PICTURES or (read.is_2d and bool(read.headers))
     labels = sitk.GetArrayViewFromImage(image)
     if suffix_of(path) in JPEG:
-        return image > 127
+        return image > 127, is_picture
     check_labels(labels, path)
-    return image != 0
+    return image != 0, is_picture
 
 
 def check_labels(labels: np.ndarray, path: Path) -> None:

@@ -60,8 +60,11 @@ def read_segments(path: Path) -> list[tuple[int, sitk.Image]]:
     for slot, frame in zip(slots, frames, strict=True):
         with naming(path):
             for number, marked in _segments(cells[frame.index], file, frame.index):
-                empty = np.zeros((max(slots) + 1, *frames[0].shape), np.uint8)
-                masks.setdefault(number, empty)[slot] |= marked
+                if number not in masks:
+                    masks[number] = np.zeros((max(slots) + 1, *frames[0].shape), np.uint8)
+                    voxels = len(masks) * masks[number].size
+                    limits.VOXELS.check(voxels, path, f"{len(masks)} segments of a volume each")
+                masks[number][slot] |= marked
     return [(number, as_image(masks[number], grid)) for number in sorted(masks)]
 
 

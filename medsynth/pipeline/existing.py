@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
@@ -62,7 +63,7 @@ def existing_labels(request: Request, fitted: Fitted) -> tuple[list[Existing], l
                     f"{at}: the name of label {label.value} names somebody and is left out"
                 )
                 words = f"finding {len(found) + 1}"
-            mask, note = _on_grid(label, fitted, f"{at}: label {label.value} ({words})")
+            mask, note = _on_grid(label, entry.file, fitted, f"{at}: label {label.value} ({words})")
             notes += note
             coded = (label.category, label.type)
             if label.value in entry.codes:
@@ -124,9 +125,9 @@ def _check_values(entry: Labels, labels: Sequence[Label], at: str) -> None:
             )
 
 
-def _on_grid(label: Label, fitted: Fitted, at: str) -> tuple[sitk.Image, list[str]]:
+def _on_grid(label: Label, file: Path, fitted: Fitted, at: str) -> tuple[sitk.Image, list[str]]:
     """By nearest neighbor: labels are not blended."""
-    mask, grid = on_pixels(label.mask, fitted), fitted.reference.image
+    mask, grid = on_pixels(label.mask, file, fitted), fitted.reference.image
     cut = fraction_outside(mask, grid)
     if cut == 1:
         raise GeometryError(

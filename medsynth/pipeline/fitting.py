@@ -17,7 +17,7 @@ import SimpleITK as sitk
 from medsynth import anatomy, dicom
 from medsynth.errors import GeometryError
 from medsynth.events import Listener, Stage
-from medsynth.images import ReferenceImage, fit_to_grid, read_image, read_mask, to_grey
+from medsynth.images import ReferenceImage, fit_to_grid, on_image, read_image, read_mask_of, to_grey
 from medsynth.presets import Preset
 from medsynth.request import Anatomy, Request, model
 
@@ -159,15 +159,18 @@ def fit(reference: ReferenceImage, preset: Preset, *, pixel_mm: float | None = N
 
 def roi_mask(path: Path, fitted: Fitted) -> sitk.Image:
     """The mask of a region; one that is a picture lies on the reference's pixels, as it was drawn."""
-    return on_pixels(read_mask(path), fitted)
+    return read_mask_of(path, _drawn_on(fitted))
 
 
-def on_pixels(mask: sitk.Image, fitted: Fitted) -> sitk.Image:
+def on_pixels(mask: sitk.Image, path: Path, fitted: Fitted) -> sitk.Image:
     """A mask that is a picture, on the reference's pixels; any other as it is."""
-    has_no_place = mask.GetSpacing()[:2] == (1, 1) and not any(mask.GetOrigin())
-    if fitted.reference.is_2d and has_no_place and mask.GetSize() == fitted.source.GetSize():
-        mask.CopyInformation(fitted.source)
-    return mask
+    return on_image(mask, path, _drawn_on(fitted))
+
+
+def _drawn_on(fitted: Fitted) -> ReferenceImage:
+    """The reference as it was read."""
+    reference = fitted.reference
+    return ReferenceImage(fitted.source, source=reference.source, is_2d=reference.is_2d)
 
 
 def projection_of(request: Request, preset: Preset) -> dicom.Projection | None:

@@ -16,7 +16,7 @@ from medsynth.images import (
     ReferenceImage,
     fraction_outside,
     read_image,
-    read_mask,
+    read_mask_of,
     resample_mask,
     to_grey,
 )
@@ -91,7 +91,7 @@ def prepare(request: Request, *, preset: Preset, listener: Listener) -> Prepared
     fitted = load_anatomy(request, preset=preset, listener=listener)
     reference = fitted.reference
     warnings = [*reference.warnings, *_unlike_training(request, reference, preset)]
-    check_policy(request.patient, has_reference=bool(reference.headers))
+    check_policy(request.patient, headers=reference.headers)
     check_burned_in(
         reference.headers, patient=request.patient, accepted=request.anatomy.burned_in_text
     )
@@ -171,9 +171,10 @@ def place(
     if source.patch is not None:
         return _from_film(source, fitted, preset=preset, seed=request.seed + index, **where), notes
     if source.procedural is None:
+        study = read_image(source.image, series_uid=source.series_uid)
         lesion = from_study(
-            read_image(source.image, series_uid=source.series_uid).image,
-            read_mask(source.mask),
+            study.image,
+            read_mask_of(source.mask, study),
             reference=image,
             rotate_deg=source.rotate_deg,
             scale=source.scale,
@@ -204,7 +205,7 @@ def _from_film(source: Source, fitted: Fitted, *, preset: Preset, seed: int, **w
     grey.CopyInformation(film.image)
     return from_film(
         grey,
-        read_mask(source.mask),
+        read_mask_of(source.mask, film),
         reference=fitted.reference.image,
         steps=Steps(**{**steps, "normalize": normalize}),
         seed=seed,
