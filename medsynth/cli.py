@@ -20,7 +20,7 @@ from typing import NoReturn
 from medsynth import __version__
 from medsynth.commands import progress
 from medsynth.errors import MissingExtra
-from medsynth.events import Event
+from medsynth.events import Event, printable
 
 COMMANDS = (
     "synthesize",
@@ -151,7 +151,7 @@ def _ran_out_of_memory(error: RuntimeError) -> bool:
 def _say(listener: progress.Listener, message: str, code: int) -> int:
     """The last line of a command that did not end well, for people and for programs."""
     listener(Event("error", message=message.removeprefix("error: "), data={"exit_code": code}))
-    print(f"medsynth: {message}", file=sys.stderr, flush=True)
+    print(f"medsynth: {printable(message)}", file=sys.stderr, flush=True)
     return code
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+import unicodedata
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -40,6 +41,20 @@ class Event:
 
 
 Listener = Callable[[Event], None]
+# Characters that turn the direction of the text around them.
+DIRECTIONS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+def printable(text: str, *, keep: str = "\n\t") -> str:
+    """`text` with what a terminal would obey instead of show spelled out: ESC becomes `\\x1b`.
+
+    Servers and file names may hold anything. `keep` are the control characters that stay.
+    """
+    return "".join(c if c in keep or not _is_obeyed(c) else ascii(c)[1:-1] for c in text)
+
+
+def _is_obeyed(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in DIRECTIONS
 
 
 def ignore(event: Event) -> None:

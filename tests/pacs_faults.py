@@ -23,8 +23,17 @@ from pacs_servers import free_port
 from pydicom import Dataset, dcmread
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind, Verification
+from pynetdicom.transport import ThreadedAssociationServer
 
 Behave = Callable[[evt.Event, int], int | None]
+
+
+def wait_until(is_so: Callable[[], object], *, timeout_s: float = 120) -> None:
+    """Until a state is reached, however busy the machine is; the limit only ends a test that hangs."""
+    end = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < end, f"not so within {timeout_s} s: {is_so}"
+        time.sleep(0.01)
 
 
 class Archive:
@@ -38,7 +47,9 @@ class Archive:
         self.order: list[str] = []
         self.received: Counter[str] = Counter()
         self.kept: dict[str, bytes] = {}
+        self.matches: list[Dataset] = []  # answers to every query, before those for `kept`
         self.associations = 0
+        self.server: ThreadedAssociationServer | None = None
         self._mutex = threading.Lock()
 
     def on_open(self, event: evt.Event) -> None:
@@ -59,6 +70,8 @@ class Archive:
         return status
 
     def on_find(self, event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
+        for match in self.matches:
+            yield 0xFF00, match
         for uid in list(self.kept):
             match = Dataset()
             match.QueryRetrieveLevel, match.SOPInstanceUID = "IMAGE", uid
@@ -89,6 +102,7 @@ def storage_scp(
         (evt.EVT_ACCEPTED, archive.on_open),
     ]
     server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
+    archive.server = server
     try:
         yield port, archive
     finally:
@@ -185,7 +199,7 @@ def stow_server(behave: Callable) -> Iterator[tuple[str, Stow]]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}", service
     finally:

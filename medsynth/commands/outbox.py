@@ -106,9 +106,22 @@ def _retry(args: argparse.Namespace, outbox: Outbox, listener: Listener) -> int:
     destination = address_book.find(job.destination)
     if not any(text.startswith(ALLOWED) for _, text in job.notes):
         check_export(Path(job.source), allow=None, to=job.address)  # audited since it was queued?
+    job = _mended(outbox, job)
     with outbox.open(job.id) as opened:
         opened.requeue(opened.in_state("failed"))
     return send.deliver(outbox, job, destination, attempts=args.attempts, listener=listener)
+
+
+def _mended(outbox: Outbox, job: Job) -> Job:
+    """Damaged copies are made anew where the folder that the job came from is still as it was."""
+    from medsynth.pacs.collect import collect, is_intact
+
+    if all(is_intact(job.path_of(i), i) for i in job.instances.values()):
+        return job
+    try:
+        return outbox.mend(job, collect(Path(job.source)))
+    except (ValueError, OSError):  # it is gone or changed: what is damaged fails again, and says so
+        return job
 
 
 def _forget(args: argparse.Namespace, outbox: Outbox, listener: Listener) -> int:

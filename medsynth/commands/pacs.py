@@ -52,6 +52,13 @@ def _add_add(actions: argparse._SubParsersAction) -> None:
         default=0,
         help="port of ours for storage commitment reports and for C-MOVE (default: none)",
     )
+    dicom.add_argument(
+        "--listen-host",
+        default="",
+        metavar="ADDRESS",
+        help="address of ours at which that port is open (default: the one that the PACS sees; "
+        "0.0.0.0: every network)",
+    )
     web = add.add_argument_group("DICOMweb (STOW-RS)")
     web.add_argument("--url", default="", help="root of the service, e.g. https://host/dicom-web")
     web.add_argument("--auth", choices=("none", "basic", "bearer"), default="none")
@@ -112,6 +119,7 @@ def _add(args: argparse.Namespace, listener: Listener) -> int:
         associations=args.associations,
         verify=args.verify,
         listen_port=args.listen_port,
+        listen_host=args.listen_host,
         timeout_s=args.timeout,
         settle_s=args.settle,
     )

@@ -11,7 +11,7 @@ import sys
 import time
 from typing import TextIO
 
-from medsynth.events import Event, Listener
+from medsynth.events import Event, Listener, printable
 
 MODES = ("auto", "bar", "json", "none")
 SECONDS_BETWEEN_LINES = 5.0
@@ -39,10 +39,10 @@ class Quiet:
         if event.kind == "warning":
             self.say(f"medsynth: warning: {event.message}")
         elif event.kind == "result" and event.message:
-            print(event.message, flush=True)
+            print(printable(event.message), flush=True)
 
     def say(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+        print(printable(line), file=sys.stderr, flush=True)
 
 
 class Lines(Quiet):
@@ -112,7 +112,7 @@ def _figures(event: Event) -> list[str]:
     figures = [f"{event.done}/{event.total}"] if event.total else []
     if event.seconds_left is not None and event.done < event.total:
         figures.append(f"{clock(event.seconds_left)} left")
-    return figures + ([event.message] if event.message else [])
+    return figures + ([printable(event.message, keep="")] if event.message else [])
 
 
 def clock(seconds: float) -> str:

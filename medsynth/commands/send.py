@@ -132,6 +132,8 @@ def _report(job: Job, outcome: Outcome, listener: Listener) -> None:
     if not outcome.is_complete:
         rest = ", ".join(f"{n} {state}" for state, n in outcome.counts.items())
         message += f"; {rest}. See: medsynth outbox show {job.id}"
+        if "failed" in outcome.counts:
+            message += f"; what failed is sent again by: medsynth outbox retry {job.id}"
     listener(Event("result", message=message, data={"job": job.id, "counts": outcome.counts}))
 
 

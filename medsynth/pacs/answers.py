@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from medsynth.pacs.text import plain
+
 STORED, FAILED, RETRY = "stored", "failed", "retry"
 
 
@@ -41,7 +43,7 @@ FAILURES = {
 
 def judge(uid: str, status: int, *, comment: str = "") -> Answer:
     """The answer that a C-STORE status or a STOW-RS failure reason stands for."""
-    text = f"0x{status:04X}"
+    text, comment = f"0x{status:04X}", plain(comment)
     verdict, meaning = _meaning(status)
     if comment:
         meaning = f"{meaning} ({comment})" if meaning else comment

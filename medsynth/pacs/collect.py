@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import warnings
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from pydicom import dcmread
+from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.errors import InvalidDicomError
+from pydicom.uid import UID
+
+from medsynth.pacs.text import is_uid, plain, value_of
 
 SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
-HEADER_TAGS = [
-    "SOPClassUID",
-    "SOPInstanceUID",
-    "StudyInstanceUID",
-    "SeriesInstanceUID",
-    "SyntheticData",
-]
+UIDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+HEADER_TAGS = (*UIDS, "SyntheticData")
+META_OF = {
+    "MediaStorageSOPClassUID": "SOPClassUID",
+    "MediaStorageSOPInstanceUID": "SOPInstanceUID",
+}
+META_TAGS = (*META_OF, "TransferSyntaxUID")
 
 
 @dataclass(frozen=True)
@@ -73,33 +79,97 @@ def collect(folder: Path) -> list[Instance]:
 def read_instance(path: Path) -> Instance:
     """The identity of one file. Raises ValueError when it must not be sent."""
     content = path.read_bytes()
-    try:
-        header = dcmread(BytesIO(content), specific_tags=[*HEADER_TAGS, "PixelData"])
-    except InvalidDicomError as error:
-        raise ValueError(f"{path} is not a DICOM file: {error}") from error
-    missing = [keyword for keyword in HEADER_TAGS[:4] if not header.get(keyword)]
-    if missing:
-        raise ValueError(f"{path} lacks {', '.join(missing)}; write it again")
+    dataset = _parsed(path, content)
+    header = _header(dataset)
+    _check_identity(path, header)
+    pixels = _writable(path, dataset)
     # Supplement 240: (0008,001C). A real patient's image must never leave by this door.
-    if header.get("SyntheticData") != "YES":
+    if header["SyntheticData"] != "YES":
         raise ValueError(
             f"{path} is not marked as synthetic (SyntheticData is "
-            f"{header.get('SyntheticData', 'absent')!r}, expected 'YES'); only synthetic objects "
+            f"{header['SyntheticData'] or 'absent'!r}, expected 'YES'); only synthetic objects "
             "are sent"
         )
-    if header.file_meta.get("MediaStorageSOPInstanceUID") != header.SOPInstanceUID:
-        raise ValueError(f"{path} names one UID in its file meta and another in the data set")
     return Instance(
-        uid=str(header.SOPInstanceUID),
-        sop_class=str(header.SOPClassUID),
-        study=str(header.StudyInstanceUID),
-        series=str(header.SeriesInstanceUID),
-        transfer_syntax=str(header.file_meta.TransferSyntaxUID),
+        uid=header["SOPInstanceUID"],
+        sop_class=header["SOPClassUID"],
+        study=header["StudyInstanceUID"],
+        series=header["SeriesInstanceUID"],
+        transfer_syntax=header["TransferSyntaxUID"],
         file=str(path),
         sha256=hashlib.sha256(content).hexdigest(),
-        pixels=hashlib.sha256(header.get("PixelData") or b"").hexdigest(),
+        pixels=hashlib.sha256(pixels).hexdigest(),
         size=len(content),
     )
+
+
+def _parsed(path: Path, content: bytes) -> Dataset:
+    with _damage_of(path):
+        return dcmread(BytesIO(content))
+
+
+def _header(dataset: Dataset) -> dict[str, str]:
+    """Values by keyword, empty where there is none that can be decoded."""
+    of_dataset = {keyword: value_of(dataset, keyword) for keyword in HEADER_TAGS}
+    return of_dataset | {keyword: value_of(dataset.file_meta, keyword) for keyword in META_TAGS}
+
+
+def _writable(path: Path, dataset: Dataset) -> bytes:
+    """The pixel data of an object whose every element can be decoded and encoded.
+
+    Servers that take another transfer syntax, and STOW-RS, get it encoded anew; damage must not stop
+    a job half-way.
+    """
+    with _damage_of(path):
+        for _ in dataset.iterall():
+            pass
+        dcmwrite(BytesIO(), dataset, enforce_file_format=True)
+        return bytes(dataset.get("PixelData") or b"")
+
+
+@contextlib.contextmanager
+def _damage_of(path: Path) -> Iterator[None]:
+    """What pydicom says of a damaged file, in errors of many types, as one ValueError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what matters here is refused
+            yield
+    except InvalidDicomError as error:
+        raise ValueError(f"{path} is not a DICOM file: {error}") from error
+    except Exception as error:  # noqa: BLE001
+        raise ValueError(
+            f"{path} is damaged and cannot be sent ({type(error).__name__}: {plain(error)}); "
+            "write it again"
+        ) from error
+
+
+def _check_identity(path: Path, header: dict[str, str]) -> None:
+    missing = [keyword for keyword in (*UIDS, "TransferSyntaxUID") if not header[keyword]]
+    if missing:
+        raise ValueError(f"{path} lacks {', '.join(missing)}; write it again")
+    for keyword in UIDS:
+        if not is_uid(header[keyword]):
+            raise ValueError(
+                f"{path}: {keyword} must be a UID of digits and dots, got "
+                f"{header[keyword]!r}; write it again"
+            )
+    syntax = header["TransferSyntaxUID"]
+    if not is_uid(syntax) or not UID(syntax).is_transfer_syntax:
+        raise ValueError(
+            f"{path}: TransferSyntaxUID is {syntax!r}, which is no transfer syntax that is "
+            "known here; write it again"
+        )
+    for of_file, of_dataset in META_OF.items():
+        if header[of_file] != header[of_dataset]:
+            raise ValueError(
+                f"{path} names one {of_dataset} in its file meta ({header[of_file]!r}) and "
+                f"another in the data set ({header[of_dataset]!r}); write it again"
+            )
+
+
+def is_intact(path: Path, instance: Instance) -> bool:
+    """Whether `path` is the object that was queued."""
+    return path.is_file() and sha256_of(path) == instance.sha256
 
 
 def sha256_of(path: Path) -> str:

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import queue
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from pydicom import Dataset
 from pydicom.uid import generate_uid
-from pynetdicom import AE, evt
+from pynetdicom import evt
 from pynetdicom.sop_class import (
     StorageCommitmentPushModel,
     StorageCommitmentPushModelInstance,
-    Verification,
 )
 
-from medsynth.pacs import tls
 from medsynth.pacs.association import (
     EXPLICIT,
     IMPLICIT,
-    PROMPT,
-    Context,
     accepted_syntaxes,
     associate,
 )
 from medsynth.pacs.collect import Instance
 from medsynth.pacs.destination import Destination
+from medsynth.pacs.listening import listening
+from medsynth.pacs.text import items_of, uid_of
 
 INSTANCES_PER_TRANSACTION = 1000
 
@@ -77,10 +74,10 @@ def _await(reports: queue.Queue[Dataset], transaction: str, destination: Destina
                 f"{destination.timeout_s:g} s; does it know our AE title {destination.calling_aet} "
                 f"at port {destination.listen_port}?"
             ) from None
-        if report.get("TransactionUID") == transaction:
+        if uid_of(report, "TransactionUID") == transaction:
             # Only what is named as kept counts; FailedSOPSequence names the rest.
-            kept = report.get("ReferencedSOPSequence") or []
-            return {str(item.ReferencedSOPInstanceUID) for item in kept}
+            kept = items_of(report, "ReferencedSOPSequence")
+            return {uid_of(item, "ReferencedSOPInstanceUID") for item in kept} - {""}
 
 
 def _reference(instance: Instance) -> Dataset:
@@ -93,34 +90,3 @@ def _reference(instance: Instance) -> Dataset:
 def _receive(event: evt.Event, reports: queue.Queue[Dataset]) -> tuple[int, None]:
     reports.put(event.event_information)
     return 0x0000, None
-
-
-@contextlib.contextmanager
-def listening(
-    destination: Destination, handlers: list, *, storage: Sequence[Context] = ()
-) -> Iterator[None]:
-    """Our port is open to the destination's AE title, encrypted when the destination is."""
-    if not destination.listen_port:
-        yield
-        return
-    entity = AE(ae_title=destination.calling_aet)
-    entity.require_called_aet = True
-    entity.require_calling_aet = [destination.called_aet]
-    entity.acse_timeout = entity.dimse_timeout = destination.timeout_s
-    entity.network_timeout = destination.timeout_s
-    entity.add_supported_context(Verification)
-    # PS3.4 J.3.3: who reports is the SCP of the class, although it opens the association.
-    entity.add_supported_context(StorageCommitmentPushModel, scu_role=True, scp_role=True)
-    for sop_class, syntaxes in storage:
-        entity.add_supported_context(sop_class, syntaxes)
-    context = tls.server_context(destination) if destination.tls else None
-    server = entity.start_server(
-        ("", destination.listen_port),
-        block=False,
-        evt_handlers=[*PROMPT, *handlers],
-        ssl_context=context,
-    )
-    try:
-        yield
-    finally:
-        server.shutdown()

@@ -16,10 +16,10 @@ from typing import Protocol
 
 from medsynth.events import Event, Listener, Stage, ignore
 from medsynth.pacs.answers import FAILED, RETRY, STORED, Answer
-from medsynth.pacs.collect import Instance, sha256_of
+from medsynth.pacs.collect import Instance, is_intact
 from medsynth.pacs.destination import Destination
 from medsynth.pacs.extra import load
-from medsynth.pacs.job import Job
+from medsynth.pacs.job import DAMAGED_COPY, Job
 
 
 class Channel(Protocol):
@@ -296,16 +296,27 @@ class Round:
         parts, changed = [], []
         for instance in batch:
             path = self.job.path_of(instance)
-            if path.is_file() and sha256_of(path) == instance.sha256:
+            if is_intact(path, instance):
                 parts.append((instance, path))
             else:
-                note = f"the copy {path} is not what was queued; it is not sent"
+                note = (
+                    f"{DAMAGED_COPY}{path} is not what was queued and was not sent; medsynth send of "
+                    "the same folder mends it"
+                )
                 changed.append(Answer(instance.uid, FAILED, "", note))
         answers = changed
         if parts:
             self.job.mark_sent(instance for instance, _ in parts)
-            answers = changed + channel.send(parts)
+            answers = changed + self._answers(channel, parts)
         self._record(answers)
+
+    def _answers(self, channel: Channel, parts: list[tuple[Instance, Path]]) -> list[Answer]:
+        try:
+            return channel.send(parts)
+        except PermissionError as error:
+            # The server did answer, and took none of them: they are not on their way.
+            self._record([Answer(i.uid, RETRY, "", str(error)) for i, _ in parts])
+            raise
 
     def _record(self, answers: list[Answer]) -> None:
         """`retry` goes back into the queue; the journal keeps the reason."""

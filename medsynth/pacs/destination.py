@@ -18,7 +18,8 @@ class Destination:
     Give `host`, `port` and `called_aet` for DIMSE (C-STORE), or `url` for DICOMweb (STOW-RS).
     `timeout_s` bounds every wait for an answer, `connect_s` the making of a connection.
     `listen_port` is our own port, where storage commitment reports and C-MOVE objects arrive;
-    0 means that nothing listens. `settle_s` is how long the archive may take to show what it has
+    0 means that nothing listens. It is open at `listen_host`, by default the one address of ours that
+    the destination sees. `settle_s` is how long the archive may take to show what it has
     stored. Passwords and tokens are never part of this record.
     """
 
@@ -37,6 +38,7 @@ class Destination:
     associations: int = 4
     verify: str = "auto"
     listen_port: int = 0
+    listen_host: str = ""
     timeout_s: float = 60.0
     connect_s: float = 10.0
     settle_s: float = 8.0
@@ -113,6 +115,8 @@ def _check_dimse(destination: Destination) -> None:
         raise ValueError("passwords and tokens are for DICOMweb; DICOM uses AE titles and TLS")
     if destination.verify == "commitment" and not destination.listen_port:
         raise ValueError("storage commitment reports arrive on a port of ours: add --listen-port")
+    if destination.listen_host and not destination.listen_port:
+        raise ValueError("--listen-host is where --listen-port is open: give both")
     if destination.listen_port and destination.tls and not destination.cert_file:
         raise ValueError("listening with TLS needs a certificate of our own: add --cert and --key")
 
@@ -134,7 +138,7 @@ def _check_dicomweb(destination: Destination) -> None:
         raise ValueError("basic authentication needs --user, and only basic takes one")
     if destination.auth != "none" and parts.scheme == "http" and parts.hostname not in LOOPBACK:
         raise ValueError("credentials would travel in clear text: use an https address")
-    if destination.verify == "commitment" or destination.listen_port:
+    if destination.verify == "commitment" or destination.listen_port or destination.listen_host:
         raise ValueError("storage commitment and listening ports are for DICOM, not DICOMweb")
     if destination.tls:
         raise ValueError("DICOMweb is encrypted by an https address; leave --tls out")

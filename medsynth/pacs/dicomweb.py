@@ -14,7 +14,16 @@ from medsynth.pacs.answers import FAILED, RETRY, STORED, Answer, judge
 from medsynth.pacs.collect import Instance
 from medsynth.pacs.destination import Destination
 from medsynth.pacs.extra import load
-from medsynth.pacs.web_session import client_for, dataset_of, raise_for, words_of
+from medsynth.pacs.text import items_of, plain, uid_of, value_of
+from medsynth.pacs.web_session import (
+    ask,
+    client_for,
+    dataset_of,
+    matches_of,
+    raise_for,
+    uid_in,
+    words_of,
+)
 
 PAGE = 500
 Part = tuple[Instance, Path]
@@ -40,10 +49,9 @@ class DicomwebLink:
 
     def check(self) -> str:
         """A QIDO query; what answered, in words."""
-        try:
-            studies = client_for(self.destination).search_for_studies(limit=1)
-        except requests.RequestException as error:
-            raise_for(error, self.destination)
+        client = client_for(self.destination)
+        answer = ask(self.destination, client.search_for_studies, limit=1)
+        studies = matches_of(self.destination, answer)
         return f"QIDO-RS answered ({'some' if studies else 'no'} studies); what is sent is verified"
 
     def held(self, instances: Sequence[Instance]) -> tuple[set[str], str]:
@@ -71,15 +79,17 @@ class DicomwebChannel:
         return answers
 
     def _store(self, study: str, parts: list[Part]) -> list[Answer]:
+        datasets = [dcmread(path) for _, path in parts]  # a batch is small
         try:
-            datasets = (dcmread(path) for _, path in parts)
             reply = self.client.store_instances(datasets, study_instance_uid=study)
         except requests.HTTPError as error:
             return self._after_error(study, parts, error)
-        except (requests.JSONDecodeError, AttributeError, KeyError, TypeError):
-            reply = Dataset()  # a body that is no DICOM JSON: HTTP 200 proves nothing
+        except requests.JSONDecodeError:
+            reply = Dataset()
         except requests.RequestException as error:
             raise_for(error, self.destination)
+        except Exception:  # noqa: BLE001 - a body that is no DICOM JSON: HTTP 200 proves nothing
+            reply = Dataset()
         return [
             Answer(instance.uid, RETRY, "HTTP 200", "the server's answer does not name the object")
             if (answer := named_in(reply, instance.uid)) is None
@@ -92,15 +102,24 @@ class DicomwebChannel:
     ) -> list[Answer]:
         """PS3.18 10.5.3: some parts may be stored, so ask before anything is sent again."""
         response = error.response
+        status = f"HTTP {response.status_code}"
         if response.status_code not in (400, 409, 413, 415, 422, 500):
-            raise_for(error, self.destination)
+            try:
+                raise_for(error, self.destination)
+            except ConnectionError:  # an answer all the same: nothing of it was taken
+                note = words_of(response) or plain(response.reason)
+                return [Answer(part[0].uid, RETRY, status, note) for part in parts]
         reply = dataset_of(response)
         named = {instance.uid: named_in(reply, instance.uid) for instance, _ in parts}
         unnamed = [part for part in parts if named[part[0].uid] is None]
-        there = held_uids(self.client, self.destination, [part[0] for part in unnamed])
-        status = f"HTTP {response.status_code}"
         verdict = RETRY if response.status_code == 500 else FAILED
         note = words_of(response) or "the server refuses the request and does not say why"
+        try:
+            there = held_uids(self.client, self.destination, [part[0] for part in unnamed])
+        except (ConnectionError, PermissionError) as unasked:
+            note, there = f"{note}; {unasked}", set()
+            if len(parts) == 1:
+                verdict = RETRY
         answers = [answer for answer in named.values() if answer is not None]
         for part in unnamed:
             if part[0].uid in there:
@@ -114,13 +133,18 @@ class DicomwebChannel:
 
 def named_in(reply: Dataset, uid: str) -> Answer | None:
     """What a STOW-RS answer says about one object; None when it does not name it."""
-    for item in reply.get("FailedSOPSequence") or []:
-        if item.get("ReferencedSOPInstanceUID") == uid:
-            return judge(uid, int(item.get("FailureReason") or 0x0110))
-    for item in reply.get("ReferencedSOPSequence") or []:
-        if item.get("ReferencedSOPInstanceUID") == uid:
-            return judge(uid, int(item.get("WarningReason") or 0x0000))
+    for item in items_of(reply, "FailedSOPSequence"):
+        if uid_of(item, "ReferencedSOPInstanceUID") == uid:
+            return judge(uid, _reason(item, "FailureReason") or 0x0110)
+    for item in items_of(reply, "ReferencedSOPSequence"):
+        if uid_of(item, "ReferencedSOPInstanceUID") == uid:
+            return judge(uid, _reason(item, "WarningReason"))
     return None
+
+
+def _reason(item: Dataset, keyword: str) -> int:
+    text = value_of(item, keyword)
+    return int(text) & 0xFFFF if text.isascii() and text.isdigit() else 0x0000
 
 
 def held_uids(
@@ -128,41 +152,46 @@ def held_uids(
 ) -> set[str]:
     """QIDO-RS: which of these UIDs the server has, page by page."""
     found: set[str] = set()
-    try:
-        for study, series in sorted({(i.study, i.series) for i in instances}):
-            found |= series_uids(client, study, series)
-        # Servers cut long answers off and may ignore the offset: ask for the missing by name.
-        for instance in instances:
-            if instance.uid not in found and found:
-                matches = client.search_for_instances(
-                    instance.study,
-                    instance.series,
-                    search_filters={"SOPInstanceUID": instance.uid},
-                )
-                found |= _uids(matches)
-    except requests.RequestException as error:
-        raise_for(error, destination)
+    for study, series in sorted({(i.study, i.series) for i in instances}):
+        found |= series_uids(client, destination, study, series)
+    # Servers cut long answers off and may ignore the offset: ask for the missing by name.
+    for instance in instances:
+        if instance.uid not in found and found:
+            matches = ask(
+                destination,
+                client.search_for_instances,
+                instance.study,
+                instance.series,
+                search_filters={"SOPInstanceUID": instance.uid},
+            )
+            found |= _uids(destination, matches)
     return found & {instance.uid for instance in instances}
 
 
-def series_uids(client: DICOMwebClient, study: str, series: str) -> set[str]:
+def series_uids(
+    client: DICOMwebClient, destination: Destination, study: str, series: str
+) -> set[str]:
     """The SOP Instance UIDs of one series; empty when the server does not know it."""
     found: set[str] = set()
-    while True:
+
+    def page() -> object:
         try:
-            page = client.search_for_instances(
+            return client.search_for_instances(
                 study, series, fields=["SOPInstanceUID"], limit=PAGE, offset=len(found)
             )
         except requests.HTTPError as error:
             if error.response is not None and error.response.status_code == 404:
-                return found
+                return []
             raise
-        new = _uids(page) - found
+
+    while True:
+        answer = ask(destination, page)
+        new = _uids(destination, answer) - found
         found |= new
-        if not new or len(page) < PAGE:
+        if not new or len(answer) < PAGE:
             return found
 
 
-def _uids(matches: Sequence[dict]) -> set[str]:
+def _uids(destination: Destination, answer: object) -> set[str]:
     """From DICOM JSON: (0008,0018)."""
-    return {match["00080018"]["Value"][0] for match in matches}
+    return {uid_in(destination, match, "00080018") for match in matches_of(destination, answer)}

@@ -17,6 +17,7 @@ from medsynth.pacs.association import EXPLICIT, IMPLICIT, Context, accepted_synt
 from medsynth.pacs.collect import Instance
 from medsynth.pacs.destination import Destination
 from medsynth.pacs.extra import load
+from medsynth.pacs.text import plain, uid_of, value_of
 
 UIDS_PER_QUERY = 50
 PENDING = (0xFF00, 0xFF01)
@@ -112,15 +113,17 @@ class DimseChannel:
             return Answer(instance.uid, FAILED, "0x0122", _refused(instance, syntaxes))
         try:
             status = self.association.send_c_store(source)
+        except OSError:  # our own copy cannot be read
+            raise
         except RuntimeError as error:  # the association died since the last answer
             raise ConnectionError(f"the association ended: {error}") from error
-        except ValueError as error:  # no presentation context after all, or not encodable
-            return Answer(instance.uid, FAILED, "", str(error))
+        except Exception as error:  # noqa: BLE001 - no context after all, or it cannot be encoded
+            return Answer(instance.uid, FAILED, "", f"it cannot be sent: {plain(error)}")
         if "Status" not in status:
             raise ConnectionError(
                 "the server broke off or stayed silent; whether it stored the object is unknown"
             )
-        return judge(instance.uid, status.Status, comment=str(status.get("ErrorComment", "")))
+        return judge(instance.uid, status.Status, comment=value_of(status, "ErrorComment"))
 
 
 def _refused(instance: Instance, syntaxes: list[str]) -> str:
@@ -145,7 +148,7 @@ def find_uids(
     query.QueryRetrieveLevel = "IMAGE"
     query.StudyInstanceUID, query.SeriesInstanceUID = study, series
     query.SOPInstanceUID = list(uids) if uids else ""
-    return {str(match.SOPInstanceUID) for match in find(association, query)}
+    return {uid_of(match, "SOPInstanceUID") for match in find(association, query)} - {""}
 
 
 def find(association: Association, query: Dataset) -> list[Dataset]:
@@ -155,10 +158,12 @@ def find(association: Association, query: Dataset) -> list[Dataset]:
         for status, match in association.send_c_find(query, StudyRootFind):
             if not status:
                 raise ConnectionError("the server broke off or stayed silent during a C-FIND")
-            if status.Status in PENDING and match is not None:
+            if status.Status in PENDING:
+                if match is None:
+                    raise PermissionError("C-FIND was answered with what cannot be decoded")
                 matches.append(match)
             elif status.Status != 0x0000:
-                answer = judge("", status.Status, comment=str(status.get("ErrorComment", "")))
+                answer = judge("", status.Status, comment=value_of(status, "ErrorComment"))
                 kind = ConnectionError if answer.verdict == "retry" else PermissionError
                 raise kind(f"C-FIND was answered with {answer.status} {answer.note}")
     except RuntimeError as error:

@@ -13,10 +13,11 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelMove as S
 
 from medsynth.pacs.answers import judge
 from medsynth.pacs.association import EXPLICIT, IMPLICIT, accepted_syntaxes, associate
-from medsynth.pacs.commitment import listening
 from medsynth.pacs.destination import Destination
 from medsynth.pacs.dimse import PENDING, find
 from medsynth.pacs.fetch import Incoming, Series
+from medsynth.pacs.listening import listening
+from medsynth.pacs.text import uid_of, value_of
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
@@ -54,9 +55,10 @@ def search(destination: Destination, *, patient: str, study: str) -> list[Series
         wanted = _identifier("STUDY", PatientID=patient, StudyInstanceUID=study, StudyDate="")
         found = []
         for match in find(association, wanted):
+            study_uid = _named(match, "StudyInstanceUID", destination)
             below = _identifier(
                 "SERIES",
-                StudyInstanceUID=match.StudyInstanceUID,
+                StudyInstanceUID=study_uid,
                 SeriesInstanceUID="",
                 Modality="",
                 SeriesDescription="",
@@ -64,12 +66,12 @@ def search(destination: Destination, *, patient: str, study: str) -> list[Series
             )
             found += [
                 Series(
-                    study=str(match.StudyInstanceUID),
-                    series=str(series.SeriesInstanceUID),
-                    modality=str(series.get("Modality") or ""),
-                    description=str(series.get("SeriesDescription") or ""),
-                    study_date=str(match.get("StudyDate") or ""),
-                    count=str(series.get("NumberOfSeriesRelatedInstances") or ""),
+                    study=study_uid,
+                    series=_named(series, "SeriesInstanceUID", destination),
+                    modality=value_of(series, "Modality"),
+                    description=value_of(series, "SeriesDescription"),
+                    study_date=value_of(match, "StudyDate"),
+                    count=value_of(series, "NumberOfSeriesRelatedInstances"),
                 )
                 for series in find(association, below)
             ]
@@ -87,7 +89,7 @@ def classes_of(destination: Destination, series: Series) -> dict[str, str]:
             SOPClassUID="",
         )
         return {
-            str(match.SOPInstanceUID): str(match.get("SOPClassUID") or "")
+            _named(match, "SOPInstanceUID", destination): uid_of(match, "SOPClassUID")
             for match in find(association, wanted)
         }
 
@@ -169,7 +171,7 @@ def _follow(
             if status.Status not in (*PENDING, 0x0000, 0xB000):
                 if incoming.error is not None:
                     raise incoming.error
-                answer = judge("", status.Status, comment=str(status.get("ErrorComment", "")))
+                answer = judge("", status.Status, comment=value_of(status, "ErrorComment"))
                 raise PermissionError(
                     f"{name} was answered with {answer.status} {answer.note}; for C-MOVE the PACS "
                     "must know our AE title, host and port"
@@ -186,6 +188,17 @@ def _store(event: evt.Event, incoming: Incoming | Comparison) -> int:
     except OSError:
         return 0xA700
     return 0x0000
+
+
+def _named(match: Dataset, keyword: str, destination: Destination) -> str:
+    """The UID of a match. Raises PermissionError when it has none that can be asked for."""
+    uid = uid_of(match, keyword)
+    if not uid:
+        raise PermissionError(
+            f"{destination.name} answers a C-FIND without a valid {keyword} "
+            f"({value_of(match, keyword)!r}); its administrator must mend its entry"
+        )
+    return uid
 
 
 def _query(destination: Destination) -> Association:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,9 +15,9 @@ from pydicom import dcmread
 from medsynth.events import Listener, Stage, ignore
 from medsynth.pacs.destination import Destination
 from medsynth.pacs.extra import load
+from medsynth.pacs.text import is_uid, plain, uid_of
 from medsynth.storage import partial
 
-UID = re.compile(r"[0-9.]{1,64}")
 Keep = Callable[[str, bytes], None]
 
 
@@ -40,6 +39,16 @@ class Series:
         return f"{self.series}  {about}  {self.description}".rstrip() + f"  (study {self.study})"
 
 
+def _named_in(content: bytes) -> str:
+    try:
+        header = dcmread(
+            BytesIO(content), stop_before_pixels=True, specific_tags=["SOPInstanceUID"]
+        )
+    except Exception:  # noqa: BLE001 - a server may send anything
+        return ""
+    return uid_of(header, "SOPInstanceUID")
+
+
 class Incoming:
     """Writes what arrives into a folder, each UID once, none that was not asked for."""
 
@@ -50,18 +59,16 @@ class Incoming:
 
     def keep(self, uid: str, content: bytes) -> None:
         """Raises OSError when our disk fails, KeyError for an object that was not asked for."""
-        if uid not in self.expected or not UID.fullmatch(uid):
+        if uid not in self.expected or not is_uid(uid):
             raise KeyError(uid)
         if uid in self.received:
             return
-        header = dcmread(
-            BytesIO(content), stop_before_pixels=True, specific_tags=["SOPInstanceUID"]
-        )
-        if header.get("SOPInstanceUID") != uid:
+        named = _named_in(content)
+        if named != uid:
             # Seen with an archive that had overwritten one file by another.
             self.error = OSError(
-                f"the server sent {header.get('SOPInstanceUID')} when asked for {uid}: its archive "
-                "is damaged"
+                f"the server sent {named or 'what cannot be read as DICOM'} when asked for {uid}: "
+                "its archive is damaged"
             )
             raise self.error
         try:
@@ -77,15 +84,27 @@ def search(
     destination: Destination, *, patient: str = "", study: str = "", modality: str = ""
 ) -> list[Series]:
     """The series of a patient or a study. Raises ConnectionError or PermissionError."""
-    if not patient and not study:
-        raise ValueError(
-            "give a patient ID or a Study Instance UID: a PACS is not listed as a whole"
-        )
+    _check_narrow(patient.strip(), study.strip())
     way = load("dicomweb_fetch" if destination.is_dicomweb else "dimse_fetch")
     found = way.search(destination, patient=patient, study=study)
     return sorted(
         (s for s in found if not modality or s.modality == modality), key=lambda s: s.series
     )
+
+
+def _check_narrow(patient: str, study: str) -> None:
+    """PS3.4 C.2.2.2: an empty key, `*`, `?` and a list match the data of other patients too."""
+    if not patient and not study:
+        raise ValueError(
+            "give a patient ID or a Study Instance UID: a PACS is not listed as a whole"
+        )
+    if set(patient) & set("*?\\") or not patient.isprintable() or len(patient) > 64:
+        raise ValueError(
+            f"--patient must be one whole Patient ID without * ? or \\, got {plain(patient)!r}: a "
+            "PACS is not listed as a whole"
+        )
+    if study and not is_uid(study):
+        raise ValueError(f"--study must be one Study Instance UID, got {plain(study)!r}")
 
 
 def choose(series: Sequence[Series], uid: str) -> Series:

@@ -17,6 +17,8 @@ from medsynth.pacs.collect import Instance
 # server said so.  verified: asked separately, the server has it.  failed: it will not be retried.
 STATES = ("queued", "sent", "stored", "verified", "failed")
 FORMAT = 1
+# How the note of an object begins that was not sent because its copy in the outbox is damaged.
+DAMAGED_COPY = "the copy "
 
 
 @dataclass(frozen=True)

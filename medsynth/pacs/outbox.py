@@ -12,16 +12,16 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 from medsynth.pacs import journal
-from medsynth.pacs.collect import Instance
+from medsynth.pacs.collect import Instance, is_intact
 from medsynth.pacs.destination import Destination
 from medsynth.pacs.folders import outbox_folder
-from medsynth.pacs.job import FORMAT, Job, now
+from medsynth.pacs.job import DAMAGED_COPY, FORMAT, Job, now
 from medsynth.storage.lock import held
 
 SPARE_BYTES = 32 << 20
@@ -79,7 +79,7 @@ class Outbox:
         job_id = _job_id(instances, destination)
         folder = self.folder / "jobs" / job_id
         if folder.exists():
-            return self._read_or_set_aside(folder)
+            return self.mend(self._read_or_set_aside(folder), instances)
         self._check_contents(instances)
         self._remove_unfinished()
         self._check_space(instances)
@@ -93,6 +93,24 @@ class Outbox:
                 shutil.rmtree(temporary, ignore_errors=True)
         (self.folder / "locks" / temporary.name).unlink(missing_ok=True)
         return self._read_or_set_aside(folder)
+
+    def mend(self, job: Job, instances: list[Instance]) -> Job:
+        """Copy what is damaged in the outbox anew from `instances`, the same objects; the job then.
+
+        What was not sent because its copy was damaged is queued again.
+        """
+        damaged = {i.uid: i for i in job.instances.values() if not is_intact(job.path_of(i), i)}
+        sources = {i.uid: Path(i.file) for i in instances}
+        with suppress(BlockingIOError), self.open(job.id) as opened:  # a sender sees to it itself
+            for uid in damaged.keys() & sources.keys():
+                _copy(sources[uid], opened.path_of(damaged[uid]), damaged[uid].sha256)
+            opened.requeue(
+                i
+                for i in opened.in_state("failed")
+                if opened.progress[i.uid].note.startswith(DAMAGED_COPY)
+                and is_intact(opened.path_of(i), i)
+            )
+        return self._read_or_set_aside(job.folder)
 
     @contextmanager
     def open(self, job_id: str) -> Iterator[Job]:
@@ -230,10 +248,7 @@ class Outbox:
         ]
         for number, instance in enumerate(instances, start=1):
             copied = replace(instance, file=f"{number:06d}.dcm")
-            content = Path(instance.file).read_bytes()
-            if hashlib.sha256(content).hexdigest() != instance.sha256:
-                raise ValueError(f"{instance.file} changed while it was being copied; send again")
-            (folder / "files" / copied.file).write_bytes(content)
+            _copy(Path(instance.file), folder / "files" / copied.file, instance.sha256)
             records.append({"type": "instance", "instance": copied.to_record()})
         new = journal.Journal(folder / "journal.jsonl")
         try:
@@ -267,6 +282,20 @@ class Outbox:
             raise BlockingIOError(
                 f"job {name} is in use by another process; nothing is sent twice"
             ) from error
+
+
+def _copy(source: Path, target: Path, sha256: str) -> None:
+    """The whole file or nothing. Raises ValueError when it is not the one that was read before."""
+    content = source.read_bytes()
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ValueError(f"{source} changed while it was being copied; send again")
+    target.parent.mkdir(exist_ok=True, mode=0o700)
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _job_id(instances: list[Instance], destination: Destination) -> str:

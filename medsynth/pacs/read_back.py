@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from io import BytesIO
 
 from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
 
 from medsynth.pacs.collect import Instance
 from medsynth.pacs.destination import Destination
 from medsynth.pacs.extra import load
 from medsynth.pacs.fetch import Series
+from medsynth.pacs.text import uid_of
 
 
 class Comparison:
@@ -27,10 +27,10 @@ class Comparison:
         """Count `content` when it is the object `uid` with our pixels."""
         try:
             dataset = dcmread(BytesIO(content))
-        except (InvalidDicomError, EOFError):
+            pixels = hashlib.sha256(dataset.get("PixelData") or b"").hexdigest()
+        except Exception:  # noqa: BLE001 - what cannot be read is not equal
             return
-        pixels = hashlib.sha256(dataset.get("PixelData") or b"").hexdigest()
-        if dataset.get("SOPInstanceUID") == uid and self.expected.get(uid) == pixels:
+        if uid_of(dataset, "SOPInstanceUID") == uid and self.expected.get(uid) == pixels:
             self.equal.add(uid)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import ssl
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 import requests
 from dicomweb_client.web import DICOMwebClient
@@ -15,6 +17,10 @@ from urllib3.exceptions import SSLError as PoolSSLError
 from medsynth.pacs import tls
 from medsynth.pacs.credentials import Credentials, credentials_for
 from medsynth.pacs.destination import Destination
+from medsynth.pacs.text import is_uid, plain
+
+# Otherwise its warnings, with the server's words in them, go to the terminal as they are.
+logging.getLogger("dicomweb_client").addHandler(logging.NullHandler())
 
 
 class _Bearer(AuthBase):
@@ -68,7 +74,7 @@ def dataset_of(response: requests.Response) -> Dataset:
     try:
         body = response.json()
         return Dataset.from_json(body[0] if isinstance(body, list) else body)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+    except Exception:  # noqa: BLE001 - a server may answer anything, also JSON 10,000 levels deep
         return Dataset()
 
 
@@ -80,9 +86,56 @@ def words_of(response: requests.Response) -> str:
         text = (
             str(body.get("Details") or body.get("Message") or "") if isinstance(body, dict) else ""
         )
-    except ValueError:
-        text = "" if text.startswith("<") else text
-    return " ".join(text.split())[:200]
+    except (ValueError, RecursionError):
+        text = "" if text[:1] in ("<", "[", "{") else text
+    return plain(text)
+
+
+def ask(destination: Destination, method: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """One request by dicomweb-client; every way in which it fails is one clear error.
+
+    Raises:
+        ConnectionError, PermissionError: see `raise_for`.
+    """
+    try:
+        return method(*args, **options)
+    except requests.RequestException as error:
+        raise_for(error, destination)
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001 - what the client cannot parse, in many types
+        raise unreadable(destination, error) from error
+
+
+def matches_of(destination: Destination, answer: object) -> list[dict[str, Any]]:
+    """The data sets of a QIDO-RS answer (PS3.18 F.2). Raises PermissionError when it is no list of them."""
+    if not isinstance(answer, list) or not all(isinstance(match, dict) for match in answer):
+        raise unreadable(destination, "it is no list of data sets")
+    return answer
+
+
+def value_in(match: dict[str, Any], tag: str) -> str:
+    """The first value of an attribute in DICOM JSON, on one line; empty where there is none."""
+    attribute = match.get(tag)
+    values = attribute.get("Value") if isinstance(attribute, dict) else None
+    first = values[0] if isinstance(values, list) and values else None
+    return plain(first) if isinstance(first, (str, int, float)) else ""
+
+
+def uid_in(destination: Destination, match: dict[str, Any], tag: str) -> str:
+    """A UID in DICOM JSON. Raises PermissionError when there is none that can be asked for."""
+    text = value_in(match, tag)
+    if not is_uid(text):
+        raise unreadable(destination, f"a match has no UID in {tag}, but {text!r}")
+    return text
+
+
+def unreadable(destination: Destination, why: object) -> PermissionError:
+    """The answer of a service that does not keep to the standard."""
+    return PermissionError(
+        f"{destination.url} does not answer as DICOMweb: {plain(why) or type(why).__name__}; is it "
+        "the root of the DICOMweb service?"
+    )
 
 
 def raise_for(error: requests.RequestException, destination: Destination) -> NoReturn:
@@ -97,8 +150,8 @@ def raise_for(error: requests.RequestException, destination: Destination) -> NoR
     if isinstance(error, requests.TooManyRedirects):
         to = error.response.headers.get("Location", "") if error.response is not None else ""
         raise PermissionError(
-            f"{where} redirects to {to or 'another address'}; redirects are not followed: add the "
-            "destination with the address it really has"
+            f"{where} redirects to {plain(to) or 'another address'}; redirects are not followed: "
+            "add the destination with the address it really has"
         ) from None
     if isinstance(error, requests.exceptions.SSLError):
         raise tls.explain(_ssl_error_in(error), where) from None
@@ -106,15 +159,19 @@ def raise_for(error: requests.RequestException, destination: Destination) -> NoR
         raise ConnectionError(f"{where} stayed silent for {destination.timeout_s:g} s") from None
     if isinstance(error, requests.ConnectionError):
         dropped = "reset" in str(error) or "RemoteDisconnected" in str(error)
-        plain = where.startswith("http:") and dropped
-        hint = "; if this port expects TLS, add the destination with https" if plain else ""
+        in_clear = where.startswith("http:") and dropped
+        hint = "; if this port expects TLS, add the destination with https" if in_clear else ""
         raise ConnectionError(f"no connection to {where}: {_root(error)}{hint}") from None
-    raise PermissionError(f"{where} cannot be asked: {error}") from None
+    if isinstance(
+        error, (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError)
+    ):
+        raise ConnectionError(f"{where} broke its answer off: {plain(_root(error))}") from None
+    raise PermissionError(f"{where} cannot be asked: {plain(error)}") from None
 
 
 def _for_status(response: requests.Response, destination: Destination) -> OSError:
     code, words = response.status_code, words_of(response)
-    text = f"{destination.url} answers HTTP {code} {response.reason} {words}".strip()
+    text = f"{destination.url} answers HTTP {code} {plain(response.reason)} {words}".strip()
     if code == 401:
         return PermissionError(f"{text}: user, password or token are not accepted")
     if code == 403:

@@ -100,6 +100,9 @@ def test_outbox_lists_shows_retries_and_forgets(home, out):
         sent = medsynth(home, "send", out, "--to", "peer")
         assert sent.returncode == 3
         assert "1 failed: 0xC123 the server cannot understand the object" in sent.stderr
+        assert "what failed is sent again by: medsynth outbox retry peer-" in sent.stdout
+        again = medsynth(home, "send", out, "--to", "peer")
+        assert "medsynth outbox retry peer-" in again.stdout
         listed = medsynth(home, "outbox")
         assert "3 verified, 1 failed; to peer" in listed.stdout
         assert "0xC123" in listed.stdout
@@ -115,6 +118,18 @@ def test_outbox_lists_shows_retries_and_forgets(home, out):
     assert "forgot peer-" in forgot.stdout
     assert medsynth(home, "outbox").stdout == "the outbox is empty\n"
     assert list((home / "outbox/jobs").iterdir()) == []
+
+
+def test_retry_mends_a_damaged_copy_from_the_folder_it_came_from(home, out):
+    refuse = {"on": True}
+    with storage_scp(lambda event, number: 0xA700 if refuse["on"] else 0x0000) as (port, archive):
+        add(home, port)
+        assert medsynth(home, "send", out, "--to", "peer", "--attempts", 1).returncode == 3
+        refuse["on"] = False
+        next((home / "outbox/jobs").glob("*/files/000002.dcm")).write_bytes(b"damaged")
+        retried = medsynth(home, "outbox", "retry", "peer")
+    assert retried.returncode == 0, retried.stderr
+    assert len(archive.kept) == 4
 
 
 def test_a_damaged_journal_is_told_by_send_and_by_outbox(home, out):

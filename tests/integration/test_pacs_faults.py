@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from pacs_faults import storage_scp, stow_reply, stow_server
+from pacs_faults import storage_scp, stow_reply, stow_server, wait_until
 from pacs_objects import CT, make_out
 from pacs_servers import free_port
 
@@ -80,9 +80,18 @@ def test_a_server_that_comes_back_gets_everything(outbox, out):
 
 
 def test_an_association_limit_is_waited_out(outbox, out):
+    waited = []
     with storage_scp(limit=1) as (port, archive):
-        outcome, job, _ = send(outbox, out, faulty(port, associations=4))
+
+        def sleep(seconds):
+            """However long a busy machine takes to end an association; then it has room again."""
+            waited.append(seconds)
+            wait_until(lambda: not archive.server.active_associations)
+
+        patience = Patience(attempts=20, sleep=sleep)
+        outcome, job, _ = send(outbox, out, faulty(port, associations=4), patience=patience)
     assert outcome.is_complete
+    assert waited  # the limit was met
     assert set(archive.received.values()) == {1}
 
 
@@ -247,9 +256,16 @@ def test_a_changed_copy_in_the_outbox_is_not_sent(outbox, out):
     content[-1] ^= 1
     path.write_bytes(content)
     with storage_scp(port=destination.port) as (_, got):
+        with outbox.open(job.id) as opened:
+            outcome = deliver(opened, destination, patience=QUICK)
+        assert outcome.counts == {"verified": 6, "failed": 1}
+        assert victim.uid not in got.received
+        note = outbox.find(job.id).progress[victim.uid].note
+        assert "medsynth send of the same folder mends it" in note
+        # The folder that it came from is whole: sending it again is all that is needed.
         outcome, job, _ = send(outbox, out, destination)
-    assert outcome.counts == {"verified": 6, "failed": 1}
-    assert victim.uid not in got.received
+    assert outcome.is_complete
+    assert got.received[victim.uid] == 1
 
 
 # STOW-RS: HTTP 200, nothing stored, nothing failed
@@ -311,7 +327,20 @@ def test_a_configuration_error_is_told_at_once(outbox, out, code):
     assert ("redirects" if code == 302 else f"HTTP {code}") in outcome.trouble
     assert service.requests == 1
     assert warnings == []
-    assert job.counts() == {"sent": 6, "queued": 1}
+    assert job.counts() == {"queued": 7}  # answered: nothing is on its way
+    told = [progress for progress in job.progress.values() if progress.note]
+    assert len(told) == 6
+    assert {progress.note for progress in told} == {outcome.trouble}
+
+
+@pytest.mark.parametrize("code", [401, 403, 404, 408, 429, 500, 502, 503])
+def test_what_a_web_server_answered_is_not_on_its_way(outbox, out, code):
+    """Also where it cannot be asked what it has."""
+    with stow_server(lambda datasets, request: (code, {}, [])) as (url, service):
+        service.find_code = 503
+        outcome, job, _ = send(outbox, out, web(url), patience=Patience(1, sleep=lambda s: None))
+    assert str(code) in outcome.trouble
+    assert job.counts() == {"queued": 7}
 
 
 def test_400_for_one_bad_part_keeps_the_good_ones_and_asks_before_resending(outbox, out):

@@ -216,3 +216,37 @@ def test_too_little_room_is_refused_before_copying(outbox, out, monkeypatch):
     with pytest.raises(OSError, match="forget verified jobs"):
         enqueue(outbox, out)
     assert os.listdir(outbox.folder / "jobs") == []
+
+
+@pytest.mark.parametrize("damage", ["changed", "gone", "folder gone"])
+@pytest.mark.parametrize("failed", [False, True])
+def test_a_damaged_copy_is_mended_from_the_same_objects(outbox, out, damage, failed):
+    job = enqueue(outbox, out)
+    victim = next(iter(job.instances.values()))
+    copy = job.path_of(victim)
+    if failed:
+        with outbox.open(job.id) as opened:
+            note = f"the copy {copy} is not what was queued and was not sent"
+            opened.mark("failed", [Answer(victim.uid, "failed", "", note)])
+    if damage == "changed":
+        copy.write_bytes(b"x" + copy.read_bytes()[1:])
+    elif damage == "gone":
+        copy.unlink()
+    else:
+        shutil.rmtree(copy.parent)
+    again = enqueue(outbox, out)
+    assert again.counts() == {"queued": 4}
+    copies = [again.path_of(instance).read_bytes() for instance in again.instances.values()]
+    assert copies == [path.read_bytes() for path in files_of(out)]
+
+
+def test_mending_leaves_alone_what_a_server_refused_and_what_is_being_sent(outbox, out):
+    job = enqueue(outbox, out)
+    victim = next(iter(job.instances.values()))
+    with outbox.open(job.id) as opened:
+        opened.mark("failed", [Answer(victim.uid, "failed", "0xA900", "it does not like it")])
+        job.path_of(victim).unlink()
+        assert enqueue(outbox, out).counts() == {"queued": 3, "failed": 1}
+        assert not job.path_of(victim).exists()
+    assert enqueue(outbox, out).counts() == {"queued": 3, "failed": 1}
+    assert job.path_of(victim).exists()
