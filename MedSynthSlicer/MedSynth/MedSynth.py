@@ -32,7 +32,7 @@ class MedSynth(ScriptedLoadableModule):
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
         parent.title = _("MedSynth")
-        parent.categories = ["Utilities.Synthetic Images"]
+        parent.categories = ["Image Synthesis"]
         parent.dependencies = ["Segmentations", "Markups", "SegmentEditor"]
         parent.contributors = ["The MedSynthSlicer contributors"]
         parent.helpText = _(
@@ -62,16 +62,15 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.messages = Messages(self.ui)
         self.previewPart = PreviewPart(self.ui, self.messages)
         self.results = ResultPart(self.ui, self.messages)
-        file = self.resourcePath("requirements-pacs.txt")
-        self.send = SendPart(self.ui, self.messages, requirementsFile=file)
-        file = self.resourcePath("requirements.txt")
-        self.audit = AuditPart(self.ui, self.messages, requirementsFile=file)
+        packages, pacs = map(self.resourcePath, ("requirements.txt", "requirements-pacs.txt"))
+        self.send = SendPart(self.ui, self.messages, results=self.results, requirementsFile=pacs)
+        self.audit = AuditPart(self.ui, self.messages, requirementsFile=packages)
         self.views = ResultViews(self.ui, self.uiWidget, marked=lambda: self.cards.onScreen())
         self.phantom = PhantomPart(self.ui, self.messages, onLoaded=self.onPhantom)
         self.runPart = RunPart(
             self.ui,
             self.messages,
-            requirementsFile=self.resourcePath("requirements.txt"),
+            requirementsFile=packages,
             pathologies=lambda: parameterNodes(self._parameters.parameterNode),
             onResults=self.onResults,
         )
@@ -88,13 +87,11 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             onFactor=self.previewPart.onPathologyFactor,
             onUnreadable=self.messages.fail,
         )
-        ui = self.ui
         self.parts = (
             # Only the user's own choice brings the preset's defaults, not a scene that is loaded.
-            TitledBox(ui.presetComboBox, "preset", PRESET_TITLES, onChosen=self.onPreset),
-            TitledBox(ui.samplerComboBox, "sampler", SAMPLER_TITLES),
-            *(self.film, self.phantom, self.previewPart, self.views),
-            self.audit,
+            TitledBox(self.ui.presetComboBox, "preset", PRESET_TITLES, onChosen=self.onPreset),
+            TitledBox(self.ui.samplerComboBox, "sampler", SAMPLER_TITLES),
+            *(self.film, self.phantom, self.previewPart, self.views, self.audit),
         )
         self.ui.pythonPathLineEdit.currentPath = library.configuredPython()
         self._connect()
@@ -122,9 +119,8 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.previewPart.setParameters(None)
 
     def onSceneStartClose(self, caller=None, event=None):
-        self.phantom.cancel()
-        self.runPart.cancel()
-        self.audit.cancel()
+        for part in (self.phantom, self.runPart, self.audit):
+            part.cancel()
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller=None, event=None):
@@ -143,7 +139,6 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._parameters.disconnectGui(self._gui)
             self.removeObserver(self._parameters.parameterNode, "ModifiedEvent", self.onModified)
         self._parameters = self.runPart.parameters = self.results.parameters = parameters
-        self.send.parameters = parameters
         if parameters is not None:
             self._gui = parameters.connectGui(self.ui)
             self.addObserver(parameters.parameterNode, "ModifiedEvent", self.onModified)

@@ -1,6 +1,7 @@
 """Where the medsynth library is, and which Python runs it.
 
-The extension installs the library beside its module file; in a checkout it is two folders up. Only the
+The extension installs the library beside its module file; in its own repository it is one folder up, in a
+checkout two. Only the
 light parts are ever imported here (presets and the words of a request: standard library only).
 """
 
@@ -20,7 +21,7 @@ ENTRY = "import sys; from medsynth.cli import main; sys.exit(main())"
 
 def libraryFolder() -> Path:
     """The folder that holds the medsynth package, added to this Python's search path."""
-    for folder in (MODULE_FOLDER, MODULE_FOLDER.parents[1]):
+    for folder in (MODULE_FOLDER, *MODULE_FOLDER.parents[:2]):
         if (folder / "medsynth" / "__init__.py").is_file():
             if str(folder) not in sys.path:
                 sys.path.append(str(folder))

@@ -11,7 +11,7 @@ from pathlib import Path
 import qt
 import slicer
 
-from MedSynthLib import delivery, kept, library, preview, scene
+from MedSynthLib import delivery, kept, library, networks, preview, scene
 from MedSynthLib.folders import (
     EXPORT_SETTING,
     RESULTS_SETTING,
@@ -134,6 +134,7 @@ class RunPart:
             return
         try:
             library.ensureDependencies(self.requirementsFile)
+            networks.ensure(self.parameters.preset)
             self.synthesis = Synthesis(
                 self.parameters,
                 self.pathologies(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from MedSynthLib import film, region, scene
+from MedSynthLib import film, networks, region, scene
 from MedSynthLib.vocabulary import FROM_VOLUME, PRESETS
 
 
@@ -54,6 +54,7 @@ def write(parameters, pathologies, folder: Path) -> list[Path]:
         "filter": parameters.filter,
         "guidance": parameters.guidance,
         "device": parameters.device,
+        **networks.requestKeys(parameters.preset),
     }
     if lesions:
         request["extent"], request["background"] = parameters.extent, parameters.background

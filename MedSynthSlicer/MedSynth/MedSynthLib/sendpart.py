@@ -9,10 +9,10 @@ from MedSynthLib.destinationsdialog import DestinationsDialog
 class SendPart:
     """Destination, Destinations... and Send."""
 
-    def __init__(self, ui, messages, *, requirementsFile: str):
-        self.ui, self.messages = ui, messages
+    def __init__(self, ui, messages, *, results, requirementsFile: str):
+        self.ui, self.messages, self.results = ui, messages, results
         self.requirementsFile = requirementsFile
-        self.parameters = self.sending = self.dialog = None
+        self.sending = self.dialog = None
         ui.sendButton.connect("clicked(bool)", self.send)
         ui.destinationsButton.connect("clicked(bool)", self.openDestinations)
         ui.destinationComboBox.connect("activated(int)", self._remember)
@@ -65,7 +65,7 @@ class SendPart:
             self.messages.fail(str(error))
 
     def _start(self) -> str:
-        result = self.parameters.result
+        result = self.results.parameters.result
         folder = delivery.exportable(result)
         destination = destinations.find(self.ui.destinationComboBox.currentText)
         number = sum(1 for _ in (folder / "dicom").rglob("*.dcm"))

@@ -1,0 +1,90 @@
+"""The networks: found on this computer, or fetched once after the user agreed to what it is.
+
+Builds of the extension do not hold them. A checkout does, and another Python brings its own.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import slicer
+
+from MedSynthLib import folders, library
+from MedSynthLib.vocabulary import PRESETS
+
+LIST = library.MODULE_FOLDER / "Resources" / "networks.json"
+
+
+def folder() -> Path:
+    """Where fetched networks are, and where one may be put by hand."""
+    return Path(folders.defaultResultsFolder()) / "networks"
+
+
+def find(preset: str) -> Path | None:
+    """The weights of a preset on this computer."""
+    name = PRESETS[preset].weights
+    shipped = library.libraryFolder() / "monai_bundle" / "models"
+    return next((f / name for f in (shipped, folder()) if (f / name).is_file()), None)
+
+
+def requestKeys(preset: str) -> dict:
+    """The request's `weights`, where the library would not find them itself."""
+    path = find(preset)
+    if library.configuredPython() or path is None or path.parent != folder():
+        return {}
+    return {"weights": str(path)}
+
+
+def ensure(preset: str) -> None:
+    """Fetch the weights of a preset where they are missing, after asking.
+
+    Raises:
+        RuntimeError: the user declined, nobody knows where they are, or what came is not them.
+    """
+    if library.configuredPython() or find(preset) is not None:
+        return
+    name, target = PRESETS[preset].weights, folder()
+    known = json.loads(LIST.read_text(encoding="utf-8")) if LIST.is_file() else {}
+    if name not in known:
+        raise RuntimeError(
+            f"The network of {preset} is not on this computer. Put {name} into {target}."
+        )
+    if not slicer.util.confirmOkCancelDisplay(question(preset, known[name]), "Fetch a network"):
+        raise RuntimeError(
+            f"The network of {preset} was not fetched. Press Run again to fetch it, or put {name} into "
+            f"{target}."
+        )
+    target.mkdir(parents=True, exist_ok=True)
+    fetch(known[name], target / name)
+
+
+def question(preset: str, network: dict) -> str:
+    """What the user agrees to."""
+    return (
+        f"The network for {preset} is not on this computer. Fetch it now "
+        f"({network['bytes'] / 1e6:.0f} MB)?\n\nFrom: {network['url']}\n\n"
+        f"License of the weights: {network['licence']}."
+    )
+
+
+def fetch(network: dict, path: Path) -> None:
+    """Download a network; it gets its name only when its checksum is right.
+
+    Raises:
+        RuntimeError: it did not come, or something else came.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        arrived = slicer.util.downloadFile(
+            network["url"], str(partial), checksum=f"SHA256:{network['sha256']}"
+        )
+        if not arrived:
+            raise RuntimeError(
+                f"{network['url']} could not be fetched, or is not what it should be."
+            )
+        partial.replace(path)
+    except OSError as error:
+        raise RuntimeError(f"{network['url']} could not be fetched: {error}") from None
+    finally:
+        partial.unlink(missing_ok=True)
