@@ -61,7 +61,8 @@ def check_own_instances(frames: list[Frame]) -> None:
     """
     seen: dict[str, Frame] = {}
     for frame in frames:
-        uid = str(frame.header.get("SOPInstanceUID") or "")
+        with naming(frame.path):
+            uid = str(frame.header.get("SOPInstanceUID") or "")
         other = seen.setdefault(uid, frame)
         if uid and other.path != frame.path:
             raise ValueError(

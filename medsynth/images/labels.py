@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from medsynth.images.damage import naming
 from medsynth.images.dicom_files import DicomFile, check_there, find_dicom, is_dicom
 from medsynth.images.files import JPEG, load, suffix_of
 from medsynth.images.masks import check_labels, read_mask
@@ -45,7 +46,8 @@ def read_labels(path: str | Path) -> list[Label]:
     """
     path = Path(path)
     check_there(path)
-    labels = [label for label in _labels(path) if sitk.GetArrayViewFromImage(label.mask).any()]
+    with naming(path, otherwise="has labels that cannot be read"):
+        labels = [label for label in _labels(path) if sitk.GetArrayViewFromImage(label.mask).any()]
     if not labels:
         raise ValueError(f"{path} has no label: every voxel is 0")
     return labels
