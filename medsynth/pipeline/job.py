@@ -53,7 +53,8 @@ def folders_of(request: Request) -> list[Path]:
     paths = [request.anatomy.image]
     for pathology in request.pathologies:
         paths += [pathology.roi, pathology.source.image, pathology.source.mask]
-    return [path for path in paths if path is not None and path.is_dir()]
+    paths += [labels.file for labels in request.anatomy.labels or ()]
+    return [path for path in paths if isinstance(path, Path) and path.is_dir()]
 
 
 def _run(
