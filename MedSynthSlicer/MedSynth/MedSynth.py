@@ -12,6 +12,7 @@ from MedSynthLib.panel import Messages, PreviewPart, ResultPart, RunPart
 from MedSynthLib.parameters import MedSynthParameterNode
 from MedSynthLib.pathologies import Cards, addParameterNode, marksOf, parameterNodes
 from MedSynthLib.phantompart import PhantomPart
+from MedSynthLib.placing import Placing
 from MedSynthLib.resultviews import ResultViews
 from MedSynthLib.sendpart import SendPart
 from MedSynthLib.titledbox import TitledBox
@@ -68,30 +69,30 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.views = ResultViews(self.ui, self.uiWidget, marked=lambda: self.cards.onScreen())
         self.phantom = PhantomPart(self.ui, self.messages, onLoaded=self.onPhantom)
         self.runPart = RunPart(
-            self.ui,
-            self.messages,
+            *(self.ui, self.messages),
             requirementsFile=packages,
             pathologies=lambda: parameterNodes(self._parameters.parameterNode),
             onResults=self.onResults,
         )
         self.film = FilmPart(
-            self.ui,
-            self.messages,
+            *(self.ui, self.messages),
             marks=lambda: marksOf(self._parameters.parameterNode),
-            onPixelSize=self.onPixelSize,
+            onSaid=self.onModified,
         )
         self.cards = Cards(
             self.ui.pathologyContainer,
             uiFile=self.resourcePath("UI/Pathology.ui"),
             anatomy=lambda: self._parameters,
+            placing=Placing(self.uiWidget),
             onFactor=self.previewPart.onPathologyFactor,
+            onPlace=self.onModified,
             onUnreadable=self.messages.fail,
         )
         self.parts = (
             # Only the user's own choice brings the preset's defaults, not a scene that is loaded.
             TitledBox(self.ui.presetComboBox, "preset", PRESET_TITLES, onChosen=self.onPreset),
             TitledBox(self.ui.samplerComboBox, "sampler", SAMPLER_TITLES),
-            *(self.film, self.phantom, self.previewPart, self.views, self.audit),
+            *(self.film, self.phantom, self.previewPart, self.views, self.audit, self.runPart),
         )
         self.ui.pythonPathLineEdit.currentPath = library.configuredPython()
         self._connect()
@@ -119,6 +120,7 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.previewPart.setParameters(None)
 
     def onSceneStartClose(self, caller=None, event=None):
+        self.cards.placing.end()
         for part in (self.phantom, self.runPart, self.audit):
             part.cancel()
         self.setParameterNode(None)
@@ -138,7 +140,7 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._parameters is not None:
             self._parameters.disconnectGui(self._gui)
             self.removeObserver(self._parameters.parameterNode, "ModifiedEvent", self.onModified)
-        self._parameters = self.runPart.parameters = self.results.parameters = parameters
+        self._parameters = self.results.parameters = parameters
         if parameters is not None:
             self._gui = parameters.connectGui(self.ui)
             self.addObserver(parameters.parameterNode, "ModifiedEvent", self.onModified)
@@ -148,8 +150,9 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             part.setParameters(parameters)
 
     def onModified(self, caller=None, event=None):
-        for part in (*self.parts, self.cards):
+        for part in (self.cards, *self.parts):
             part.update()
+        self.messages.forget()
 
     def onPreset(self):
         preset = PRESETS[self._parameters.preset]
@@ -163,10 +166,6 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onPython(self, path):
         qt.QSettings().setValue(library.PYTHON_SETTING, path)
         self.send.updateSendButton()
-
-    def onPixelSize(self, reference):
-        slicer.util.setSliceViewerLayers(background=reference, fit=True)
-        self.previewPart.update()
 
     def onPhantom(self, node):
         self._parameters.reference = node

@@ -76,7 +76,7 @@ def _run(
         call = cost.seconds_per_call(denoiser, size[1::-1], device=device)
     disk = cost.disk_needed(size, lesions=len(prepared.regions))
     seconds = call * request.steps * len(prepared.slices)
-    estimate = cost.Estimate(len(prepared.slices), seconds, needed, disk)
+    estimate = cost.Estimate(len(prepared.slices), seconds, needed, disk, device)
     listener(Event("estimate", message=estimate.sentence(), data=estimate.to_dict()))
     for warning in prepared.warnings:
         listener(Event("warning", message=warning))
