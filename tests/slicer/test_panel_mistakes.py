@@ -123,7 +123,7 @@ def test_boxes_and_painted_places_are_looked_at_too(chosen):
         chosen.showPanel()
     click(card(chosen, 2).ui.paintButton)
     assert "Paint its place" in said(chosen, 2).text
-    paintBall(chosen.world[9, 24, 20], 4.0, chosen.reference)
+    paintBall(chosen.world[9, 7, 20], 4.0, chosen.reference)
     chosen.wait(lambda: "not in the lung" in said(chosen, 2).text, 5, what="the look at the place")
     click(card(chosen, 1).ui.cardButton)
     chosen.showPanel()

@@ -66,7 +66,9 @@ def changes(node) -> list[tuple]:
     shown = [(node, node.DisplayModifiedEvent)]
     if node.IsA("vtkMRMLSegmentationNode"):
         segmentation = node.GetSegmentation()
-        events = (segmentation.SourceRepresentationModified, segmentation.SegmentAdded)
+        # Which one comes last, once the voxels are there, differs between painting and importing.
+        events = (segmentation.SourceRepresentationModified, segmentation.SegmentModified)
+        events += (segmentation.ContainedRepresentationNamesModified, segmentation.SegmentAdded)
         return [*shown, *((segmentation, event) for event in events)]
     events = (node.PointModifiedEvent, node.PointPositionDefinedEvent, node.PointRemovedEvent)
     return [*shown, *((node, event) for event in events)]
