@@ -140,3 +140,18 @@ def test_status_codes_by_the_standard(status, verdict):
     answer = judge("1.2", status)
     assert (answer.verdict, answer.status) == (verdict, f"0x{status:04X}")
     assert bool(answer.note) == (status != 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "encrypted"),
+    [
+        (DICOM, False),
+        ({**DICOM, "tls": True}, True),
+        ({"url": HTTPS}, True),
+        ({"url": "http://localhost/dicom-web"}, False),
+    ],
+)
+def test_what_is_not_encrypted_says_so(options, encrypted):
+    destination = Destination(name="archive", **options)
+    assert destination.is_encrypted is encrypted
+    assert ("NOT encrypted" in destination.describe()) is not encrypted

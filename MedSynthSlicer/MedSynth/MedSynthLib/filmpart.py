@@ -5,8 +5,6 @@ They are there for presets of films only, and cannot be changed where the film s
 
 from __future__ import annotations
 
-import slicer
-
 from MedSynthLib import film
 from MedSynthLib.vocabulary import PRESETS
 
@@ -19,12 +17,12 @@ class FilmPart:
 
     Args:
         marks: gives what is marked on the reference, which moves along with its pixels.
-        onSaid: called when the user said something of the film.
+        onPixelSize: called with the reference when its pixels have another size.
     """
 
-    def __init__(self, ui, messages, *, marks, onSaid):
+    def __init__(self, ui, messages, *, marks, onPixelSize):
         self.ui, self.messages = ui, messages
-        self.marks, self.onSaid = marks, onSaid
+        self.marks, self.onPixelSize = marks, onPixelSize
         self.parameters = None
         self.boxes = {"view": ui.viewComboBox, "laterality": ui.sideComboBox}
         self.offered = None
@@ -78,7 +76,6 @@ class FilmPart:
         preset = PRESETS[self.parameters.preset]
         word = film.words(key, preset)[row - 1] if row else ""
         film.say(self.parameters.reference, key, word)
-        self.onSaid()
 
     def _setPixelSize(self, mm: float) -> None:
         reference = self.parameters.reference
@@ -88,5 +85,4 @@ class FilmPart:
             self.messages.fail(str(error))
             self.update()
             return
-        slicer.util.setSliceViewerLayers(background=reference, fit=True)
-        self.onSaid()
+        self.onPixelSize(reference)

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from MedSynthLib import checks, networks, region, scene
-from MedSynthLib.vocabulary import FROM_VOLUME
+from MedSynthLib import film, networks, region, scene
+from MedSynthLib.vocabulary import FROM_VOLUME, PRESETS
 
 
-def write(parameters, pathologies, folder: Path, *, reference: str | None = None) -> list[Path]:
+def write(parameters, pathologies, folder: Path) -> list[Path]:
     """Write the images and one request per variant; variants differ in their seed.
 
     Args:
         parameters: the module's parameter node (MedSynthParameterNode).
         pathologies: the pathologies' parameter nodes, in order.
-        folder: where to write; empty but for the reference.
-        reference: its file name, where it is written already.
+        folder: an empty folder.
 
     Returns:
         The request files.
@@ -24,9 +23,13 @@ def write(parameters, pathologies, folder: Path, *, reference: str | None = None
     Raises:
         ValueError: something is not chosen or marked; the message says what.
     """
-    shown = checks.anatomy(parameters)
-    if reference is None:
-        reference = scene.writeVolume(parameters.reference, folder / "reference.nrrd").name
+    if parameters.reference is None:
+        drawn = PRESETS[parameters.preset].phantoms
+        raise ValueError(
+            f"Choose an anatomy reference first{', or press Sample phantom' if drawn else ''}."
+        )
+    shown = film.anatomyKeys(parameters.reference, PRESETS[parameters.preset])
+    reference = scene.writeVolume(parameters.reference, folder / "reference.nrrd")
     lesions = []
     for number, pathology in enumerate(pathologies, start=1):
         places = region.entries(
@@ -39,7 +42,7 @@ def write(parameters, pathologies, folder: Path, *, reference: str | None = None
     request = {
         "preset": parameters.preset,
         "anatomy": {
-            "image": reference,
+            "image": reference.name,
             "factor": round(parameters.factor),
             "stop": parameters.stop,
             **shown,
@@ -67,7 +70,11 @@ def _source(pathology, folder: Path, number: int) -> dict:
     if pathology.kind != FROM_VOLUME:
         return {"procedural": {"kind": pathology.kind}}
     volume, mask = pathology.sourceVolume, pathology.sourceMask
-    checks.source(pathology, number)
+    if volume is None or mask is None:
+        raise ValueError(
+            f"Pathology {number}: choose the volume its lesion is taken from and the segmentation "
+            "that marks the lesion there."
+        )
     marked = region.segmentationMask(mask, volume)
     if not marked.any():
         raise ValueError(
