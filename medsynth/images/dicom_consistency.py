@@ -62,7 +62,7 @@ def check_own_instances(frames: list[Frame]) -> None:
     seen: dict[str, Frame] = {}
     for frame in frames:
         with naming(frame.path):
-            uid = str(frame.header.get("SOPInstanceUID") or "")
+            uid = one_line(frame.header.get("SOPInstanceUID") or "")
         other = seen.setdefault(uid, frame)
         if uid and other.path != frame.path:
             raise ValueError(
@@ -94,7 +94,8 @@ def _check_same(
 
 def _word_of(keyword: str) -> Callable[[pydicom.Dataset], str]:
     def word(header: pydicom.Dataset) -> str:
-        words = one_line(header.get(keyword, "") if header.get(keyword) is not None else "")
+        value = header.get(keyword)
+        words = one_line("" if value is None else value)
         # PS3.5 6.2: trailing spaces, and empty components of a name, say nothing
         return words.rstrip("^= ").casefold() if keyword == "PatientName" else words
 

@@ -155,7 +155,7 @@ def _series_list(series: dict[str, list[DicomFile]], *, shown: int = 8) -> str:
     for uid, images in list(series.items())[:shown]:
         name = f"{_word(images[0], 'Modality')} {_word(images[0], 'SeriesDescription')}".strip()
         files = f"{len(images)} file{'s' if len(images) > 1 else ''}"
-        words.append(f"{uid or 'no SeriesInstanceUID'} ({name}, {files})")
+        words.append(f"{one_line(uid)[:64] or 'no SeriesInstanceUID'} ({name}, {files})")
     more = f"; and {len(series) - shown} more" if len(series) > shown else ""
     return "; ".join(words) + more
 

@@ -150,3 +150,11 @@ def test_a_pipe_by_name_is_refused(tmp_path, read):
     os.mkfifo(tmp_path / "a.nrrd")
     with pytest.raises(ValueError, match="pipe or a device"):
         read(tmp_path / "a.nrrd")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_damaged_series_uid_is_named_in_one_line(tmp_path):
+    with_one_changed(tmp_path, SeriesInstanceUID="1.2.\n3")
+    with pytest.raises(ValueError, match="holds 2 series: .*1.2. 3 ") as error:
+        read_image(tmp_path)
+    assert "\n" not in str(error.value)
