@@ -73,6 +73,7 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
     import SimpleITK as sitk
 
     from medsynth.report import write_low_pass
+    from medsynth.report.axes import axes_of
 
     fitted = _reference(args, request, preset, listener)
     image = fitted.reference.image
@@ -90,6 +91,12 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
             windows=preset.windows,
             path=file,
             note=note,
+            axes=axes_of(
+                image.GetSize()[:2],
+                first_mm=image.TransformIndexToPhysicalPoint((0, 0, k)),
+                direction=image.GetDirection(),
+                spacing=image.GetSpacing(),
+            ),
         )
     data = {"file": str(args.out.absolute()), "slice": k, "factors": list(factors)}
     listener(Event("result", message=f"wrote {args.out}", data=data))
@@ -155,8 +162,11 @@ def _slice(args: argparse.Namespace, request: Request | None, fitted: Fitted) ->
             raise ValueError(f"--slice: expected 1 to {count}, got {args.slice}")
         return args.slice - 1
     for pathology in request.pathologies if request else ():
-        if pathology.center_mm is not None:
-            k = round(image.TransformPhysicalPointToContinuousIndex(pathology.center_mm)[2])
+        if pathology.roi is None:
+            from medsynth.pipeline.fitting import center_of
+
+            center = center_of(pathology, image, at="pathologies[0]")
+            k = round(image.TransformPhysicalPointToContinuousIndex(center)[2])
             return min(max(k, 0), count - 1)
         import numpy as np
         import SimpleITK as sitk

@@ -16,7 +16,7 @@ EXAMPLES = """\
 examples:
   medsynth synthesize request.yaml -o out
   medsynth synthesize request.yaml -o out-7 --set seed=7 --set anatomy.factor=8
-  medsynth synthesize request.yaml -o out --set pathologies.0.source.procedural.kind=solid
+  medsynth synthesize request.yaml -o out --set 'pathologies[0].source.procedural.kind=solid'
   medsynth synthesize request.yaml -o out --dry-run"""
 
 

@@ -13,6 +13,7 @@ from medsynth.images.damage import naming
 from medsynth.images.dicom_files import DicomFile, check_there, find_dicom, is_dicom
 from medsynth.images.files import JPEG, load, suffix_of
 from medsynth.images.masks import check_labels, read_mask
+from medsynth.images.memory import SOURCE, from_memory
 from medsynth.images.read import read_image
 from medsynth.images.segmentation import read_segments
 
@@ -36,7 +37,7 @@ class Label:
     type: Triplet | None = None
 
 
-def read_labels(path: str | Path) -> list[Label]:
+def read_labels(path: str | Path | sitk.Image | np.ndarray) -> list[Label]:
     """The labels of a file, in the order of their values; those that mark nothing are left out.
 
     Raises:
@@ -44,18 +45,25 @@ def read_labels(path: str | Path) -> list[Label]:
         ValueError: Damaged, several segmentations in the folder, not whole numbers, no label at all,
             or so many that it must be an image.
     """
-    path = Path(path)
-    check_there(path)
-    with naming(path, otherwise="has labels that cannot be read"):
+    if isinstance(path, (str, Path)):
+        path = Path(path)
+        check_there(path)
+    with naming(
+        path if isinstance(path, Path) else Path(SOURCE), otherwise="has labels that cannot be read"
+    ):
         labels = [label for label in _labels(path) if sitk.GetArrayViewFromImage(label.mask).any()]
     if not labels:
+        path = path if isinstance(path, Path) else SOURCE
         raise ValueError(f"{path} has no label: every voxel is 0")
     return labels
 
 
-def _labels(path: Path) -> Iterator[Label]:
+def _labels(path: Path | sitk.Image | np.ndarray) -> Iterator[Label]:
+    if not isinstance(path, Path):
+        yield from _of_map(from_memory(path).image, SOURCE)
+        return
     if path.is_dir() or is_dicom(path):
-        found = [each for each in find_dicom(path) if each.is_segmentation]
+        found = [each for each in find_dicom(path, []) if each.is_segmentation]
         if len(found) > 1:
             names = ", ".join(each.path.name for each in found[:8])
             raise ValueError(
@@ -69,13 +77,16 @@ def _labels(path: Path) -> Iterator[Label]:
     elif suffix_of(path) in JPEG:
         yield Label(1, read_mask(path))
     else:
-        image = read_image(path).image
-        check_labels(sitk.GetArrayViewFromImage(image), path)
-        for value in _values(image, path):
-            yield Label(value, image == value)
+        yield from _of_map(read_image(path).image, path)
 
 
-def _values(image: sitk.Image, path: Path) -> list[int]:
+def _of_map(image: sitk.Image, path: Path | str) -> Iterator[Label]:
+    check_labels(sitk.GetArrayViewFromImage(image), path)
+    for value in _values(image, path):
+        yield Label(value, image == value)
+
+
+def _values(image: sitk.Image, path: Path | str) -> list[int]:
     values = [int(v) for v in np.unique(sitk.GetArrayViewFromImage(image)) if v]
     if len(values) > MOST_LABELS:
         raise ValueError(

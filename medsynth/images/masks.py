@@ -10,12 +10,13 @@ import SimpleITK as sitk
 from medsynth.errors import GeometryError
 from medsynth.images.dicom_files import check_there, find_dicom, is_dicom
 from medsynth.images.files import JPEG, PICTURES, load, suffix_of
+from medsynth.images.memory import SOURCE, from_memory
 from medsynth.images.read import read_image
 from medsynth.images.reference import ReferenceImage
 from medsynth.images.segmentation import read_segmentation
 
 
-def read_mask(path: str | Path) -> sitk.Image:
+def read_mask(path: str | Path | sitk.Image | np.ndarray) -> sitk.Image:
     """The marked voxels as uint8 0/1: every label that is not 0, all segments united.
 
     Reads what `read_image` reads, DICOM SEG (a file, or the only one in a folder) and Slicer's
@@ -26,10 +27,12 @@ def read_mask(path: str | Path) -> sitk.Image:
         ValueError: Damaged, several segmentations in the folder, or values that are no labels.
         GeometryError: DICOM frames that do not form one regular grid.
     """
-    return _read(Path(path))[0]
+    return _read(path)[0]
 
 
-def read_mask_of(path: str | Path, drawn_on: ReferenceImage) -> sitk.Image:
+def read_mask_of(
+    path: str | Path | sitk.Image | np.ndarray, drawn_on: ReferenceImage
+) -> sitk.Image:
     """As `read_mask`, of a mask that belongs to the image `drawn_on`.
 
     A mask that is a picture says no place; it lies on the pixels of a film or slice of its own size.
@@ -37,8 +40,8 @@ def read_mask_of(path: str | Path, drawn_on: ReferenceImage) -> sitk.Image:
     Raises:
         GeometryError: a picture of another size than the image: nobody knows where it lies.
     """
-    path = Path(path)
     mask, is_picture = _read(path)
+    path = Path(path) if isinstance(path, (str, Path)) else Path(SOURCE)
     return on_image(mask, path, drawn_on, is_picture=is_picture)
 
 
@@ -72,8 +75,13 @@ def on_image(
     return mask
 
 
-def _read(path: Path) -> tuple[sitk.Image, bool]:
+def _read(path: str | Path | sitk.Image | np.ndarray) -> tuple[sitk.Image, bool]:
     """The mask, and whether it is a picture: of a kind that has no place in space."""
+    if not isinstance(path, (str, Path)):
+        image = from_memory(path).image
+        check_labels(sitk.GetArrayViewFromImage(image), SOURCE)
+        return image != 0, not isinstance(path, sitk.Image)
+    path = Path(path)
     check_there(path)
     if path.is_dir() or is_dicom(path):
         segmentations = [o.path for o in find_dicom(path) if o.is_segmentation]
@@ -96,7 +104,7 @@ def _read(path: Path) -> tuple[sitk.Image, bool]:
     return image != 0, is_picture
 
 
-def check_labels(labels: np.ndarray, path: Path) -> None:
+def check_labels(labels: np.ndarray, path: Path | str) -> None:
     """Refuse values that are no labels: negative ones, and fractions.
 
     Raises:

@@ -20,12 +20,13 @@ ACTIVATION_BYTES_PER_PIXEL = 1000
 
 @dataclass(frozen=True)
 class Estimate:
-    """`seconds` of sampling, peak `memory_bytes` of the process, `disk_bytes` of OUT."""
+    """`seconds` of sampling on `device`, peak `memory_bytes` of the process, `disk_bytes` of OUT."""
 
     slices: int
     seconds: float
     memory_bytes: int
     disk_bytes: int
+    device: str = "cpu"
 
     def to_dict(self) -> dict[str, Any]:
         """For an event."""
@@ -35,7 +36,7 @@ class Estimate:
         """For people."""
         return (
             f"{self.slices} slice{'s' if self.slices != 1 else ''}, about "
-            f"{duration(self.seconds)} of sampling, {self.memory_bytes / 1e9:.1f} GB of memory, "
+            f"{duration(self.seconds)} of sampling on {self.device}, {self.memory_bytes / 1e9:.1f} GB of memory, "
             f"{self.disk_bytes / 1e6:.0f} MB on disk"
         )
 

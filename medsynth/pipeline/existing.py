@@ -68,7 +68,9 @@ def existing_labels(request: Request, fitted: Fitted) -> tuple[list[Existing], l
             coded = (label.category, label.type)
             if label.value in entry.codes:
                 coded = (None, entry.codes[label.value])
-            found.append(Existing(words, mask, entry.file.name, label.value, coded))
+            found.append(
+                Existing(words, mask, getattr(entry.file, "name", "in memory"), label.value, coded)
+            )
     return found, notes
 
 

@@ -19,7 +19,7 @@ from medsynth.errors import GeometryError
 from medsynth.events import Listener, Stage
 from medsynth.images import ReferenceImage, fit_to_grid, on_image, read_image, read_mask_of, to_grey
 from medsynth.presets import Preset
-from medsynth.request import Anatomy, Request, model
+from medsynth.request import Anatomy, Pathology, Request, model
 
 # Modalities of DICOM references that a preset's network has not seen are refused.
 KNOWN = ("CT", "MR", "CR", "DX", "MG", "NM", "PT", "US", "XA", "RF")
@@ -164,13 +164,38 @@ def roi_mask(path: Path, fitted: Fitted) -> sitk.Image:
 
 def on_pixels(mask: sitk.Image, path: Path, fitted: Fitted) -> sitk.Image:
     """A mask that is a picture, on the reference's pixels; any other as it is."""
-    return on_image(mask, path, _drawn_on(fitted))
+    in_memory = not isinstance(path, Path)
+    is_picture = not isinstance(path, sitk.Image) if in_memory else None
+    name = Path("the mask in memory") if in_memory else path
+    return on_image(mask, name, _drawn_on(fitted), is_picture=is_picture)
 
 
 def _drawn_on(fitted: Fitted) -> ReferenceImage:
     """The reference as it was read."""
     reference = fitted.reference
     return ReferenceImage(fitted.source, source=reference.source, is_2d=reference.is_2d)
+
+
+def center_of(pathology: Pathology, image: sitk.Image, *, at: str) -> tuple[float, float, float]:
+    """LPS mm of a lesion that is given as a point, or as a pixel of a slice of the anatomy's grid.
+
+    Raises:
+        ValueError: there is no such slice or pixel, or there are several slices and none is named.
+    """
+    if pathology.center_mm is not None:
+        return pathology.center_mm
+    columns, rows, count = image.GetSize()
+    if pathology.slice is None and count > 1:
+        raise ValueError(
+            f"{at}.slice: missing; the anatomy has {count} slices, write slice: 1 to {count}"
+        )
+    k = pathology.slice or 1
+    if k > count:
+        raise ValueError(f"{at}.slice: expected 1 to {count}, got {k}")
+    for value, size, name in zip(pathology.pixel, (columns, rows), ("column", "row"), strict=True):
+        if value > size - 0.5:
+            raise ValueError(f"{at}.pixel: expected a {name} from 0 to {size - 1}, got {value:g}")
+    return image.TransformContinuousIndexToPhysicalPoint((*pathology.pixel, k - 1.0))
 
 
 def projection_of(request: Request, preset: Preset) -> dicom.Projection | None:

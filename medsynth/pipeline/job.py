@@ -53,7 +53,8 @@ def folders_of(request: Request) -> list[Path]:
     paths = [request.anatomy.image]
     for pathology in request.pathologies:
         paths += [pathology.roi, pathology.source.image, pathology.source.mask]
-    return [path for path in paths if path is not None and path.is_dir()]
+    paths += [labels.file for labels in request.anatomy.labels or ()]
+    return [path for path in paths if isinstance(path, Path) and path.is_dir()]
 
 
 def _run(
@@ -75,7 +76,7 @@ def _run(
         call = cost.seconds_per_call(denoiser, size[1::-1], device=device)
     disk = cost.disk_needed(size, lesions=len(prepared.regions))
     seconds = call * request.steps * len(prepared.slices)
-    estimate = cost.Estimate(len(prepared.slices), seconds, needed, disk)
+    estimate = cost.Estimate(len(prepared.slices), seconds, needed, disk, device)
     listener(Event("estimate", message=estimate.sentence(), data=estimate.to_dict()))
     for warning in prepared.warnings:
         listener(Event("warning", message=warning))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,7 +31,7 @@ from medsynth.pathology import (
     procedural,
 )
 from medsynth.pipeline.existing import Existing, existing_labels, overlaps, too_small
-from medsynth.pipeline.fitting import Fitted, Fitting, load_anatomy, roi_mask
+from medsynth.pipeline.fitting import Fitted, Fitting, center_of, load_anatomy, roi_mask
 from medsynth.presets import Preset
 from medsynth.request import Pathology, Request, Source
 
@@ -101,9 +103,11 @@ def prepare(request: Request, *, preset: Preset, listener: Listener) -> Prepared
     regions = []
     with Stage("placing lesions", total=len(request.pathologies), listener=listener) as stage:
         for index, pathology in enumerate(request.pathologies):
-            lesion, notes = place(pathology, request, fitted, preset=preset, index=index)
-            warnings += [f"pathologies[{index}]: {note}" for note in (*notes, *lesion.warnings)]
-            regions.append(region_of(lesion, pathology, request, reference.image))
+            at = f"pathologies[{index}]"
+            with naming(at):
+                lesion, notes = place(pathology, request, fitted, preset=preset, index=index)
+                warnings += [f"{at}: {note}" for note in (*notes, *lesion.warnings)]
+                regions.append(region_of(lesion, pathology, request, reference.image))
             stage.advance()
     change = changes(request, reference.image, regions)
     warnings += overlaps(labels, [region.lesion.mask for region in regions])
@@ -111,6 +115,18 @@ def prepare(request: Request, *, preset: Preset, listener: Listener) -> Prepared
     return Prepared(
         reference, tuple(regions), change, tuple(warnings), fitted.fitting, tuple(labels)
     )
+
+
+@contextlib.contextmanager
+def naming(at: str) -> Iterator[None]:
+    """A refusal within the block opens with the key path `at`, unless it names it already."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        if str(error).startswith(at):
+            raise
+        kind = next(k for k in (GeometryError, ValueError, OSError) if isinstance(error, k))
+        raise kind(f"{at}: {error}") from error
 
 
 def _unlike_training(request: Request, reference: ReferenceImage, preset: Preset) -> list[str]:
@@ -159,13 +175,14 @@ def place(
     where: dict[str, object] = {}
     notes: list[str] = []
     if pathology.roi is not None:
-        mask = roi_mask(pathology.roi, fitted)
-        cut = fraction_outside(mask, image)
+        with naming(f"pathologies[{index}].roi"):
+            mask = roi_mask(pathology.roi, fitted)
+            cut = fraction_outside(mask, image)
+            where["roi"] = resample_mask(mask, image)
         if 0 < cut < 1:
             notes.append(f"{cut:.0%} of the roi lies outside the reference and has no effect")
-        where["roi"] = resample_mask(mask, image)
     else:
-        where["centre_mm"] = pathology.center_mm
+        where["centre_mm"] = center_of(pathology, image, at=f"pathologies[{index}]")
         where["diameter_mm"] = pathology.diameter_mm
     source = pathology.source
     if source.patch is not None:

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from medsynth.marking import png_chunks
 from medsynth.presets import Window
 from medsynth.report import pictures
+from medsynth.report.axes import SliceAxes, draw_axes
 from medsynth.report.data import ReportInput
 
 BANNER = "SYNTHETIC - NOT FOR DIAGNOSIS"
@@ -68,6 +69,7 @@ def write_low_pass(
     windows: Sequence[Window],
     path: Path | str,
     note: str = "",
+    axes: SliceAxes | None = None,
 ) -> None:
     """What a factor keeps of the reference: one slice, a row per window, a column per factor.
 
@@ -78,6 +80,7 @@ def write_low_pass(
         windows: display windows, one row each.
         path: PNG file to write.
         note: words below the title, such as the name of the file.
+        axes: drawn over the reference, in mm and in pixels.
     """
     size = pictures.display_size(reference.shape, spacing_mm, longest=CELL)
     planes = [reference, *low_pass.values()]
@@ -86,6 +89,10 @@ def write_low_pass(
         for window in windows
         for pairs in [list(enumerate(planes))]
     ]
+    if axes is not None:
+        for row in rows:
+            draw_axes(row[0].image, axes)
+        note = f"{note}   {axes.note}"
     # The n-th part of the cosine modes ends at a half wave of n pixels.
     heads = ["reference"] + [f"factor {n}: from {n * max(spacing_mm[:2]):.0f} mm" for n in low_pass]
     title = "What each factor keeps of the reference"

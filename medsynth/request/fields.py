@@ -140,12 +140,31 @@ def triple(
     return first, second, third
 
 
+def plain(value: Any) -> Any:
+    """`value` with NumPy scalars and short arrays as Python's numbers and lists; images stay."""
+    if isinstance(value, Mapping):
+        return {key: plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    few_axes = getattr(value, "ndim", 2) < 2 and hasattr(value, "tolist")
+    return value.tolist() if few_axes else value
+
+
+def is_image(value: Any) -> bool:
+    """Whether `value` is an image in memory: SimpleITK's, or an array (j, i) or (k, j, i)."""
+    return hasattr(value, "GetSpacing") or getattr(value, "ndim", 0) in (2, 3)
+
+
 def existing_path(value: Any, at: str, *, base: Path) -> Path:
     """An absolute path to something that exists; a relative one starts at `base`.
+
+    An image in memory, in place of its file, stays as it is.
 
     Raises:
         FileNotFoundError: nothing is there.
     """
+    if is_image(value):
+        return value
     written = Path(text(str(value) if isinstance(value, Path) else value, at)).expanduser()
     path = (base / written).absolute()
     if len(str(path)) > LONGEST_PATH:
@@ -160,6 +179,8 @@ def shown(value: Any) -> str:
     """`value` as a message shows it: short, with the name of its type where that tells more."""
     if value is None:
         return "nothing"
+    if is_image(value):
+        return f"an image ({type(value).__name__})"
     words = _SHORT.repr(value)
     return words if len(words) <= 60 else f"{words[:57]}..."
 

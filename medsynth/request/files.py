@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from medsynth import limits
-from medsynth.request.fields import refusal
+from medsynth.request.fields import is_image, refusal
 from medsynth.request.model import Anatomy, Pathology, Request, Source
 from medsynth.request.parse import parse
 from medsynth.request.safe_text import read_json, read_yaml
@@ -22,7 +22,7 @@ def load_request(path: Path | str, *, overrides: Mapping[str, Any] | Iterable[st
     Args:
         path: the request's file.
         overrides: values that replace the file's, by key path: `{"anatomy.factor": 8}` or
-            `["pathologies.0.source.procedural.kind=solid"]`. An index one past the end of a list
+            `["pathologies[0].source.procedural.kind=solid"]`. An index one past the end of a list
             appends; null removes a key.
 
     Raises:
@@ -112,6 +112,8 @@ def _pathology_dict(pathology: Pathology) -> dict[str, Any]:
     return {
         "roi": pathology.roi,
         "center_mm": pathology.center_mm,
+        "slice": pathology.slice,
+        "pixel": pathology.pixel,
         "diameter_mm": pathology.diameter_mm,
         "source": _source_dict(pathology.source),
         "factor": pathology.factor,
@@ -133,6 +135,9 @@ def _plain(value: Any) -> Any:
         return {key: _plain(entry) for key, entry in value.items() if entry is not None}
     if isinstance(value, (list, tuple)):
         return [_plain(entry) for entry in value]
+    if is_image(value):
+        size = value.GetSize() if hasattr(value, "GetSize") else value.shape[::-1]
+        return f"(image in memory, {' x '.join(map(str, size))})"
     return str(value) if isinstance(value, Path) else value
 
 
@@ -163,7 +168,12 @@ def _assign(raw: dict[str, Any], key: str, value: Any) -> None:
     elif isinstance(place, dict):
         place[last] = value
     else:
-        raise refusal(f"--set {key}", f"keys or a list to hold {last!r}", place)
+        raise refusal(f"--set {bracketed(key)}", f"keys or a list to hold {last!r}", place)
+
+
+def bracketed(key: str) -> str:
+    """A key path as messages write it: `pathologies[0].factor`; `pathologies.0.factor` is read too."""
+    return re.sub(r"\.(\d+)(?=[.\[]|$)", r"[\1]", key)
 
 
 def _descend(place: Any, step: str, key: str) -> Any:
@@ -173,7 +183,7 @@ def _descend(place: Any, step: str, key: str) -> Any:
             place.append({})
         return place[index]
     if not isinstance(place, dict):
-        raise refusal(f"--set {key}", f"keys or a list to hold {step!r}", place)
+        raise refusal(f"--set {bracketed(key)}", f"keys or a list to hold {step!r}", place)
     if place.get(step) is None:
         place[step] = [] if step == "pathologies" else {}
     return place[step]
@@ -182,6 +192,6 @@ def _descend(place: Any, step: str, key: str) -> Any:
 def _index(items: list[Any], step: str, key: str) -> int:
     if not step.isdigit() or int(step) > len(items):
         raise ValueError(
-            f"--set {key}: {step!r} is no place in a list of {len(items)}, expected 0 to {len(items)}"
+            f"--set {bracketed(key)}: {step!r} is no place in a list of {len(items)}, expected 0 to {len(items)}"
         )
     return int(step)

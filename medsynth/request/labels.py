@@ -19,6 +19,8 @@ def parse_labels(value: Any, at: str, *, base: Path) -> tuple[Labels, ...] | Non
     """None where nothing is said; a path, a mapping with `file`, or a list of these."""
     if value is None:
         return None
+    if fields.is_image(value):
+        return (Labels(value),)
     if not isinstance(value, (list, tuple)):
         return (_labels(value, at, base=base),)
     if len(value) > MOST_FILES:

@@ -111,7 +111,9 @@ class Source:
 
 @dataclass(frozen=True)
 class Pathology:
-    """One lesion: a painted `roi`, or a sphere (`center_mm` in LPS, `diameter_mm`); and its source.
+    """One lesion: a painted `roi`, or a sphere of `diameter_mm`; and its source.
+
+    The sphere's center is `center_mm` in LPS, or `pixel` (column, row, from 0) of a `slice` (from 1).
 
     `weight` is the map W of its reference: `mask` is 1 on the lesion and fades over `feather_mm`;
     `gaussian` is the paper's spherical Gaussian on a patch of twice the lesion's diameter.
@@ -123,6 +125,8 @@ class Pathology:
     roi: Path | None = None
     center_mm: tuple[float, float, float] | None = None
     diameter_mm: float | None = None
+    slice: int | None = None
+    pixel: tuple[float, float] | None = None
     weight: str = "mask"
 
 

@@ -25,7 +25,9 @@ ANATOMY_KEYS = (
     *("image", "phantom", "series_uid", "factor", "stop"),
     *("view", "laterality", "pixel_mm", "burned_in_text", "defaced", "labels"),
 )
-PATHOLOGY_KEYS = ("roi", "center_mm", "diameter_mm", "source", "factor", "stop", "weight")
+PATHOLOGY_KEYS = (
+    *("roi", "center_mm", "slice", "pixel", "diameter_mm", "source", "factor", "stop", "weight"),
+)
 DIAMETER_MM = (2.0, 150.0)
 # Of a speck of one pixel a larger factor would leave nothing.
 FACTORS = {"microcalcifications": 1}
@@ -44,7 +46,7 @@ def parse(raw: Mapping[str, Any], base_folder: Path | str = ".") -> Request:
         FileNotFoundError: a path leads nowhere.
     """
     base = Path(base_folder).absolute()
-    raw = fields.mapping(raw, "", keys=KEYS)
+    raw = fields.mapping(fields.plain(raw), "", keys=KEYS)
     preset = _preset(fields.required(raw, "preset", "", example="preset: lung_ct"))
     anatomy = fields.required(raw, "anatomy", "", example="anatomy: {image: path/to/ct_series}")
     pathologies = raw.get("pathologies", ())
@@ -181,14 +183,37 @@ def _projection(raw: Mapping[str, Any], *, preset: presets.Preset) -> dict[str, 
     return said
 
 
+def _place(raw: Mapping[str, Any], at: str, *, base: Path) -> dict[str, Any]:
+    """Where a lesion lies: a painted region, a point in mm, or a pixel of a slice."""
+    place: dict[str, Any] = {"roi": _path(raw, "roi", at, base=base)}
+    by_pixel = "pixel" in raw or "slice" in raw
+    if by_pixel and "center_mm" in raw:
+        raise ValueError(f"{at}: center_mm and pixel exclude each other; keep one of the two")
+    sphere = ("pixel" if by_pixel else "center_mm", "diameter_mm")
+    if fields.exclusive(raw, at, first=("roi",), second=sphere) == "roi":
+        if "slice" in raw:
+            raise ValueError(f"{at}.slice: the roi says where the lesion is; remove it")
+        return place
+    low, high = DIAMETER_MM
+    place["diameter_mm"] = fields.number(
+        raw["diameter_mm"], f"{at}.diameter_mm", low=low, high=high
+    )
+    if not by_pixel:
+        return place | {"center_mm": fields.triple(raw["center_mm"], f"{at}.center_mm")}
+    pixel = raw["pixel"]
+    if not isinstance(pixel, (list, tuple)) or len(pixel) != 2:
+        raise fields.refusal(f"{at}.pixel", "two numbers [column, row]", pixel)
+    place["pixel"] = tuple(
+        fields.number(value, f"{at}.pixel[{i}]", low=-0.5) for i, value in enumerate(pixel)
+    )
+    if "slice" in raw:
+        place["slice"] = fields.integer(raw["slice"], f"{at}.slice", low=1)
+    return place
+
+
 def _pathology(value: Any, at: str, *, base: Path, preset: presets.Preset) -> Pathology:
     raw = fields.mapping(value, at, keys=PATHOLOGY_KEYS)
-    place: dict[str, Any] = {"roi": _path(raw, "roi", at, base=base)}
-    if fields.exclusive(raw, at, first=("roi",), second=("center_mm", "diameter_mm")) != "roi":
-        place["center_mm"] = fields.triple(raw["center_mm"], f"{at}.center_mm")
-        low, high = DIAMETER_MM
-        diameter = fields.number(raw["diameter_mm"], f"{at}.diameter_mm", low=low, high=high)
-        place["diameter_mm"] = diameter
+    place = _place(raw, at, base=base)
     example = f"source: {{procedural: {{kind: {(*preset.lesion_kinds, 'solid')[0]}}}}}"
     source = fields.required(raw, "source", at, example=example)
     source = parse_source(source, f"{at}.source", base=base, preset=preset, painted="roi" in raw)

@@ -17,7 +17,7 @@ from medsynth.presets import get
 
 REQUEST = """
 preset: lung_ct
-anatomy: {image: ct.nrrd, factor: 8}
+anatomy: {image: ct.nrrd, factor: 8, labels: []}
 pathologies:
   - {center_mm: [0, 0, 0], diameter_mm: 12, source: {procedural: {kind: solid}}, factor: 4}
 weights: tiny.safetensors

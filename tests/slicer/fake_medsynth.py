@@ -83,6 +83,29 @@ def ball(lesion, voxels, matrix):
     return np.linalg.norm(lps - lesion["center_mm"], axis=-1) <= lesion["diameter_mm"] / 2
 
 
+def estimate(request):
+    """3 slices a lesion, half a second per network call."""
+    slices = 3 * len(request["pathologies"]) or 20
+    seconds = 0.5 * slices * request["steps"]
+    return {
+        "slices": slices,
+        "seconds": seconds,
+        "memory_bytes": 1_200_000_000,
+        "disk_bytes": 30_000_000,
+        "device": "cpu",
+    }
+
+
+def dryRun(requestFile):
+    """What `--dry-run` says; it has its own failures."""
+    request = json.loads(Path(requestFile).read_text())
+    readNrrd(Path(requestFile).parent / request["anatomy"]["image"])
+    if request["guidance"] == "x_t":
+        emit("error", message="pathologies[0]: the lesion would leave the body by 3.1 mm")
+        sys.exit(2)
+    emit("estimate", message="about 1 s, 0.1 GB", data=estimate(request))
+
+
 def synthesize(requestFile, out):
     folder = Path(requestFile).parent
     request = json.loads(Path(requestFile).read_text())
@@ -91,7 +114,7 @@ def synthesize(requestFile, out):
     if request["preset"] in FILMS:
         record["reference"] = {"from_size": list(voxels.shape[::-1])}
         head, voxels, matrix = onLargerGrid(head, voxels, matrix)
-    emit("estimate", message="about 1 s, 0.1 GB")
+    emit("estimate", message="about 1 s, 0.1 GB", data=estimate(request))
     emit("stage", stage="sampling", total=request["steps"])
     for step in range(1, request["steps"] + 1):
         left = 0.02 * (request["steps"] - step)
@@ -160,6 +183,9 @@ def fail(case):
 
 def main(arguments):
     case = os.environ.get("MEDSYNTH_FAKE", "")
+    if "--dry-run" in arguments:
+        dryRun(arguments[1])
+        return
     if case:
         fail(case)
     if arguments[0] == "synthesize":

@@ -151,19 +151,23 @@ def test_a_result_on_another_grid_is_not_loaded(panel, addReference):
 
 def test_run_says_what_is_missing(panel, addReference):
     before = temporaryFolders()
-    click(panel.ui.runButton)
-    assert "Choose an anatomy reference first" in panel.ui.statusLabel.text
+    assert "Choose an anatomy reference first" in panel.ui.estimateLabel.text
     pick(panel.ui.referenceSelector, reference := addReference())
     click(panel.ui.addPathologyButton)
-    click(panel.ui.runButton)
-    assert panel.ui.statusLabel.text.startswith("Pathology 1: mark its place first")
+    assert panel.ui.estimateLabel.text.startswith("Pathology 1: mark its place first")
     click(panel.widget.cards.cards[0].ui.paintButton)
+    assert "Paint its place in Segment Editor" in panel.ui.estimateLabel.text
+    click(panel.widget.cards.cards[0].ui.clickButton)
+    assert "Click into a slice view" in panel.ui.estimateLabel.text
+    assert not panel.ui.runButton.enabled
+    placePoint(voxelsInWorld(reference)[5, 5, 5])
+    # A box may lie beside the image; only its voxels tell, when they are written.
+    click(panel.widget.cards.cards[0].ui.boxButton)
+    box = panel.widget.cards.cards[0].parameters.where
+    box.SetCenterWorld(500, 500, 500)
+    box.SetSizeWorld(9, 9, 9)
     click(panel.ui.runButton)
     assert "marks no voxel of CT" in panel.ui.statusLabel.text
-    click(panel.widget.cards.cards[0].ui.clickButton)
-    click(panel.ui.runButton)
-    assert "click into a slice view" in panel.ui.statusLabel.text
-    placePoint(voxelsInWorld(reference)[5, 5, 5])
     assert temporaryFolders() == before
 
 

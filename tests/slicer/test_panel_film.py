@@ -84,20 +84,18 @@ def test_what_is_asked_of_a_film_and_of_a_phantom_follows_the_preset(panel, pres
 def test_a_picture_is_refused_until_everything_is_said(mammography, addFilm, addReference):
     panel = mammography
     pick(panel.ui.referenceSelector, addReference())
-    click(panel.ui.runButton)
-    assert "CT is a volume of several slices" in panel.ui.statusLabel.text
+    assert not panel.ui.runButton.enabled
+    assert "CT is a volume of several slices" in panel.ui.estimateLabel.text
     assert not panel.ui.viewComboBox.enabled
     film = addFilm()
     pick(panel.ui.referenceSelector, film)
-    click(panel.ui.runButton)
     words = "film: choose its view, choose its side and enter its pixel size under 1. Anatomy"
-    assert panel.ui.statusLabel.text.startswith(words)
-    assert "#b00020" in panel.ui.statusLabel.styleSheet
+    assert panel.ui.estimateLabel.text.startswith(words)
+    assert not panel.ui.runButton.enabled
     panel.screenshot("film_refusal")
     choose(panel.ui.viewComboBox, "CC")
     choose(panel.ui.sideComboBox, "R")
-    click(panel.ui.runButton)
-    assert "film: enter its pixel size under" in panel.ui.statusLabel.text
+    assert "film: enter its pixel size under" in panel.ui.estimateLabel.text
     slide(panel.ui.pixelSizeSpinBox, 0.004)
     assert "expected 0.01 to 10 mm, got 0.004 mm" in panel.ui.statusLabel.text
     assert panel.ui.pixelSizeSpinBox.value == 0
@@ -336,8 +334,7 @@ def test_the_breast_phantom_is_drawn_as_asked(mammography):
 
 def test_without_a_phantom_nobody_is_told_to_draw_one(panel):
     choose(panel.ui.presetComboBox, "Brain MRI")
-    click(panel.ui.runButton)
-    assert panel.ui.statusLabel.text == "Choose an anatomy reference first."
+    assert panel.ui.estimateLabel.text == "Choose an anatomy reference first."
 
 
 def test_specks_are_followed_exactly_unless_the_user_says_otherwise(mammography, addFilm):

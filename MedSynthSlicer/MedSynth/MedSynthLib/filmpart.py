@@ -5,6 +5,8 @@ They are there for presets of films only, and cannot be changed where the film s
 
 from __future__ import annotations
 
+import slicer
+
 from MedSynthLib import film
 from MedSynthLib.vocabulary import PRESETS
 
@@ -17,12 +19,12 @@ class FilmPart:
 
     Args:
         marks: gives what is marked on the reference, which moves along with its pixels.
-        onPixelSize: called with the reference when its pixels have another size.
+        onSaid: called when the user said something of the film.
     """
 
-    def __init__(self, ui, messages, *, marks, onPixelSize):
+    def __init__(self, ui, messages, *, marks, onSaid):
         self.ui, self.messages = ui, messages
-        self.marks, self.onPixelSize = marks, onPixelSize
+        self.marks, self.onSaid = marks, onSaid
         self.parameters = None
         self.boxes = {"view": ui.viewComboBox, "laterality": ui.sideComboBox}
         self.offered = None
@@ -76,6 +78,7 @@ class FilmPart:
         preset = PRESETS[self.parameters.preset]
         word = film.words(key, preset)[row - 1] if row else ""
         film.say(self.parameters.reference, key, word)
+        self.onSaid()
 
     def _setPixelSize(self, mm: float) -> None:
         reference = self.parameters.reference
@@ -85,4 +88,5 @@ class FilmPart:
             self.messages.fail(str(error))
             self.update()
             return
-        self.onPixelSize(reference)
+        slicer.util.setSliceViewerLayers(background=reference, fit=True)
+        self.onSaid()

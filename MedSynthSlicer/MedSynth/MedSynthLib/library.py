@@ -112,6 +112,20 @@ def ensurePackage(requirementsFile: str, name: str) -> None:
         raise RuntimeError(f"Nothing was installed ({declined}). This needs {name}.") from None
 
 
+def isReady(requirementsFile: str) -> bool:
+    """Whether everything that a run needs is installed; nothing is asked or installed."""
+    from importlib.util import find_spec
+
+    if configuredPython():
+        return True  # its medsynth will say what it lacks
+    try:
+        from slicer import packaging
+    except ImportError:
+        return False
+    requirements = packaging.load_requirements(requirementsFile)
+    return all(packaging.pip_check([r]) for r in requirements) and find_spec("torch") is not None
+
+
 def ensureTorch() -> None:
     """PyTorch comes from the PyTorch extension, which picks the build for this computer."""
     from importlib.util import find_spec

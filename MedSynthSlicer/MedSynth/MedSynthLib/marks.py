@@ -61,6 +61,19 @@ def _isEmptySegment(segment) -> bool:
     return labelmap is None or labelmap.IsEmpty()
 
 
+def changes(node) -> list[tuple]:
+    """(object, event) for all that can change where or how a mark is."""
+    shown = [(node, node.DisplayModifiedEvent)]
+    if node.IsA("vtkMRMLSegmentationNode"):
+        segmentation = node.GetSegmentation()
+        # Which one comes last, once the voxels are there, differs between painting and importing.
+        events = (segmentation.SourceRepresentationModified, segmentation.SegmentModified)
+        events += (segmentation.ContainedRepresentationNamesModified, segmentation.SegmentAdded)
+        return [*shown, *((segmentation, event) for event in events)]
+    events = (node.PointModifiedEvent, node.PointPositionDefinedEvent, node.PointRemovedEvent)
+    return [*shown, *((node, event) for event in events)]
+
+
 def isMade(node) -> bool:
     """Whether the module made it; the user's own stay in the scene."""
     return node is not None and node.GetAttribute(MADE) is not None

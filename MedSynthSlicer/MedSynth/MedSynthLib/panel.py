@@ -11,13 +11,15 @@ from pathlib import Path
 import qt
 import slicer
 
-from MedSynthLib import delivery, kept, library, networks, preview, scene
+from MedSynthLib import checks, delivery, kept, library, networks, preview, scene
+from MedSynthLib.estimate import Estimator
 from MedSynthLib.folders import (
     EXPORT_SETTING,
     RESULTS_SETTING,
     ChosenFolder,
     defaultResultsFolder,
 )
+from MedSynthLib.lock import Lock
 from MedSynthLib.synthesis import Synthesis
 from MedSynthLib.vocabulary import PRESETS
 
@@ -47,6 +49,11 @@ class Messages:
         self.ui.statusLabel.styleSheet = RED
         self.ui.statusLabel.text = reason
         self.log(f"ERROR {reason}")
+
+    def forget(self) -> None:
+        """Take a reason away that no longer holds, because something was changed since."""
+        if self.ui.statusLabel.styleSheet == RED:
+            self.say("")
 
     def log(self, line: str) -> None:
         """Add a line to the log."""
@@ -111,7 +118,7 @@ class PreviewPart:
 
 
 class RunPart:
-    """Run and Cancel."""
+    """Run and Cancel, and what a run would take or why it cannot start."""
 
     def __init__(self, ui, messages, *, requirementsFile: str, pathologies, onResults):
         self.ui, self.messages = ui, messages
@@ -119,13 +126,43 @@ class RunPart:
         self.pathologies, self.onResults = pathologies, onResults
         self.parameters = None
         self.synthesis = None
+        self.lock = Lock(ui)
+        self.estimator = Estimator(
+            requirementsFile=requirementsFile, pathologies=pathologies, onTold=self._tell
+        )
         ui.runButton.connect("clicked(bool)", self.run)
         ui.cancelButton.connect("clicked(bool)", self.cancel)
-        self._updateButtons()
+        self.ui.cancelButton.enabled = False
 
-    def _updateButtons(self) -> None:
-        self.ui.runButton.enabled = self.synthesis is None
-        self.ui.cancelButton.enabled = self.synthesis is not None
+    def setParameters(self, parameters) -> None:
+        """Follow this parameter node."""
+        self.parameters = parameters
+        if parameters is None:
+            self.estimator.close()
+        self.update()
+
+    def update(self) -> None:
+        """Say why Run cannot be pressed, or what it will take; lock what a running job ignores."""
+        running = self.synthesis is not None
+        self.ui.cancelButton.enabled = running
+        self.lock.set(running)
+        if self.parameters is None or running:
+            self.ui.runButton.enabled = False
+            self.estimator.cancel()
+            self._tell("", False)
+            return
+        reason = checks.whyNot(self.parameters, self.pathologies())
+        self.ui.runButton.enabled = not reason
+        if reason:
+            self.estimator.cancel()
+            self._tell(reason, False)
+        else:
+            self.estimator.ask(self.parameters)
+
+    def _tell(self, text: str, refused: bool) -> None:
+        self.ui.estimateLabel.text = text
+        self.ui.estimateLabel.styleSheet = RED if refused else PLAIN
+        self.ui.estimateLabel.visible = bool(text)
 
     def run(self) -> None:
         """Start the synthesis, or say in the panel why it cannot start."""
@@ -147,7 +184,7 @@ class RunPart:
             self.synthesis = None
             self.messages.progressDone()
             self.messages.fail(str(error))
-        self._updateButtons()
+        self.update()
 
     def cancel(self) -> None:
         """End the running synthesis and everything it started."""
@@ -159,7 +196,7 @@ class RunPart:
     def _finished(self, reason: str | None, results: list) -> None:
         synthesis, self.synthesis = self.synthesis, None
         self.messages.progressDone()
-        self._updateButtons()
+        self.update()
         if reason == "cancelled":
             self.messages.say("Cancelled. The scene is as it was.")
         elif reason is not None:

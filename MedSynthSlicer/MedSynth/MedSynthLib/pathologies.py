@@ -7,6 +7,8 @@ come back with the scene.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Union
 
 import qt
@@ -20,11 +22,15 @@ from slicer import (
 )
 from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
 
-from MedSynthLib import marks
+from MedSynthLib import checks, marks
+from MedSynthLib.placing import Placing
+from MedSynthLib.sizeoutline import SizeOutline
 from MedSynthLib.titledbox import TitledBox
 from MedSynthLib.vocabulary import FROM_VOLUME, KIND_TITLES, KINDS, PRESETS, factorOf, kindsOf
 
 ROLE = "pathology"
+RED = "color: #b00020"
+ODD_MS = 150  # what needs a look at the image waits for the hand to rest
 
 
 @parameterNodeWrapper
@@ -101,23 +107,42 @@ def addParameterNode(moduleNode, preset) -> PathologyParameterNode:
     return parameters
 
 
+@dataclass(frozen=True)
+class Callbacks:
+    """What a card tells and asks: a moved factor, a changed place, placing, the marks in use."""
+
+    factor: Callable[[float], None]
+    place: Callable[[], None]
+    placing: Placing
+    used: Callable[[], list]
+
+
+def _isPresent(node) -> bool:
+    return node is not None and bool(slicer.mrmlScene.IsNodePresent(node))
+
+
 class Card:
     """The controls of one pathology."""
 
-    def __init__(self, parameters, number: int, *, uiFile: str, anatomy, onRemove, onFactor):
+    def __init__(self, parameters, number: int, *, uiFile: str, anatomy, on: Callbacks, onRemove):
         self.parameters, self.number = parameters, number
-        self.anatomy, self.onRemove, self.onFactor = anatomy, onRemove, onFactor
+        self.anatomy, self.on = anatomy, on
+        self.size, self.watched, self.tags = SizeOutline(), None, []
+        self.timer = qt.QTimer()
+        self.timer.setSingleShot(True)
+        self.timer.setInterval(ODD_MS)
+        self.timer.connect("timeout()", self._tellOdd)
         self.widget = slicer.util.loadUI(uiFile)
         self.ui = slicer.util.childWidgetVariables(self.widget)
         self.widget.setMRMLScene(slicer.mrmlScene)
         self.gui = parameters.connectGui(self.ui)
-        self.observer = parameters.AddObserver("ModifiedEvent", self.update)
+        self.observer = parameters.AddObserver("ModifiedEvent", self._changed)
         self.ui.clickButton.connect("clicked(bool)", self.onClick)
         self.ui.boxButton.connect("clicked(bool)", self.onBox)
         self.ui.curveButton.connect("clicked(bool)", self.onCurve)
         self.ui.paintButton.connect("clicked(bool)", self.onPaint)
         self.ui.removeButton.connect("clicked(bool)", lambda: onRemove(self))
-        self.ui.pathologyFactorSlider.connect("valueChanged(double)", onFactor)
+        self.ui.pathologyFactorSlider.connect("valueChanged(double)", on.factor)
         self.kindBox = TitledBox(self.ui.kindComboBox, "kind", KIND_TITLES, onChosen=self.onKind)
         self.kindBox.setParameters(parameters)
         self.kind = parameters.kind
@@ -125,13 +150,20 @@ class Card:
 
     def close(self) -> None:
         """Let go of the parameter node and remove the controls."""
+        self.timer.stop()
+        self._watch(None)
+        self.size.remove()
         self.parameters.RemoveObserver(self.observer)
         self.parameters.disconnectGui(self.gui)
         self.widget.setMRMLScene(None)
         self.widget.hide()
         self.widget.deleteLater()
 
-    def update(self, caller=None, event=None) -> None:
+    def _changed(self, caller=None, event=None) -> None:
+        self.update()
+        self.on.place()
+
+    def update(self) -> None:
         """Show what the parameter nodes say."""
         kind, where = self.parameters.kind, self.parameters.where
         self.ui.cardButton.text = f"Pathology {self.number}: {KIND_TITLES[kind]}"
@@ -146,6 +178,51 @@ class Card:
             where.IsA("vtkMRMLSegmentationNode") or where.IsA("vtkMRMLMarkupsROINode")
         )
         self.ui.diameterSlider.enabled = usesDiameter
+        self._watch(where)
+        self.showPlace()
+
+    def _watch(self, node) -> None:
+        """Follow what marks the place."""
+        if node is self.watched:
+            return
+        for watched, tag in self.tags:
+            watched.RemoveObserver(tag)
+        self.watched = node
+        changes = marks.changes(node) if node is not None else []
+        self.tags = [(n, n.AddObserver(event, self._placeChanged)) for n, event in changes]
+
+    def _placeChanged(self, caller=None, event=None) -> None:
+        self.showPlace()
+        self.on.place()
+
+    def showPlace(self) -> None:
+        """Draw the size of a clicked lesion, and say what to do, or what is wrong, about the place."""
+        where, reference = self.parameters.where, self.anatomy().reference
+        self.size.show(where, self.parameters.diameter)
+        todo = where is None or marks.isEmpty(where)
+        said = self.on.placing.hint(where)
+        if not said and reference is not None:
+            try:
+                checks.place(where, reference, self.number)
+            except ValueError as mistake:
+                said = str(mistake).removeprefix(f"Pathology {self.number}: ")
+                said = said[0].upper() + said[1:]
+        self._say(said, wrong=bool(said) and not todo)
+        self.timer.stop()
+        if not said and reference is not None:
+            self.timer.start()
+
+    def _tellOdd(self) -> None:
+        where, anatomy = self.parameters.where, self.anatomy()
+        if where is not None and anatomy is not None and anatomy.reference is not None:
+            preset = PRESETS[anatomy.preset]
+            odd = checks.odd(where, anatomy.reference, preset, self.parameters.diameter)
+            self._say(odd, wrong=True)
+
+    def _say(self, text: str, *, wrong: bool) -> None:
+        self.ui.placeLabel.text = text
+        self.ui.placeLabel.styleSheet = RED if wrong else ""
+        self.ui.placeLabel.visible = bool(text)
 
     def onKind(self) -> None:
         """A kind that needs another factor brings it."""
@@ -166,22 +243,33 @@ class Card:
         self._place("vtkMRMLMarkupsClosedCurveNode", "curve")
 
     def _place(self, className: str, word: str) -> None:
+        self.on.placing.end()
+        before = self.parameters.where
         node = marks.add(className, self.number, word)
+        self.on.placing.start(node, lambda placed: self._placed(node, before, placed))
         self.parameters.where = node
-        selection = slicer.app.applicationLogic().GetSelectionNode()
-        selection.SetReferenceActivePlaceNodeClassName(className)
-        selection.SetActivePlaceNodeID(node.GetID())
-        interaction = slicer.app.applicationLogic().GetInteractionNode()
-        interaction.SetPlaceModePersistence(0)
-        interaction.SetCurrentInteractionMode(interaction.Place)
+
+    def _placed(self, node, before, placed: bool) -> None:
+        """Keep the new mark instead of the one before, or the other way round."""
+        if self.parameters.where is not node:
+            marks.remove(node, self.on.used())
+        elif placed:
+            marks.remove(before, self.on.used())
+        else:
+            self.parameters.where = before if _isPresent(before) else None
+            marks.remove(node, self.on.used())
+        self.showPlace()
+        self.on.place()
 
     def onPaint(self) -> None:
         """Open Segment Editor with the brush ready, on a segment of this pathology."""
-        node = self.parameters.where
+        self.on.placing.end()
+        node = before = self.parameters.where
         if node is None or not node.IsA("vtkMRMLSegmentationNode"):
             node = marks.add("vtkMRMLSegmentationNode", self.number, "region")
             node.GetSegmentation().AddEmptySegment("", f"Pathology {self.number}")
             self.parameters.where = node
+            marks.remove(before, self.on.used())
         reference = self.anatomy().reference
         if reference is not None:
             node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
@@ -196,9 +284,12 @@ class Card:
 class Cards:
     """All cards, in the order of the module's parameter node."""
 
-    def __init__(self, container, *, uiFile: str, anatomy, onFactor, onUnreadable):
+    def __init__(
+        self, container, *, uiFile: str, anatomy, placing, onFactor, onPlace, onUnreadable
+    ):
         self.container, self.uiFile = container, uiFile
-        self.anatomy, self.onFactor = anatomy, onFactor
+        self.anatomy, self.placing = anatomy, placing
+        self.on = Callbacks(onFactor, onPlace, placing, self.marks)
         self.onUnreadable = onUnreadable
         self.cards: list[Card] = []
         self.moduleNode = None
@@ -220,6 +311,11 @@ class Cards:
         for card in self.cards:
             card.ui.cardButton.collapsed = True
         self._addCard(addParameterNode(self.moduleNode, preset))
+        self.on.place()
+
+    def marks(self) -> list:
+        """What marks the places of the pathologies."""
+        return [c.parameters.where for c in self.cards if c.parameters.where is not None]
 
     def onScreen(self) -> list:
         """All that the pathologies have in the views: their marks, and what marks their sources."""
@@ -244,17 +340,23 @@ class Cards:
             len(self.cards) + 1,
             uiFile=self.uiFile,
             anatomy=self.anatomy,
+            on=self.on,
             onRemove=self.remove,
-            onFactor=self.onFactor,
         )
         self.layout.addWidget(card.widget)
         self.cards.append(card)
 
     def remove(self, card: Card) -> None:
-        """Remove a pathology; what marked its place stays in the scene."""
-        node = card.parameters.parameterNode
+        """Remove a pathology with the mark that was made for it; the others are numbered anew."""
+        self.placing.end()
+        node, mark = card.parameters.parameterNode, card.parameters.where
         count = self.moduleNode.GetNumberOfNodeReferences(ROLE)
         ids = [self.moduleNode.GetNthNodeReferenceID(ROLE, i) for i in range(count)]
         self.moduleNode.RemoveNthNodeReferenceID(ROLE, ids.index(node.GetID()))
         self.setNode(self.moduleNode)
         slicer.mrmlScene.RemoveNode(node)
+        marks.remove(mark, self.marks())
+        for number, other in enumerate(self.cards, start=1):
+            if other.parameters.where is not None:
+                marks.renumber(other.parameters.where, number)
+        self.on.place()

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from MedSynthLib import film, networks, region, scene
-from MedSynthLib.vocabulary import FROM_VOLUME, PRESETS
+from MedSynthLib import checks, networks, region, scene
+from MedSynthLib.vocabulary import FROM_VOLUME
 
 
-def write(parameters, pathologies, folder: Path) -> list[Path]:
+def write(parameters, pathologies, folder: Path, *, reference: str | None = None) -> list[Path]:
     """Write the images and one request per variant; variants differ in their seed.
 
     Args:
         parameters: the module's parameter node (MedSynthParameterNode).
         pathologies: the pathologies' parameter nodes, in order.
-        folder: an empty folder.
+        folder: where to write; empty but for the reference.
+        reference: its file name, where it is written already.
 
     Returns:
         The request files.
@@ -23,13 +24,9 @@ def write(parameters, pathologies, folder: Path) -> list[Path]:
     Raises:
         ValueError: something is not chosen or marked; the message says what.
     """
-    if parameters.reference is None:
-        drawn = PRESETS[parameters.preset].phantoms
-        raise ValueError(
-            f"Choose an anatomy reference first{', or press Sample phantom' if drawn else ''}."
-        )
-    shown = film.anatomyKeys(parameters.reference, PRESETS[parameters.preset])
-    reference = scene.writeVolume(parameters.reference, folder / "reference.nrrd")
+    shown = checks.anatomy(parameters)
+    if reference is None:
+        reference = scene.writeVolume(parameters.reference, folder / "reference.nrrd").name
     lesions = []
     for number, pathology in enumerate(pathologies, start=1):
         places = region.entries(
@@ -42,7 +39,7 @@ def write(parameters, pathologies, folder: Path) -> list[Path]:
     request = {
         "preset": parameters.preset,
         "anatomy": {
-            "image": reference.name,
+            "image": reference,
             "factor": round(parameters.factor),
             "stop": parameters.stop,
             **shown,
@@ -70,11 +67,7 @@ def _source(pathology, folder: Path, number: int) -> dict:
     if pathology.kind != FROM_VOLUME:
         return {"procedural": {"kind": pathology.kind}}
     volume, mask = pathology.sourceVolume, pathology.sourceMask
-    if volume is None or mask is None:
-        raise ValueError(
-            f"Pathology {number}: choose the volume its lesion is taken from and the segmentation "
-            "that marks the lesion there."
-        )
+    checks.source(pathology, number)
     marked = region.segmentationMask(mask, volume)
     if not marked.any():
         raise ValueError(

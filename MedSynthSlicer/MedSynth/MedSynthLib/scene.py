@@ -22,6 +22,7 @@ def writeVolume(node, path: Path) -> Path:
     """Write a volume or label map as NRRD; the node keeps its own file name and storage."""
     storage = slicer.vtkMRMLNRRDStorageNode()
     storage.SetFileName(str(path))
+    storage.SetUseCompression(False)  # a large CT would take many seconds, and Slicer waits
     if not storage.WriteData(node):
         raise RuntimeError(f"{node.GetName()} could not be written to {path}; is the disk full?")
     return path
