@@ -37,7 +37,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 
 # Servers and validators that the tests talk to; without apt and root those tests skip and say so.
 DEBIAN := dicom3tools dcmtk orthanc orthanc-dicomweb chromium libegl1 libgl1 libxkbcommon0 \
-	libdbus-1-3 libfontconfig1
+	libdbus-1-3 libfontconfig1 libosmesa6
 debian: $(VENV)/.debian
 $(VENV)/.debian: $(VENV)/.installed
 	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from ctypes.util import find_library
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+if find_library("OSMesa"):
+    # Slicer's views are drawn in memory; without libosmesa6 VTK looks for a screen or a GPU.
+    os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkOSOpenGLRenderWindow")
 
 if find_spec("slicer_core") is None or find_spec("PySide6") is None:
     # test_slicer_environment.py stays and says why the others are not there.

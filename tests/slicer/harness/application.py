@@ -9,13 +9,15 @@ from pathlib import Path
 
 import slicer
 import vtk
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QApplication
 
+from harness.brush import Brush
 from harness.pythonqt import wrapperClass
-from harness.sliceview import SliceView
+from harness.sliceview import SliceView, registerManagers
 
 VIEWS = ("Red", "Yellow", "Green")
+SQUARE, TALL = (380, 380), (380, 560)
 
 
 class _Environment:
@@ -29,11 +31,19 @@ class _Environment:
 
 
 class _LayoutManager:
+    """Arranges the views; as in Slicer they have their new size only after the event loop has run."""
+
     def __init__(self, views):
         self._views, self.layout = views, 0
 
     def setLayout(self, layout):
         self.layout = layout
+        QTimer.singleShot(0, self._resize)
+
+    def _resize(self):
+        sideBySide = self.layout == slicer.vtkMRMLLayoutNode.SlicerLayoutSideBySideView
+        for view in self._views.values():
+            view.resize(*(TALL if sideBySide else SQUARE))
 
     def sliceViewNames(self):
         return list(self._views)
@@ -110,14 +120,14 @@ class Application:
 
     def setUpViews(self, scene):
         for name in VIEWS:
-            self._views[name] = SliceView(name, scene)
+            self._views[name] = SliceView(name, scene, SQUARE)
 
 
 class _SegmentEditor:
     """Slicer's Segment Editor as the module steers it; what it was given is kept for the test."""
 
     def __init__(self):
-        self.segmentationNode = self.volumeNode = self.segmentID = self.effect = None
+        self.segmentationNode = self.volumeNode = self.segmentID = self.effect = self.brush = None
 
     def setSegmentationNode(self, node):
         assert node is None or node.IsA("vtkMRMLSegmentationNode")
@@ -226,5 +236,7 @@ def start():
     dicomLib.DICOMUtils = types.SimpleNamespace(importDicom=_importDicom)
     scene.AddNewNodeByClass("vtkMRMLLayoutNode")
     slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
+    registerManagers(app._logic, logics["markups"])
     app.setUpViews(scene)
+    editor.brush = Brush(editor, app.layoutManager())
     return app, dicomLib

@@ -1,6 +1,8 @@
-"""A slice view drawn by Slicer's own slice logic (reslice, window, blend), without OpenGL.
+"""A slice view as Slicer draws it: its slice logic, displayable managers and interactor style.
 
-Segment and markup outlines, which Slicer draws with displayable managers, are painted on top.
+The window is drawn by Mesa in memory (libosmesa6), so that it needs no screen. It takes mouse events at
+pixels, which reach markups, the crosshair and the brush as in the desktop. What Qt adds around a view
+(its title bar) is a line of color here.
 """
 
 from __future__ import annotations
@@ -8,22 +10,29 @@ from __future__ import annotations
 import numpy as np
 import slicer
 import vtk
-from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPen
 from vtk.util.numpy_support import vtk_to_numpy
 
 ORIENTATION = {"Red": "Axial", "Yellow": "Sagittal", "Green": "Coronal"}
 COLOR = {"Red": "#f34f4f", "Yellow": "#eed64a", "Green": "#6ab26a"}
+MANAGERS = (
+    *("vtkMRMLVolumeGlyphSliceDisplayableManager", "vtkMRMLModelSliceDisplayableManager"),
+    *("vtkMRMLCrosshairDisplayableManager", "vtkMRMLRulerDisplayableManager"),
+    *("vtkMRMLSegmentationsDisplayableManager2D", "vtkMRMLMarkupsDisplayableManager"),
+)
 
 
-def _isShown(node) -> bool:
-    """Whether Slicer would draw it: it needs a display node that is visible."""
-    display = node.GetDisplayNode()
-    return display is not None and bool(display.GetVisibility())
+def registerManagers(applicationLogic, markupsLogic) -> None:
+    """Tell Slicer's view factory what slice views are made of; once per process."""
+    factory = slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance()
+    factory.SetMRMLApplicationLogic(applicationLogic)
+    applicationLogic.SetModuleLogic("Markups", markupsLogic)
+    for name in MANAGERS:
+        factory.RegisterDisplayableManager(name)
 
 
 class SliceView:
-    """One slice widget: `sliceLogic`, `mrmlSliceNode`, `mrmlSliceCompositeNode`, and its picture."""
+    """One slice widget: `sliceLogic`, `mrmlSliceNode`, `mrmlSliceCompositeNode`, its mouse and picture."""
 
     def __init__(self, name, scene, size=(360, 360)):
         self.name, self.size = name, size
@@ -32,6 +41,43 @@ class SliceView:
         self._logic.AddSliceNode(name)
         self.mrmlSliceNode().SetOrientation(ORIENTATION[name])
         self.mrmlSliceNode().SetDimensions(*size, 1)
+        self._makeWindow()
+        self._showSlice()
+        self._makeMouse()
+
+    def _makeWindow(self):
+        self.renderer = vtk.vtkRenderer()
+        self.renderer.GetActiveCamera().ParallelProjectionOn()
+        self.window = vtk.vtkRenderWindow()
+        self.window.SetOffScreenRendering(1)
+        self.window.SetMultiSamples(0)
+        self.window.SetSize(*self.size)
+        self.window.AddRenderer(self.renderer)
+        self.interactor = vtk.vtkGenericRenderWindowInteractor()
+        self.interactor.SetRenderWindow(self.window)
+        self.interactor.SetInteractorStyle(
+            vtk.vtkInteractorStyleUser()
+        )  # VTK's own turns the camera
+        self.interactor.Initialize()
+
+    def _showSlice(self):
+        mapper = vtk.vtkImageMapper()
+        mapper.SetColorWindow(255)
+        mapper.SetColorLevel(127.5)
+        mapper.SetInputConnection(self._logic.GetImageDataConnection())
+        self.image = vtk.vtkActor2D()
+        self.image.SetMapper(mapper)
+        self.image.GetProperty().SetDisplayLocationToBackground()
+        self.renderer.AddActor2D(self.image)
+
+    def _makeMouse(self):
+        factory = slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance()
+        self.managers = factory.InstantiateDisplayableManagers(self.renderer)
+        self.managers.SetMRMLDisplayableNode(self.mrmlSliceNode())
+        self.style = slicer.vtkMRMLSliceViewInteractorStyle()
+        self.style.SetSliceLogic(self._logic)
+        self.style.SetDisplayableManagers(self.managers)
+        self.style.SetInteractor(self.interactor)
 
     def sliceLogic(self):
         return self._logic
@@ -43,7 +89,7 @@ class SliceView:
         return self._logic.GetSliceCompositeNode()
 
     def pixels(self) -> np.ndarray:
-        """(height, width, 3) uint8: what the view shows, without outlines."""
+        """(height, width, 3) uint8: the blended images alone, without marks."""
         self._logic.UpdatePipeline()
         blend = self._logic.GetBlend()
         blend.Update()
@@ -58,99 +104,47 @@ class SliceView:
             rgb = rgb * rgba[..., 3:] // 255
         return np.ascontiguousarray(rgb.astype(np.uint8))
 
+    def rendered(self) -> np.ndarray:
+        """(height, width, 3) uint8: everything that Slicer draws into the view."""
+        self._logic.UpdatePipeline()
+        # Without a volume there is nothing to map, and the mapper would report an error.
+        self.image.SetVisibility(self._logic.GetImageDataConnection() is not None)
+        self.image.GetMapper().SetInputConnection(self._logic.GetImageDataConnection())
+        self.window.Render()
+        width, height = self.size
+        taken = vtk.vtkUnsignedCharArray()
+        self.window.GetPixelData(0, 0, width - 1, height - 1, 1, taken, 0)
+        return np.ascontiguousarray(vtk_to_numpy(taken).reshape(height, width, 3)[::-1])
+
     def picture(self) -> QImage:
-        rgb = self.pixels()
+        """The view under its title bar's color."""
+        rgb = self.rendered()
         height, width = rgb.shape[:2]
         image = QImage(rgb.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888).copy()
         painter = QPainter(image)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for color, points in self._segmentOutlines():
-            painter.setPen(QPen(QColor.fromRgbF(*color), 1.6))
-            for x, y in points:
-                painter.drawPoint(QPointF(x, y))
-        self._drawMarkups(painter)
         painter.setPen(QPen(QColor(COLOR[self.name]), 4))
         painter.drawLine(0, 0, width, 0)
-        painter.setPen(QColor("white"))
-        painter.drawText(8, height - 10, self._caption())
         painter.end()
         return image
 
-    def _caption(self):
-        composite = self.mrmlSliceCompositeNode()
-        node = slicer.mrmlScene.GetNodeByID(composite.GetBackgroundVolumeID() or "")
-        front = slicer.mrmlScene.GetNodeByID(composite.GetForegroundVolumeID() or "")
-        opacity = self.mrmlSliceCompositeNode().GetForegroundOpacity()
-        parts = [f"B: {node.GetName()}" if node else ""]
-        parts += [f"F: {front.GetName()}"] if front and opacity > 0 else []
-        return "   ".join(parts)
+    def resize(self, width: int, height: int) -> None:
+        """Give the view another size, as its widget does."""
+        self.size = width, height
+        self.window.SetSize(width, height)
+        self.interactor.UpdateSize(width, height)
+        self._logic.ResizeSliceNode(width, height)
 
-    def _toScreen(self, ras):
+    def xy(self, ras, *, strict=True) -> tuple[int, int]:
+        """The pixel of a world position; `strict`: it must be in this view's slice and frame."""
         toXY = vtk.vtkMatrix4x4()
         vtk.vtkMatrix4x4.Invert(self.mrmlSliceNode().GetXYToRAS(), toXY)
         x, y, z, _ = toXY.MultiplyPoint([*ras, 1])
-        return x, self.size[1] - 1 - y, z
-
-    def _segmentOutlines(self):
-        collection = slicer.mrmlScene.GetNodesByClass("vtkMRMLSegmentationNode")
-        collection.UnRegister(None)
-        for n in range(collection.GetNumberOfItems()):
-            node = collection.GetItemAsObject(n)
-            if not _isShown(node):
-                continue
-            segmentation = node.GetSegmentation()
-            for i in range(segmentation.GetNumberOfSegments()):
-                segmentID = segmentation.GetNthSegmentID(i)
-                color = segmentation.GetSegment(segmentID).GetColor()
-                yield color, self._outline(node, segmentID)
-
-    def _outline(self, node, segmentID):
-        """Screen points on the border of a segment in this slice, from its own labelmap."""
-        labelmap = slicer.vtkOrientedImageData()
-        node.GetBinaryLabelmapRepresentation(segmentID, labelmap)
-        if labelmap.IsEmpty():
-            return []
-        toRAS = vtk.vtkMatrix4x4()
-        labelmap.GetImageToWorldMatrix(toRAS)
-        world = vtk.vtkMatrix4x4()
-        slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(
-            node.GetParentTransformNode(), None, world
-        )
-        vtk.vtkMatrix4x4.Multiply4x4(world, toRAS, toRAS)
-        toIJK = vtk.vtkMatrix4x4()
-        vtk.vtkMatrix4x4.Invert(toRAS, toIJK)
         width, height = self.size
-        full = vtk.vtkMatrix4x4()
-        vtk.vtkMatrix4x4.Multiply4x4(toIJK, self.mrmlSliceNode().GetXYToRAS(), full)
-        matrix = np.array([[full.GetElement(r, c) for c in range(4)] for r in range(4)])
-        ys, xs = np.mgrid[0:height, 0:width]
-        flat = np.stack([xs.ravel(), ys.ravel(), 0 * xs.ravel(), 1 + 0 * xs.ravel()])
-        i, j, k = np.rint((matrix @ flat)[:3]).astype(int)
-        x0, x1, y0, y1, z0, z1 = labelmap.GetExtent()
-        inside = (i >= x0) & (i <= x1) & (j >= y0) & (j <= y1) & (k >= z0) & (k <= z1)
-        array = vtk_to_numpy(labelmap.GetPointData().GetScalars())
-        array = array.reshape(z1 - z0 + 1, y1 - y0 + 1, x1 - x0 + 1)
-        label = node.GetSegmentation().GetSegment(segmentID).GetLabelValue()
-        shown = np.zeros(width * height, bool)
-        shown[inside] = array[k[inside] - z0, j[inside] - y0, i[inside] - x0] == label
-        shown = shown.reshape(height, width)
-        core = shown.copy()
-        core[1:-1, 1:-1] &= shown[:-2, 1:-1] & shown[2:, 1:-1] & shown[1:-1, :-2] & shown[1:-1, 2:]
-        rows, columns = np.nonzero(shown & ~core)
-        return [(c, height - 1 - r) for r, c in zip(rows, columns, strict=True)]
+        seen = 0 <= x < width and 0 <= y < height and abs(z) < 1
+        assert seen or not strict, f"{ras} is not in the {self.name} view: {x:.0f} {y:.0f} {z:.1f}"
+        return round(x), round(y)
 
-    def _drawMarkups(self, painter):
-        collection = slicer.mrmlScene.GetNodesByClass("vtkMRMLMarkupsNode")
-        collection.UnRegister(None)
-        for n in range(collection.GetNumberOfItems()):
-            node = collection.GetItemAsObject(n)
-            if not _isShown(node):
-                continue
-            for i in range(node.GetNumberOfControlPoints()):
-                ras = [0.0, 0.0, 0.0]
-                node.GetNthControlPointPositionWorld(i, ras)
-                x, y, z = self._toScreen(ras)
-                if abs(z) < 2:
-                    painter.setPen(QPen(QColor("#ffb000"), 2))
-                    painter.setBrush(Qt.BrushStyle.NoBrush)
-                    painter.drawEllipse(QPointF(x, y), 5, 5)
+    def send(self, event: str, at: tuple[int, int]) -> None:
+        """One mouse event at a pixel, counted from the lower left."""
+        self.interactor.SetEventInformation(*at, 0, 0, "\0", 0, None)
+        self.interactor.InvokeEvent(event)

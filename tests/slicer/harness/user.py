@@ -63,15 +63,67 @@ def slide(widget, value: float) -> None:
     QApplication.processEvents()
 
 
-def placePoint(ras) -> None:
-    """Click into a slice view at this world position, in Slicer's placement mode."""
-    interaction = slicer.app.applicationLogic().GetInteractionNode()
-    assert interaction.GetCurrentInteractionMode() == interaction.Place, "not in placement mode"
-    nodeID = slicer.app.applicationLogic().GetSelectionNode().GetActivePlaceNodeID()
-    node = slicer.mrmlScene.GetNodeByID(nodeID)
-    node.AddControlPointWorld(*ras)
-    interaction.SwitchToViewTransformMode()
+def view(name="Red"):
+    """A slice view, which takes the mouse."""
+    return slicer.app.layoutManager().sliceWidget(name)
+
+
+def scrollTo(ras, name="Red"):
+    """Scroll a view to the slice of a world position, and move the picture until it is in the frame."""
+    node = view(name).mrmlSliceNode()
+    node.JumpSliceByOffsetting(*ras)
+    x, y = view(name).xy(ras, strict=False)
+    if not (0 <= x < view(name).size[0] and 0 <= y < view(name).size[1]):
+        node.JumpSliceByCentering(*ras)
+    return view(name)
+
+
+def press(ras, name="Red", button="Left") -> None:
+    """Click with the mouse at a world position of a view's slice."""
+    at = view(name).xy(ras)
+    for event in ("MouseMove", f"{button}ButtonPress", f"{button}ButtonRelease"):
+        view(name).send(f"{event}Event", at)
     QApplication.processEvents()
+
+
+def drag(path, name="Red") -> None:
+    """Draw along world positions with the left button held down."""
+    pixels = [view(name).xy(ras) for ras in path]
+    view(name).send("MouseMoveEvent", pixels[0])
+    view(name).send("LeftButtonPressEvent", pixels[0])
+    for at in pixels[1:]:
+        view(name).send("MouseMoveEvent", at)
+    view(name).send("LeftButtonReleaseEvent", pixels[-1])
+    QApplication.processEvents()
+
+
+def isPlacing() -> bool:
+    """Whether a click into a view places a point."""
+    interaction = slicer.app.applicationLogic().GetInteractionNode()
+    return interaction.GetCurrentInteractionMode() == interaction.Place
+
+
+def placePoint(ras, name="Red") -> None:
+    """Click into a slice view at this world position, in Slicer's placement mode."""
+    assert isPlacing(), "not in placement mode"
+    scrollTo(ras, name)
+    press(ras, name)
+
+
+def drawBox(corner, opposite) -> None:
+    """Two clicks into the Red view."""
+    placePoint(corner)
+    press(opposite)
+    assert not isPlacing(), "the box is not complete after two clicks"
+
+
+def drawCurve(points) -> None:
+    """Click around a place in the Red view; the right button ends it."""
+    placePoint(points[0])
+    for ras in points[1:]:
+        press(ras)
+    press(points[-1], button="Right")
+    assert not isPlacing(), "the right button did not end the curve"
 
 
 def loadPicture(path):
@@ -90,20 +142,21 @@ def loadPicture(path):
 
 
 def paintBall(center, radius: float, reference) -> None:
-    """Paint a ball with Segment Editor's brush, as the module opened it."""
-    import numpy as np
+    """Paint a ball with Segment Editor's brush, as the module opened it: one press of the mouse."""
+    paintStroke([center], radius, reference)
 
+
+def paintStroke(path, radius: float, reference) -> None:
+    """Drag the brush along world positions of one slice of the Red view."""
     editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
     assert slicer.util.moduleSelector().selected == "SegmentEditor"
     assert editor.effect == "Paint"
     assert editor.volumeNode is reference
-    node, segmentID = editor.segmentationNode, editor.segmentID
-    assert segmentID == node.GetSegmentation().GetNthSegmentID(0)
-    world = voxelsInWorld(reference)
-    mask = np.linalg.norm(world - center, axis=-1) <= radius
-    from MedSynthLib import selftest
-
-    selftest.paint({segmentID: mask.astype("u1")}, reference, node)
+    assert editor.segmentID == editor.segmentationNode.GetSegmentation().GetNthSegmentID(0)
+    editor.brush.radius = radius
+    scrollTo(path[0])
+    drag(path)
+    editor.setActiveEffectByName("")
     slicer.util.moduleSelector().selectModule("MedSynth")
 
 
