@@ -11,6 +11,8 @@ from harness.user import (
     centerInWorld,
     choose,
     click,
+    drawBox,
+    drawCurve,
     ijkToWorld,
     offered,
     paintBall,
@@ -24,6 +26,7 @@ from harness.user import (
 def run(panel):
     click(panel.ui.runButton)
     panel.wait(lambda: panel.widget.runPart.synthesis is None, what="the end of the run")
+    assert panel.widget._parameters.result is not None, panel.ui.statusLabel.text
 
 
 def card(panel, number=1):
@@ -124,18 +127,15 @@ def test_several_pathologies_with_their_own_places_sources_factors_and_stops(pan
     click(panel.ui.addPathologyButton)
     panel.showPanel()
     click(card(panel, 2).ui.boxButton)
+    drawBox(world[8, 21, 9], world[8, 27, 15])
     box = card(panel, 2).parameters.where
-    box.SetCenterWorld(*world[8, 24, 12])
-    box.SetSizeWorld(9, 12, 8)
-    slicer.app.applicationLogic().GetInteractionNode().SwitchToViewTransformMode()
     slide(card(panel, 2).ui.pathologyStopSlider, 0.25)
 
     click(panel.ui.addPathologyButton)
     panel.showPanel()
     click(card(panel, 3).ui.curveButton)
     corners = [world[12, j, i] for j, i in ((20, 9), (20, 14), (29, 14), (29, 9))]
-    for corner in corners:
-        card(panel, 3).parameters.where.AddControlPointWorld(*corner)
+    drawCurve(corners)
     choose(card(panel, 3).ui.kindComboBox, "From another volume")
     panel.showPanel()
     marked = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "marked")
@@ -160,8 +160,10 @@ def test_several_pathologies_with_their_own_places_sources_factors_and_stops(pan
     masks = list(lesionMasks(volume).values())
     assert np.linalg.norm(centerInWorld(masks[0], volume) - world[10, 20, 28]) < 1
     assert np.linalg.norm(centerInWorld(masks[1], volume) - world[8, 24, 12]) < 1
-    # The box: 9 x 12 x 8 mm at 1.5 x 1.5 x 4 mm, voxel centres on its faces included.
-    inside = np.all(np.abs(world - world[8, 24, 12]) <= (4.5, 6.0, 4.0), axis=-1)
+    # The box: from voxel 9 to 15 and 21 to 27, less than a pixel of the view off.
+    size, center = np.array(box.GetSize()), np.array(box.GetCenterWorld())
+    np.testing.assert_allclose(sorted(size)[-2:], [9, 9], atol=0.5)
+    inside = np.all(np.abs(world - center) <= size / 2, axis=-1)
     np.testing.assert_array_equal(masks[1], inside)
     # The curve: its own slice and those within half the depth (14 mm) above and below.
     assert sorted(set(np.nonzero(masks[2])[0])) == [11, 12, 13]

@@ -40,10 +40,19 @@ class _LayoutManager:
         self.layout = layout
         QTimer.singleShot(0, self._resize)
 
+    def isSideBySide(self):
+        return self.layout == slicer.vtkMRMLLayoutNode.SlicerLayoutSideBySideView
+
     def _resize(self):
-        sideBySide = self.layout == slicer.vtkMRMLLayoutNode.SlicerLayoutSideBySideView
         for view in self._views.values():
-            view.resize(*(TALL if sideBySide else SQUARE))
+            view.resize(*(TALL if self.isSideBySide() else SQUARE))
+
+    def reset(self):
+        """As Slicer starts: four views, of which three are slices, each in its plane."""
+        self.layout = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+        self._resize()
+        for view in self._views.values():
+            view.reset()
 
     def sliceViewNames(self):
         return list(self._views)

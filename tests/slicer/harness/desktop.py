@@ -72,6 +72,7 @@ class Desktop:
     def load(self, folder: Path = MODULE, name: str = "MedSynth"):
         """Import the module file as Slicer does and open its panel; returns the widget class's object."""
         self.folder = folder
+        self.app.layoutManager().reset()
         slicer.modules.medsynth.path = str(folder / f"{name}.py")
         sys.path.insert(0, str(folder))
         self.module = importlib.import_module(name)
@@ -130,16 +131,20 @@ class Desktop:
         left = self.panel.q.grab()
         pictures = [self.app.layoutManager().sliceWidget(v).picture() for v in views]
         gap, side = 8, pictures[0].width() if pictures else 0
-        columns = 1 if len(pictures) <= 2 else 2
+        across = len(pictures) if self.app.layoutManager().isSideBySide() else 1
+        rows = -(-len(pictures) // across)
+        tall = sum(picture.height() + gap for picture in pictures[:: across or 1])
         total = QtGui.QImage(
-            width + (gap + side) * columns, left.height(), QtGui.QImage.Format.Format_RGB32
+            width + (gap + side) * across,
+            max(left.height(), tall) if rows else left.height(),
+            QtGui.QImage.Format.Format_RGB32,
         )
         total.fill(QtGui.QColor("#d8d8d8"))
         painter = QtGui.QPainter(total)
         painter.drawPixmap(0, 0, left)
         for i, picture in enumerate(pictures):
-            x = width + gap + (i // 2) * (side + gap)
-            painter.drawImage(x, gap + (i % 2) * (picture.height() + gap), picture)
+            x = width + gap + (i % across) * (side + gap)
+            painter.drawImage(x, gap + (i // across) * (picture.height() + gap), picture)
         painter.end()
         SCREENSHOTS.mkdir(exist_ok=True)
         path = SCREENSHOTS / f"{name}.png"

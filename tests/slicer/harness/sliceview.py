@@ -39,8 +39,8 @@ class SliceView:
         self._logic = slicer.vtkMRMLSliceLogic()
         self._logic.SetMRMLScene(scene)
         self._logic.AddSliceNode(name)
-        self.mrmlSliceNode().SetOrientation(ORIENTATION[name])
         self.mrmlSliceNode().SetDimensions(*size, 1)
+        self.reset()
         self._makeWindow()
         self._showSlice()
         self._makeMouse()
@@ -126,6 +126,15 @@ class SliceView:
         painter.drawLine(0, 0, width, 0)
         painter.end()
         return image
+
+    def reset(self) -> None:
+        """Its own plane, through the middle, 25 cm across."""
+        node, (width, height) = self.mrmlSliceNode(), self.size
+        node.SetOrientation(ORIENTATION[self.name])
+        node.JumpSliceByCentering(0, 0, 0)
+        node.SetFieldOfView(250, 250 * height / width, 1)
+        node.SetXYZOrigin(0, 0, 0)
+        self.mrmlSliceCompositeNode().SetLinkedControl(0)
 
     def resize(self, width: int, height: int) -> None:
         """Give the view another size, as its widget does."""
