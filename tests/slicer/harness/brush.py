@@ -18,7 +18,6 @@ class Brush:
 
     def __init__(self, editor, layoutManager, radius=5.0):
         self.editor, self.radius, self.stroke = editor, radius, None
-        self.node, self.logic = slicer.vtkMRMLSegmentEditorNode(), None
         for name in layoutManager.sliceViewNames():
             self._watch(layoutManager.sliceWidget(name))
 
@@ -66,15 +65,14 @@ class Brush:
         )
 
     def _logic(self):
-        if self.logic is None:
-            self.logic = slicer.vtkSlicerSegmentEditorLogic()
-            self.logic.SetMRMLScene(slicer.mrmlScene)
-            slicer.mrmlScene.AddNode(self.node)
-        self.logic.SetSegmentEditorNode(self.node)
-        self.logic.SetSegmentationNode(self.editor.segmentationNode)
-        self.logic.SetSourceVolumeNode(self.editor.volumeNode)
-        self.logic.SetCurrentSegmentID(self.editor.segmentID)
-        return self.logic
+        """A SegmentEditorLogic for this stroke: a node of an earlier scene is none of this one."""
+        logic, node = slicer.vtkSlicerSegmentEditorLogic(), slicer.vtkMRMLSegmentEditorNode()
+        logic.SetMRMLScene(slicer.mrmlScene)
+        logic.SetSegmentEditorNode(slicer.mrmlScene.AddNode(node))
+        logic.SetSegmentationNode(self.editor.segmentationNode)
+        logic.SetSourceVolumeNode(self.editor.volumeNode)
+        logic.SetCurrentSegmentID(self.editor.segmentID)
+        return logic
 
 
 def _positions(image, segmentation):
