@@ -213,15 +213,20 @@ class Line:
 
     port: int
     bytes_per_s: float
+    bytes_back_per_s: float = math.inf
 
 
 @contextmanager
 def line(
-    to_port: int, *, bytes_per_s: float = math.inf, context: ssl.SSLContext | None = None
+    to_port: int,
+    *,
+    bytes_per_s: float = math.inf,
+    bytes_back_per_s: float = math.inf,
+    context: ssl.SSLContext | None = None,
 ) -> Iterator[Line]:
-    """A TCP relay, slow towards the server or encrypted on our side."""
+    """A TCP relay, slow towards the server or back, or encrypted on our side."""
     listener = socket.create_server(("127.0.0.1", 0))
-    relay = Line(listener.getsockname()[1], bytes_per_s)
+    relay = Line(listener.getsockname()[1], bytes_per_s, bytes_back_per_s)
     closing = threading.Event()
 
     def serve(near: socket.socket) -> None:
@@ -266,5 +271,5 @@ def _relay(near: socket.socket, far: socket.socket, relay: Line) -> None:
                 if not data:
                     return
                 target.sendall(data)
-                if source is near:
-                    time.sleep(len(data) / relay.bytes_per_s)
+                rate = relay.bytes_per_s if source is near else relay.bytes_back_per_s
+                time.sleep(len(data) / rate)

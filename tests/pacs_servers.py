@@ -33,7 +33,7 @@ def free_port() -> int:
 
 
 def wait_for_port(port: int, *, process: subprocess.Popen | None = None) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while time.monotonic() < end:
         if process is not None and process.poll() is not None:
             raise RuntimeError(f"the server ended with {process.returncode}")

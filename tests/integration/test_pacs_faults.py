@@ -4,7 +4,6 @@ Rows that real servers show are in test_pacs_orthanc.py, test_pacs_dcmtk.py and 
 """
 
 import threading
-import time
 
 import pytest
 from pacs_faults import storage_scp, stow_reply, stow_server, wait_until
@@ -30,14 +29,14 @@ def out(tmp_path):
 
 
 def faulty(port, **options):
-    defaults = {"associations": 1, "timeout_s": 5, "settle_s": 0}
+    defaults = {"associations": 1, "timeout_s": 60, "settle_s": 0}
     return Destination(
         "faulty", host="127.0.0.1", port=port, called_aet="FAULTY", **{**defaults, **options}
     )
 
 
 def web(url, **options):
-    return Destination("web", url=url, associations=1, timeout_s=5, settle_s=0, **options)
+    return Destination("web", url=url, associations=1, timeout_s=60, settle_s=0, **options)
 
 
 def send(outbox, out, destination, *, patience=QUICK):
@@ -184,16 +183,16 @@ def test_a_peer_that_hangs_is_left_after_the_timeout(outbox, out):
 
     def behave(event, number):
         if number == 2:
-            release.wait(20)
+            release.wait(120)
         return 0x0000
 
     with storage_scp(behave) as (port, got):
-        began = time.monotonic()
-        outcome, job, _ = send(outbox, out, faulty(port, timeout_s=1))
-        took = time.monotonic() - began
+        # On a busy machine quick answers may be late too: then those objects go again.
+        patience = Patience(attempts=20, first_wait_s=0.05, longest_wait_s=0.1)
+        outcome, job, _ = send(outbox, out, faulty(port, timeout_s=1), patience=patience)
         release.set()
-    assert outcome.is_complete
-    assert took < 15
+    assert outcome.is_complete  # and the peer still hung
+    assert got.received[got.order[1]] >= 2
 
 
 def test_a_port_that_accepts_and_says_nothing_is_left_after_the_timeout(outbox, out):

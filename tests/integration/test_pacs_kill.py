@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from pacs_faults import line, storage_scp
+from pacs_faults import line, storage_scp, wait_until
 from pacs_objects import files_of, make_out, pixels_of
 from pacs_servers import DICOMWEB_PLUGIN, Sender, command, environment, medsynth, orthanc
 
@@ -53,9 +53,7 @@ def records(home):
 
 
 def wait_for_records(home, sender, wanted):
-    end = time.monotonic() + 20
-    while records(home) < wanted and sender.poll() is None and time.monotonic() < end:
-        time.sleep(0.01)
+    wait_until(lambda: records(home) >= wanted or sender.poll() is not None)
 
 
 # Journal records between two kills, at most; a web sender writes them 16 at a time, so that fewer
@@ -168,10 +166,9 @@ def test_ctrl_c_stops_soon_and_the_job_waits(tmp_path, signal_name):
             stderr=subprocess.PIPE,
             text=True,
         )
-        while not (journal(home) and uids_in(journal(home), "stored")):
-            time.sleep(0.05)
+        wait_until(lambda: journal(home) and uids_in(journal(home), "stored"))
         sender.send_signal(getattr(signal, signal_name))
-        _, error = sender.communicate(timeout=20)
+        _, error = sender.communicate(timeout=120)
         assert sender.returncode == 130
         assert "goes on" in error
         assert "Traceback" not in error
