@@ -121,6 +121,8 @@ def _writable(path: Path, dataset: Dataset) -> bytes:
     a job half-way.
     """
     with _damage_of(path):
+        # As STOW-RS encodes it: elements that were not decoded go another way through pydicom.
+        dcmwrite(BytesIO(), dcmread(BytesIO(path.read_bytes())))
         for _ in dataset.iterall():
             pass
         dcmwrite(BytesIO(), dataset, enforce_file_format=True)
