@@ -48,6 +48,7 @@ def synthesize(
     *,
     changes: Mapping[str, Any],
     assignments: str | Sequence[str] = (),
+    threads: int | None = None,
     flags: Mapping[str, Any],
     progress: str = "auto",
 ) -> None:
@@ -58,6 +59,7 @@ def synthesize(
         out: the folder to make.
         changes: values that replace the request's, by key; None leaves the request's.
         assignments: `key=value` lines for `--set`.
+        threads: of the CPU; None leaves the command's.
         flags: `overwrite`, `dry_run`, `debug`.
         progress: auto, bar, json or none.
 
@@ -72,6 +74,7 @@ def synthesize(
         ("out", _path("out", out)),
         # JSON is YAML: the command reads the value as it was given here.
         *(("set", line) for line in (*assigned, *_lines(assignments))),
+        *((("threads", threads),) if threads is not None else ()),
         ("progress", progress),
         flags=flags,
     )
@@ -91,7 +94,8 @@ def train(
     Args:
         recipe: the name of a shipped recipe, or its file.
         out: the run's folder; a run that is there goes on.
-        options: `data`, `minutes`, `stop_at`, `start_from`, `device`; None leaves the command's.
+        options: `data`, `minutes`, `stop_at`, `start_from`, `device`, `threads`; None leaves the
+            command's.
         assignments: `key=value` lines for `--set`.
         flags: `debug`.
         progress: auto, bar, json or none.
@@ -116,8 +120,8 @@ def refine(
     Args:
         recipe: the name of a shipped recipe, or its file.
         out: the run's folder; a run that is there goes on.
-        options: `data`, `weights`, `minutes`, `stop_at`, `start_from`, `device`; None leaves the
-            command's.
+        options: `data`, `weights`, `minutes`, `stop_at`, `start_from`, `device`, `threads`;
+            None leaves the command's.
         assignments: `key=value` lines for `--set`.
         flags: `debug`.
         progress: auto, bar, json or none.
@@ -142,7 +146,7 @@ def evaluate(
         recipe: the name of a shipped recipe, or its file.
         out: the folder of figures.
         options: `data`, `weights`, `factor`, `slices`, `steps`, `sampler`, `seed`, `only`, `unguided`,
-            `nodules`, `imagenet`, `low_band`; None leaves the command's.
+            `nodules`, `imagenet`, `low_band`, `threads`; None leaves the command's.
         flags: `reuse`, `overwrite`, `debug`.
         progress: auto, bar, json or none.
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import NoReturn
 
-from medsynth import __version__
+from medsynth import __version__, threads
 from medsynth.commands import progress
 from medsynth.errors import MissingExtra
 from medsynth.events import Event, printable
@@ -89,6 +89,7 @@ def _add_common(command: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit code."""
+    threads.wait_passively()  # before anything imports torch
     args = parser().parse_args(argv)
     if args.command is None:
         parser().print_help()

@@ -13,6 +13,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+# How many units of a stage the time that was expected counts for, and how many are remembered.
+EXPECTED_UNITS, REMEMBERED_UNITS = 4.0, 40.0
+
 KINDS = ("stage", "progress", "warning", "estimate", "result", "error")
 
 
@@ -65,14 +68,23 @@ class Stage:
     """Counts one stage of a job and tells the listener, with the time left.
 
     Use as `with Stage("sampling", total=20, listener=listener) as stage: ... stage.advance()`.
+    `expected` seconds for all of it, where they were measured before, count as `EXPECTED_UNITS` of
+    experience. Without them the first unit says nothing of the others, since it also warms up.
     """
 
-    def __init__(self, name: str, *, total: int, listener: Listener = ignore):
+    def __init__(
+        self,
+        name: str,
+        *,
+        total: int,
+        expected: float | None = None,
+        listener: Listener = ignore,
+    ):
         self.name, self.total, self.listener = name, total, listener
-        self.done = 0
+        self.done, self.expected = 0, expected
 
     def __enter__(self) -> Stage:
-        self.started = time.monotonic()
+        self.pace = _Pace(self.expected / self.total if self.expected and self.total else None)
         self.listener(Event("stage", self.name, total=self.total))
         return self
 
@@ -82,7 +94,31 @@ class Stage:
     def advance(self, count: int = 1, *, message: str = "", **data: Any) -> None:
         """`count` more units are done."""
         self.done += count
-        elapsed = time.monotonic() - self.started
-        left = elapsed / self.done * (self.total - self.done) if self.done else None
-        left = None if left is None else round(left, 2)
+        each = self.pace.after(count)
+        left = None if each is None else round(each * max(0, self.total - self.done), 2)
+        if self.done >= self.total:
+            left = 0.0
         self.listener(Event("progress", self.name, self.done, self.total, left, message, data))
+
+
+class _Pace:
+    """Seconds per unit: a running mean over the last units, so that it follows the machine's load."""
+
+    def __init__(self, expected: float | None):
+        self.each, self.weight = expected, EXPECTED_UNITS if expected else 0.0
+        self.warm = expected is not None
+        self.at = time.monotonic()
+
+    def after(self, count: int) -> float | None:
+        """Seconds per unit now that `count` more are done; None while nothing is known."""
+        now = time.monotonic()
+        took, self.at = now - self.at, now
+        if count <= 0:
+            return self.each
+        if not self.warm:
+            self.warm = True
+            return None
+        self.weight = min(self.weight + count, max(REMEMBERED_UNITS, count))
+        before = self.each or 0.0
+        self.each = before + (took / count - before) * count / self.weight
+        return self.each

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from medsynth import threads
 from medsynth.commands.synthesize import add_output
 from medsynth.events import Event, Listener
 
@@ -44,14 +45,15 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
 
     from medsynth import pipeline
 
-    for name, request in requests.items():
-        pipeline.run(
-            request,
-            folders[name],
-            overwrite=args.overwrite,
-            listener=listener,
-            dry_run=args.dry_run,
-        )
+    with threads.using(args.threads):
+        for name, request in requests.items():
+            pipeline.run(
+                request,
+                folders[name],
+                overwrite=args.overwrite,
+                listener=listener,
+                dry_run=args.dry_run,
+            )
     return 0
 
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medsynth import threads
 from medsynth.evaluation.names import AUDITS, FIGURES
 from medsynth.events import Event, Listener
 
@@ -87,10 +88,16 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="take the slices of an earlier run from OUT, and replace its figures",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier run in OUT")
+    threads.add_option(parser)
 
 
 def run(args: argparse.Namespace, listener: Listener) -> int:
     """Read the held-out slices, synthesize, measure, write."""
+    with threads.using(args.threads):
+        return _evaluate(args, listener)
+
+
+def _evaluate(args: argparse.Namespace, listener: Listener) -> int:
     from medsynth.training.recipe import load_recipe
 
     recipe = load_recipe(args.recipe, overrides={"data.root": args.data})

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medsynth import threads
 from medsynth.commands import running
 from medsynth.events import Event, Listener
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from medsynth.training.recipe import Recipe, Refinement
     from medsynth.training.refinement.pool import Pool
     from medsynth.training.splits import Split
+    from medsynth.training.stopping import Limits
 
 DESCRIPTION = """\
 Teach a refiner for a trained network: a small network that corrects the fine detail of a finished
@@ -54,10 +56,12 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
     """Make or take up the pool, then refine."""
     if (processes := int(os.environ.get("WORLD_SIZE", 1))) > 1:
         raise ValueError(f"refine runs in one process, got {processes}; start it without torchrun")
-    return _refine(args, running.read_recipe(args), listener)
+    limits, recipe = running.limits(args), running.read_recipe(args)
+    with threads.using(args.threads):
+        return _refine(args, recipe, limits, listener)
 
 
-def _refine(args: argparse.Namespace, recipe: Recipe, listener: Listener) -> int:
+def _refine(args: argparse.Namespace, recipe: Recipe, limits: Limits, listener: Listener) -> int:
     """Check what can be checked before the pool is made, which takes long; then play."""
     from medsynth import presets
     from medsynth.networks import sha256
@@ -65,7 +69,6 @@ def _refine(args: argparse.Namespace, recipe: Recipe, listener: Listener) -> int
     from medsynth.training.data import load_slices, read_split
     from medsynth.training.refinement.trainer import RefinementTrainer, refiner_config
     from medsynth.training.split_record import check_evaluated, record_split
-    from medsynth.training.stopping import Limits
 
     preset, options = presets.get(recipe.preset), recipe.refinement
     weights = args.weights or MODELS / preset.weights
@@ -91,7 +94,11 @@ def _refine(args: argparse.Namespace, recipe: Recipe, listener: Listener) -> int
     }
     stopped = f"with the pool in {args.out / 'pool'}"
     try:
-        pool = _pool(args, recipe, slices, made_by, weights, device, listener)
+        pool = _pool(args, recipe, limits, slices, made_by, weights, device, listener)
+        if pool is None:
+            words = f"the {args.minutes:g} minutes are over; the same command goes on {stopped}"
+            listener(Event("result", message=words, data={"step": 0}))
+            return 0
         trainer = RefinementTrainer(
             options,
             pool,
@@ -105,7 +112,7 @@ def _refine(args: argparse.Namespace, recipe: Recipe, listener: Listener) -> int
             start_from=start_from,
         )
         stopped = f"from {args.out}"
-        trainer.train(limits=Limits(args.minutes, args.stop_at), listener=listener)
+        trainer.train(limits=limits, listener=listener)
     except KeyboardInterrupt:
         listener(Event("warning", message=f"stopped; the same command goes on {stopped}"))
         return 130
@@ -130,13 +137,14 @@ def _refiner(path: Path, options: Refinement, *, run: Path) -> Refiner:
 def _pool(
     args: argparse.Namespace,
     recipe: Recipe,
+    limits: Limits,
     slices: Slices,
     made_by: dict[str, Any],
     weights: Path,
     device: str,
     listener: Listener,
-) -> Pool:
-    """The crops, told beforehand how many."""
+) -> Pool | None:
+    """The crops, told beforehand how many; None when the time is over before all are made."""
     from medsynth import presets
     from medsynth.networks import load_denoiser
     from medsynth.training.refinement.pool import make_pool
@@ -156,6 +164,7 @@ def _pool(
         folder=args.out / "pool",
         made_by=made_by,
         seed=recipe.seed,
+        limits=limits,
         listener=listener,
     )
 

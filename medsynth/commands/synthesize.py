@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from medsynth import threads
 from medsynth.events import Listener
 
 DESCRIPTION = """\
@@ -62,6 +63,7 @@ def add_output(parser: argparse.ArgumentParser, *, required: bool) -> None:
         action="store_true",
         help="check the request and estimate time, memory and disk space; write nothing",
     )
+    threads.add_option(parser)
 
 
 def run(args: argparse.Namespace, listener: Listener) -> int:
@@ -74,7 +76,8 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
 
     from medsynth import pipeline
 
-    pipeline.run(
-        request, args.out, overwrite=args.overwrite, listener=listener, dry_run=args.dry_run
-    )
+    with threads.using(args.threads):
+        pipeline.run(
+            request, args.out, overwrite=args.overwrite, listener=listener, dry_run=args.dry_run
+        )
     return 0

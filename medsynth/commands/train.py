@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from medsynth import threads
 from medsynth.commands import running
 from medsynth.events import Event, Listener, ignore
 
 if TYPE_CHECKING:
     from medsynth.training.distributed import World
     from medsynth.training.recipe import Recipe
+    from medsynth.training.stopping import Limits
 
 DESCRIPTION = """\
 Train the network of a recipe into the folder RUN. Stopping it (Ctrl-C, --minutes, --stop-at) keeps a
@@ -44,23 +46,29 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace, listener: Listener) -> int:
     """Read the recipe and the images, then train."""
+    limits = running.limits(args)
     recipe = running.read_recipe(args)
 
     from medsynth.pipeline.job import choose_device
     from medsynth.training.distributed import joined
 
-    with joined(choose_device(args.device)) as (world, device):
-        return _train(args, recipe, listener if world.first else ignore, world, device)
+    with threads.using(args.threads), joined(choose_device(args.device)) as (world, device):
+        return _train(args, recipe, limits, listener if world.first else ignore, world, device)
 
 
 def _train(
-    args: argparse.Namespace, recipe: Recipe, listener: Listener, world: World, device: str
+    args: argparse.Namespace,
+    recipe: Recipe,
+    limits: Limits,
+    listener: Listener,
+    world: World,
+    device: str,
 ) -> int:
     """Train as one process of the world."""
     from medsynth import presets
     from medsynth.training.data import load_slices, read_split
     from medsynth.training.split_record import record_split
-    from medsynth.training.trainer import Limits, Trainer
+    from medsynth.training.trainer import Trainer
     from medsynth.training.watch import Watch
 
     preset = presets.get(recipe.preset)
@@ -93,7 +101,7 @@ def _train(
             )
         watch = Watch(trainer, held_out=held_out)
     try:
-        trainer.train(limits=Limits(args.minutes, args.stop_at), listener=listener, on_step=watch)
+        trainer.train(limits=limits, listener=listener, on_step=watch)
     except KeyboardInterrupt:
         message = f"stopped at step {trainer.step}; the same command goes on there"
         listener(Event("warning", message=message))

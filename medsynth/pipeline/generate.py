@@ -44,11 +44,13 @@ def generate(
     preset: Preset,
     device: str,
     listener: Listener,
+    expected: float | None = None,
 ) -> Generated:
     """Synthesize every slice of `prepared.change` and blend it into the reference.
 
     Slices share noise that is correlated along z, so that neighbours stay coherent. On the CPU one
     slice at a time: batching gains nothing there and would make the result depend on the batch.
+    `expected`: the seconds that were estimated.
     """
     reference = sitk.GetArrayViewFromImage(prepared.reference.image)
     generated = Generated(np.array(reference, dtype=np.float32))
@@ -65,7 +67,8 @@ def generate(
         request.seed, step_mm=step_mm, like=torch.empty(1, 1, 1, 1, device=device)
     )
     beyond = 0
-    with Stage("sampling", total=len(wanted) * request.steps, listener=listener) as stage:
+    total = len(wanted) * request.steps
+    with Stage("sampling", total=total, expected=expected, listener=listener) as stage:
         for (k,), noise in ((tuple(indices), noise) for indices, noise in noises):
             if k not in prepared.change:
                 continue

@@ -92,6 +92,7 @@ def _run(
             preset=preset,
             device=device,
             listener=listener,
+            expected=seconds,
         )
     record = describe(request, prepared, generated, denoiser, preset=preset, device=device)
     checkpoint = Checkpoint(weights.name, sha256(weights), card.get("steps"))
@@ -179,6 +180,7 @@ def describe(
         "sampler": request.sampler,
         "device": device,
         "dtype": str(denoiser.dtype).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
         "slices": (prepared.slices[0], prepared.slices[-1]),
         "guidance_errors": errors,
         "coherence": measure_coherence(prepared, generated.volume, preset=preset),

@@ -71,7 +71,8 @@ class Result:
     """Everything worth knowing about a finished synthesis besides its pixels.
 
     `nfe` counts network forward passes per sample; `seconds` per stage; `slices` are the indices
-    (first, last) that were synthesized; `coherence` is, per window, the mean difference of
+    (first, last) that were synthesized; `threads` computed (another number rounds sums differently);
+    `coherence` is, per window, the mean difference of
     neighbouring slices of the result over that of the reference; `clipped` the share of voxels per
     image that the preset's intensity map could not represent. `reference` says how the anatomy's
     image was brought onto the network's grid and grey values; empty where it was taken as it is.
@@ -87,6 +88,7 @@ class Result:
     dtype: str
     checkpoint: Checkpoint
     slices: tuple[int, int]
+    threads: int | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     guidance_errors: tuple[GuidanceError, ...] = ()
     coherence: dict[str, float] = field(default_factory=dict)

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -15,28 +15,35 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @dataclass(frozen=True)
 class Limits:
-    """Where to stop before the recipe's last step: after `minutes`, or at optimizer step `step`."""
+    """Where to stop before the recipe's last step: after `minutes`, or at optimizer step `step`.
+
+    The minutes count from `started` (`time.monotonic()`), the command's beginning: what is read or
+    made before the first step is part of them.
+    """
 
     minutes: float | None = None
     step: int | None = None
+    started: float = field(default_factory=time.monotonic)
 
-    def deadline(self) -> float:
-        """The value of `time.monotonic()` at which the minutes are over."""
-        return time.monotonic() + self.minutes * 60 if self.minutes else float("inf")
+    @property
+    def over(self) -> bool:
+        """Whether the minutes are."""
+        return self.minutes is not None and time.monotonic() - self.started > self.minutes * 60
 
 
 class Interrupt:
     """Ctrl-C and SIGTERM as a wish that is fulfilled between two steps.
 
-    A step that is cut in two would leave a network that has moved and an average that has not. The
-    second signal does not wait.
+    A step that is cut in two would leave a network that has moved and an average that has not. Only
+    a second Ctrl-C does not wait: `timeout` and schedulers send SIGTERM to a process and to its group,
+    so that it comes twice, and kill what does not end.
     """
 
     def __init__(self) -> None:
         self.wished = False
 
     def _wish(self, signum: int, frame: FrameType | None) -> None:
-        if self.wished:
+        if self.wished and signum == signal.SIGINT:
             raise KeyboardInterrupt
         self.wished = True
 
@@ -52,9 +59,3 @@ class Interrupt:
         finally:
             for number, handler in earlier.items():
                 signal.signal(number, handler)
-
-
-def leave_to_parent(worker: int) -> None:
-    """In a DataLoader's process: the parent decides when to end, and ends it by SIGTERM."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)

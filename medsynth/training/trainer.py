@@ -7,10 +7,10 @@ levels, step), `weights.safetensors` (EMA, ready to sample with), `losses.csv` a
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,7 +38,8 @@ from medsynth.training.objective import Objective
 from medsynth.training.pace import learning_rate, update_average
 from medsynth.training.recipe import Recipe
 from medsynth.training.start import started
-from medsynth.training.stopping import Interrupt, Limits, leave_to_parent
+from medsynth.training.stopping import Interrupt, Limits
+from medsynth.training.workers import drawn_ahead, leave_to_parent
 
 __all__ = ["Limits", "Trainer"]
 
@@ -169,26 +170,32 @@ class Trainer:
         """
         limits = limits or Limits()
         last = min(self.recipe.steps, limits.step or self.recipe.steps)
-        deadline, stop, interrupt = limits.deadline(), [False, False], Interrupt()
+        stop, interrupt = [False, False], Interrupt()
+        with (
+            interrupt.listening(),
+            self._saved_at_the_end(),
+            Stage("training", total=last - self.step, listener=listener) as stage,
+        ):
+            for batch in drawn_ahead(self._batches(last)):
+                stop = self._optimize(batch, [interrupt.wished, limits.over])
+                stage.advance(message=f"loss {self.losses[-1][1]:.4f}", step=self.step)
+                if self.step % self.recipe.checkpoint_every == 0:
+                    self.save()
+                if on_step:
+                    on_step(self)
+                if any(stop):
+                    break
+        if stop[0]:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def _saved_at_the_end(self) -> Iterator[None]:
+        """A checkpoint however the training ends, except in the middle of a step."""
         try:
-            with (
-                interrupt.listening(),
-                Stage("training", total=last - self.step, listener=listener) as stage,
-            ):
-                for batch in self._batches(last):
-                    stop = self._optimize(batch, [interrupt.wished, time.monotonic() > deadline])
-                    stage.advance(message=f"loss {self.losses[-1][1]:.4f}", step=self.step)
-                    if self.step % self.recipe.checkpoint_every == 0:
-                        self.save()
-                    if on_step:
-                        on_step(self)
-                    if any(stop):
-                        break
+            yield
         finally:
             if self._between_steps:
                 self.save()
-        if stop[0]:
-            raise KeyboardInterrupt
 
     def learning_rate(self, step: int) -> float:
         """As the recipe's optimizer wants it."""
@@ -202,7 +209,7 @@ class Trainer:
             raise ValueError("data_on_device needs a CUDA device; set it to false for the CPU")
         return replace(slices, images=torch.as_tensor(slices.images).to(self.device))
 
-    def _batches(self, last: int) -> Iterable[Batch]:
+    def _batches(self, last: int) -> DataLoader:
         """The batches of the steps from here to `last`, drawn ahead by worker processes."""
         workers = 0 if self.recipe.data_on_device else self.recipe.workers
         return DataLoader(

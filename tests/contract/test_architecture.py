@@ -16,7 +16,7 @@ FLOORS = {
     ),
     2: ("diffusion", "images"),
     1: ("presets", "request", "events", "marking"),
-    0: ("errors", "limits", "storage"),
+    0: ("errors", "limits", "storage", "threads"),
 }
 FLOOR = {unit: floor for floor, units in FLOORS.items() for unit in units}
 # Neighbours that the drawing lets meet: the way from a request to OUT, and the door.

@@ -167,12 +167,9 @@ def test_sigterm_stops_all_after_one_step_with_one_checkpoint(made):
     run = made / "stopped"
     process = torchrun("medsynth", *command(made, run, "--set", "checkpoint_every=1"))
     try:
-        until = time.monotonic() + 240
-        while not (run / "checkpoint.json").exists() and time.monotonic() < until:
-            assert process.poll() is None, process.communicate()[0]
-            time.sleep(0.05)
+        wait_for_checkpoint(process, run)
         process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=300)
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
@@ -185,6 +182,40 @@ def test_sigterm_stops_all_after_one_step_with_one_checkpoint(made):
     straight = made / "straight"
     alone(made, straight, step)
     assert_same_run(run, straight)
+
+
+def wait_for_checkpoint(process, run):
+    """Until the first checkpoint is there; a process that ends before says why."""
+    while not (run / "checkpoint.json").exists():
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.05)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups")
+def test_sigterm_to_the_whole_group_stops_with_one_checkpoint(made):
+    """`timeout` and schedulers signal the process, and its group with the workers: it comes twice."""
+    run = made / "group"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "medsynth"]
+        + command(made, run, "--set", "checkpoint_every=1", "--set", "workers=2"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        wait_for_checkpoint(process, run)
+        process.send_signal(signal.SIGTERM)
+        os.killpg(process.pid, signal.SIGTERM)
+        output, _ = process.communicate(timeout=300)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 130, output
+    assert "bug" not in output
+    (file,) = run.glob("checkpoint-*.safetensors")
+    assert f"stopped at step {int(file.stem.split('-')[1])};" in output
+    assert not list(run.glob(".*partial*"))
 
 
 def test_the_bundles_second_config_needs_torchrun(capsys):

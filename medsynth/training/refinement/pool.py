@@ -30,12 +30,14 @@ from medsynth.synthesis import generators, sample
 from medsynth.training.checkpoint import replace_text
 from medsynth.training.data import Slices
 from medsynth.training.recipe import Refinement
+from medsynth.training.stopping import Limits
 
 BATCH = 6
 AIR = -0.95
 # Crops are drawn again, so often at most, until so much of them is not air.
 TRIES, CONTENT = 20, 0.4
 RECORD = "pool.json"
+NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +58,13 @@ def make_pool(
     folder: Path,
     made_by: dict[str, Any],
     seed: int,
+    limits: Limits = NO_LIMITS,
     listener: Listener = ignore,
-) -> Pool:
+) -> Pool | None:
     """`options.images` pairs of crops; those that `folder` holds already are taken from there.
+
+    Returns:
+        The pool; None when the minutes of `limits` are over before every crop is made.
 
     Raises:
         CheckpointError: the folder holds the pool of another network, other images or settings.
@@ -71,6 +77,8 @@ def make_pool(
         for index in range(batches):
             path = folder / f"{index:05d}.npz"
             if not path.exists():
+                if limits.over:
+                    return None
                 part = _draw(denoiser, slices, index, options=options, preset=preset, seed=seed)
                 partial_file = folder / f".{index:05d}.partial.npz"
                 np.savez(partial_file, **part)

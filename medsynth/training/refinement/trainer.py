@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -116,24 +115,22 @@ class RefinementTrainer:
         """
         limits = limits or Limits()
         last = min(self.options.steps, limits.step or self.options.steps)
-        deadline, interrupt = limits.deadline(), Interrupt()
-        try:
-            with (
-                interrupt.listening(),
-                Stage("refining", total=last - self.step, listener=listener) as stage,
-            ):
-                while self.step < last:
-                    self._optimize()
-                    _, judges, refiner, _ = self.losses[-1]
-                    words = f"judges {judges:.3f}, refiner {refiner:.3f}"
-                    stage.advance(message=words, step=self.step)
-                    if self.step % self.options.checkpoint_every == 0:
-                        self.save()
-                    if interrupt.wished or time.monotonic() > deadline:
-                        break
-        finally:
-            if self._between_steps:
-                self.save()
+        interrupt = Interrupt()
+        with interrupt.listening():
+            try:
+                with Stage("refining", total=last - self.step, listener=listener) as stage:
+                    while self.step < last:
+                        self._optimize()
+                        _, judges, refiner, _ = self.losses[-1]
+                        words = f"judges {judges:.3f}, refiner {refiner:.3f}"
+                        stage.advance(message=words, step=self.step)
+                        if self.step % self.options.checkpoint_every == 0:
+                            self.save()
+                        if interrupt.wished or limits.over:
+                            break
+            finally:
+                if self._between_steps:
+                    self.save()
         if interrupt.wished:
             raise KeyboardInterrupt
 
