@@ -94,9 +94,10 @@ def odd(where, reference, preset, diameter: float) -> str:
         i, j, k = (int(round(v)) for v in index)
         if not all(0 <= v < n for v, n in zip((k, j, i), image.shape, strict=True)):
             continue
-        if not bodyOfSlice(image[k], preset.body_threshold)[j, i]:
+        body = bodyOfSlice(image[k], preset.body_threshold)
+        if not body[j, i]:
             return "This place is outside the body: the synthesis will refuse it. Move it inwards."
-        if preset.units == "HU" and not _aerated(image, (i, j, k), spacing, reach):
+        if preset.units == "HU" and not _aerated(image, body, (i, j, k), spacing, reach):
             return "This place is not in the lung. Lesions of this kind belong there: move it."
     return ""
 
@@ -123,13 +124,13 @@ def bodyOfSlice(values, threshold: float):
     return ndimage.binary_fill_holes(label == 1 + np.argmax(np.bincount(label.ravel())[1:]))
 
 
-def _aerated(image, center, spacing, reach: float) -> bool:
-    """Whether any voxel within `reach` mm of the center is air-like."""
+def _aerated(image, body, center, spacing, reach: float) -> bool:
+    """Whether any voxel within `reach` mm of the center is air-like, and not the air around the body."""
     slices = []
     for at, mm, size in zip(center[::-1], spacing[::-1], image.shape, strict=True):
         half = int(reach / mm) + 1
         slices.append(slice(max(0, at - half), min(size, at + half + 1)))
-    return bool((image[tuple(slices)] < AERATED_HU).any())
+    return bool(((image[tuple(slices)] < AERATED_HU) & body[tuple(slices[1:])]).any())
 
 
 def _centers(where):
