@@ -139,8 +139,9 @@ def _damage_of(path: Path) -> Iterator[None]:
     except InvalidDicomError as error:
         raise ValueError(f"{path} is not a DICOM file: {error}") from error
     except Exception as error:  # noqa: BLE001
+        why = str(error).partition("Traceback")[0]  # pydicom writes its own traceback into some
         raise ValueError(
-            f"{path} is damaged and cannot be sent ({type(error).__name__}: {plain(error)}); "
+            f"{path} is damaged and cannot be sent ({type(error).__name__}: {plain(why)}); "
             "write it again"
         ) from error
 
