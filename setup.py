@@ -31,7 +31,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=["medsynth", "medsynth.*"]),
-    package_data={"medsynth": ["report/*.html", "training/recipes/*.yaml"]},
+    package_data={"medsynth": ["pipeline/report/*.html", "training/recipes/*.yaml"]},
     install_requires=[
         "torch>=2.3",
         "monai>=1.4",
@@ -56,5 +56,5 @@ setup(
         "bundle": BUNDLE,
         "dev": DEV,
     },
-    entry_points={"console_scripts": ["medsynth = medsynth.cli:main"]},
+    entry_points={"console_scripts": ["medsynth = medsynth.cli.app:main"]},
 )

@@ -17,8 +17,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from medsynth import presets  # noqa: E402
-from medsynth.evaluation import held_out, reading  # noqa: E402
+from medsynth import domains as presets
+from medsynth.evaluation import held_out, reading
 
 
 def main(argv: list[str] | None = None) -> int:

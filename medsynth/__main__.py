@@ -2,6 +2,6 @@
 
 import sys
 
-from medsynth.cli import main
+from medsynth.cli.app import main
 
 sys.exit(main())

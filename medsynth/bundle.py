@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from medsynth import cli
+from medsynth.cli import app as cli
 
 if TYPE_CHECKING:
     from medsynth.networks import PatchUNet
@@ -35,9 +35,9 @@ def network(*, preset: str, weights: str | None = None) -> PatchUNet:
         ValueError: no such preset.
         CheckpointError: the weights are missing or damaged.
     """
-    from medsynth import presets
+    from medsynth import domains as presets
     from medsynth.networks import load_network
-    from medsynth.pipeline.job import MODELS
+    from medsynth.pipeline.synthesize import MODELS
 
     return load_network(Path(weights or MODELS / presets.get(preset).weights))[0]
 

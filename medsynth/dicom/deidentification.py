@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pydicom.dataset import Dataset
 
 from medsynth.dicom.provenance import code
-from medsynth.presets import Preset
+from medsynth.domains import Preset
 
 CLEAN_PIXELS, CLEAN_FEATURES = "113101", "113102"
 # Table CID 7050: the profile, and what may have been done to the reference before.

@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from medsynth.dicom.provenance import code
-from medsynth.presets import Preset
+from medsynth.domains import Preset
 
 COMMON = (
     "BodyPartExamined",

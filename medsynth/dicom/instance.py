@@ -17,7 +17,7 @@ from medsynth.dicom.pixels import Rescale
 from medsynth.dicom.projection import Projection
 from medsynth.dicom.provenance import COMMENT, contributing_equipment, mark, refer_to_source
 from medsynth.dicom.storage import is_lossy, photometric_of
-from medsynth.presets import Preset
+from medsynth.domains import Preset
 
 IMAGE_SERIES_OFFSET = 9000
 

@@ -36,8 +36,8 @@ from medsynth.dicom.storage import (
     rescale_of,
     rescale_without_reference,
 )
+from medsynth.domains import Preset
 from medsynth.errors import GeometryError
-from medsynth.presets import Preset
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from pydicom.dataset import Dataset
 
 from medsynth.dicom.image_classes import ImageClass
 from medsynth.dicom.pixels import Depth, Padding, Rescale
-from medsynth.images.dicom_pixels import is_mirrored, modality_transform, stored_range
-from medsynth.presets import Preset
+from medsynth.domains import Preset
+from medsynth.images.dicom.pixels import is_mirrored, modality_transform, stored_range
 
 LOSSY_SYNTAXES = frozenset(
     f"1.2.840.10008.1.2.4.{suffix}"

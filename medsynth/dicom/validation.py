@@ -15,11 +15,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from medsynth.dicom.geometry import same_plane
 from medsynth.dicom.pixels import Depth
-from medsynth.dicom.provenance import (
-    LONGEST_DERIVATION,
-    SEGMENTATION_CLASS,
-    require_marks,
-)
+from medsynth.dicom.provenance import LONGEST_DERIVATION, SEGMENTATION_CLASS, require_marks
 from medsynth.dicom.storage import padding_of, rescale_of
 from medsynth.errors import GeometryError
 

@@ -13,10 +13,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from medsynth.diffusion.hint import Hint
-from medsynth.diffusion.residual import ResidualScale
+from medsynth.diffusion.conditioning import Hint
+from medsynth.diffusion.noise_level import TextureScale
+from medsynth.diffusion.preconditioning import ResidualScale
 from medsynth.diffusion.schedule import Schedule, per_sample
-from medsynth.diffusion.texture import TextureScale
 
 __all__ = ["PREDICTION_TYPES", "Denoiser", "Hint", "Prediction", "to_target", "to_x0"]
 

@@ -17,15 +17,15 @@ import SimpleITK as sitk
 import torch
 from torch import Tensor
 
-from medsynth import anatomy
-from medsynth.conditions import LowFrequency, LowFrequencyGuidance
+from medsynth import phantoms as anatomy
 from medsynth.diffusion import samplers
 from medsynth.diffusion.denoiser import Denoiser
+from medsynth.diffusion.guidance import LowFrequency, LowFrequencyGuidance
+from medsynth.diffusion.sampling import generators, guidance_errors, sample, slice_noise
 from medsynth.diffusion.step import Step
+from medsynth.domains import Preset
 from medsynth.events import Listener, Stage, ignore
 from medsynth.networks import load_denoiser
-from medsynth.presets import Preset
-from medsynth.synthesis import generators, guidance_errors, sample, slice_noise
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from medsynth.evaluation import (
-    bootstrap,
+from medsynth.domains import Preset
+from medsynth.evaluation import bootstrap
+from medsynth.evaluation.features import radiomic
+from medsynth.evaluation.held_out import Pairs, body
+from medsynth.evaluation.learned_features import STEPS, learn
+from medsynth.evaluation.metrics import (
     distances,
     diversity,
     histograms,
@@ -17,13 +21,9 @@ from medsynth.evaluation import (
     tissues,
     two_sample,
 )
-from medsynth.evaluation.features import radiomic
-from medsynth.evaluation.held_out import Pairs, body
-from medsynth.evaluation.learned_features import STEPS, learn
 from medsynth.evaluation.names import FIGURES
 from medsynth.evaluation.patches import cut, draw_places, windowed
 from medsynth.events import Listener, Stage, ignore
-from medsynth.presets import Preset
 
 PLACES = 16
 # Training slices that the domain's own features are learnt from; more make them little better.

@@ -11,16 +11,16 @@ import numpy as np
 import torch
 from PIL import Image
 
-from medsynth.conditions import LowFrequency, LowFrequencyGuidance
 from medsynth.diffusion import samplers
 from medsynth.diffusion.denoiser import Denoiser
+from medsynth.diffusion.guidance import LowFrequency, LowFrequencyGuidance
+from medsynth.diffusion.sampling import generators, guidance_errors, sample, slice_noise
+from medsynth.domains import Preset, Window
 from medsynth.errors import GeometryError
-from medsynth.evaluation.spectrum import BANDS, power, ring_means
+from medsynth.evaluation.metrics.spectrum import BANDS, power, ring_means
 from medsynth.events import Listener, Stage, ignore
+from medsynth.lesions.body import body_array
 from medsynth.marking import png_chunks
-from medsynth.pathology.body import body_array
-from medsynth.presets import Preset, Window
-from medsynth.synthesis import generators, guidance_errors, sample, slice_noise
 
 # Only tells the body from the table, where slices have no spacing of their own.
 PIXEL_MM = 0.75

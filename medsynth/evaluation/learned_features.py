@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from medsynth.domains import Window
 from medsynth.errors import CheckpointError, MissingExtra
 from medsynth.evaluation.patches import cut, draw_places, windowed
 from medsynth.evaluation.small_network import scale_of, small_network
-from medsynth.presets import Window
 
 STEPS, BATCH = 300, 64
 IMAGENET_SIZE = 224

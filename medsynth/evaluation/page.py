@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from medsynth import report
+from medsynth.domains import Preset
 from medsynth.evaluation import plots
 from medsynth.evaluation.figures import EXPLAINED, Drawn
 from medsynth.evaluation.held_out import Pairs
-from medsynth.presets import Preset
-from medsynth.report.pictures import display_size, jpeg, windowed
+from medsynth.pipeline import report
+from medsynth.pipeline.report.pictures import display_size, jpeg, windowed
 
 TEMPLATE = Path(report.__file__).with_name("evaluation.html")
 SHOWN = 4

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from medsynth.domains import Preset
 from medsynth.evaluation.page import picture
-from medsynth.presets import Preset
-from medsynth.report.pictures import display_size, jpeg
+from medsynth.pipeline.report.pictures import display_size, jpeg
 
 SIDE = 760
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from medsynth.presets import Window
+from medsynth.domains import Window
 
 SIZE = 48
 # Share of a patch that must be body: edges of the body are part of what is judged, air is not.

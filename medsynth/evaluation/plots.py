@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 
-from medsynth.presets import Preset
+from medsynth.domains import Preset
 
 # Told apart by people with any colour vision, and in print.
 REAL, SYNTHETIC = "#1f1f1f", "#d95f02"

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from medsynth.domains import Preset
 from medsynth.evaluation.held_out import Pairs
-from medsynth.evaluation.lesion_figure import wilson
-from medsynth.presets import Preset
+from medsynth.evaluation.lesion_fidelity.figure import wilson
 
 KEY = "key.csv"
 ANSWERS = "answers.csv"

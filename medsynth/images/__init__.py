@@ -1,9 +1,8 @@
 """Images at the border: SimpleITK images in LPS mm and physical units, read from anything."""
 
-from medsynth.images.dicom_pixels import is_mirrored, modality_transform, stored_range
+from medsynth.images.dicom.pixels import is_mirrored, modality_transform, stored_range
 from medsynth.images.display import Shown, to_grey
 from medsynth.images.files import write_image
-from medsynth.images.fit import fit_to_grid
 from medsynth.images.grids import (
     check_same_geometry,
     fraction_outside,
@@ -14,6 +13,7 @@ from medsynth.images.grids import (
 )
 from medsynth.images.labels import Label, read_labels
 from medsynth.images.masks import on_image, read_mask, read_mask_of
+from medsynth.images.preprocessing import fit_to_grid
 from medsynth.images.read import read_image
 from medsynth.images.reference import ReferenceImage
 

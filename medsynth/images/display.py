@@ -9,7 +9,7 @@ import numpy as np
 import pydicom
 from pydicom.pixels import apply_voi
 
-from medsynth.images.dicom_pixels import is_mirrored, modality_transform, stored_range
+from medsynth.images.dicom.pixels import is_mirrored, modality_transform, stored_range
 from medsynth.images.reference import ReferenceImage
 
 WHITE = 255.0

@@ -10,12 +10,12 @@ import numpy as np
 import SimpleITK as sitk
 
 from medsynth.images.damage import naming
-from medsynth.images.dicom_files import DicomFile, check_there, find_dicom, is_dicom
+from medsynth.images.dicom.files import DicomFile, check_there, find_dicom, is_dicom
+from medsynth.images.dicom.segmentation import read_segments
 from medsynth.images.files import JPEG, load, suffix_of
 from medsynth.images.masks import check_labels, read_mask
 from medsynth.images.memory import SOURCE, from_memory
 from medsynth.images.read import read_image
-from medsynth.images.segmentation import read_segments
 
 MOST_LABELS = 255
 

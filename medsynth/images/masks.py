@@ -8,12 +8,12 @@ import numpy as np
 import SimpleITK as sitk
 
 from medsynth.errors import GeometryError
-from medsynth.images.dicom_files import check_there, find_dicom, is_dicom
+from medsynth.images.dicom.files import check_there, find_dicom, is_dicom
+from medsynth.images.dicom.segmentation import read_segmentation
 from medsynth.images.files import JPEG, PICTURES, load, suffix_of
 from medsynth.images.memory import SOURCE, from_memory
 from medsynth.images.read import read_image
 from medsynth.images.reference import ReferenceImage
-from medsynth.images.segmentation import read_segmentation
 
 
 def read_mask(path: str | Path | sitk.Image | np.ndarray) -> sitk.Image:

@@ -8,8 +8,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from medsynth.events import Listener, ignore
-from medsynth.images.dicom_files import check_there, is_dicom
-from medsynth.images.dicom_series import read_dicom
+from medsynth.images.dicom.files import check_there, is_dicom
+from medsynth.images.dicom.series import read_dicom
 from medsynth.images.files import NIFTI, READABLE, read_itk_file, suffix_of
 from medsynth.images.memory import from_memory
 from medsynth.images.nifti import read_nifti

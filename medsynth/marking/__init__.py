@@ -3,13 +3,6 @@
 DICOM objects carry the same words in their own attributes, see `medsynth.dicom.provenance`.
 """
 
-from medsynth.marking.header import (
-    KEY,
-    TEXT,
-    WORD,
-    header_fields,
-    jpeg_comment,
-    png_chunks,
-)
+from medsynth.marking.header import KEY, TEXT, WORD, header_fields, jpeg_comment, png_chunks
 
 __all__ = ["KEY", "TEXT", "WORD", "header_fields", "jpeg_comment", "png_chunks"]

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from medsynth.diffusion import schedule
 from medsynth.diffusion.denoiser import Denoiser
-from medsynth.diffusion.residual import ResidualScale
-from medsynth.diffusion.texture import TextureScale
+from medsynth.diffusion.noise_level import TextureScale
+from medsynth.diffusion.preconditioning import ResidualScale
 from medsynth.errors import CheckpointError
 from medsynth.networks.patch_unet import PatchUNet, PatchUNetConfig
 from medsynth.networks.refiner import Refiner, RefinerConfig

@@ -81,7 +81,7 @@ class Refiner(nn.Module):
         return self.config.factor
 
     def forward(self, x0: Tensor) -> Tensor:
-        """The correction, low band included: `medsynth.synthesis.correction` takes it out."""
+        """The correction, low band included: `medsynth.diffusion.sampling.correction` takes it out."""
         height, width = x0.shape[-2:]
         missing = (-height % self.config.multiple, -width % self.config.multiple)
         x = functional.pad(x0, (0, missing[1], 0, missing[0]), mode="replicate")

@@ -12,7 +12,7 @@ from pynetdicom.sop_class import Verification
 
 from medsynth.pacs import tls
 from medsynth.pacs.destination import Destination
-from medsynth.pacs.reactor import ReaderGate
+from medsynth.pacs.event_loop import ReaderGate
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association

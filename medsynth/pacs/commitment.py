@@ -13,12 +13,7 @@ from pynetdicom.sop_class import (
     StorageCommitmentPushModelInstance,
 )
 
-from medsynth.pacs.association import (
-    EXPLICIT,
-    IMPLICIT,
-    accepted_syntaxes,
-    associate,
-)
+from medsynth.pacs.association import EXPLICIT, IMPLICIT, accepted_syntaxes, associate
 from medsynth.pacs.collect import Instance
 from medsynth.pacs.destination import Destination
 from medsynth.pacs.listening import listening

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Protocol
 
 from medsynth.events import Event, Listener, Stage, ignore
-from medsynth.pacs.answers import FAILED, RETRY, STORED, Answer
 from medsynth.pacs.collect import Instance, is_intact
 from medsynth.pacs.destination import Destination
+from medsynth.pacs.dimse_status import FAILED, RETRY, STORED, Answer
 from medsynth.pacs.extra import load
 from medsynth.pacs.job import DAMAGED_COPY, Job
 

@@ -10,9 +10,9 @@ import requests
 from dicomweb_client.web import DICOMwebClient
 from pydicom import Dataset, dcmread
 
-from medsynth.pacs.answers import FAILED, RETRY, STORED, Answer, judge
 from medsynth.pacs.collect import Instance
 from medsynth.pacs.destination import Destination
+from medsynth.pacs.dimse_status import FAILED, RETRY, STORED, Answer, judge
 from medsynth.pacs.extra import load
 from medsynth.pacs.text import items_of, plain, uid_of, value_of
 from medsynth.pacs.web_session import (

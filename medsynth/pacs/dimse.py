@@ -12,10 +12,10 @@ from pynetdicom.association import Association
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as StudyRootFind
 
 from medsynth.pacs import commitment
-from medsynth.pacs.answers import FAILED, Answer, judge
 from medsynth.pacs.association import EXPLICIT, IMPLICIT, Context, accepted_syntaxes, associate
 from medsynth.pacs.collect import Instance
 from medsynth.pacs.destination import Destination
+from medsynth.pacs.dimse_status import FAILED, Answer, judge
 from medsynth.pacs.extra import load
 from medsynth.pacs.text import plain, uid_of, value_of
 

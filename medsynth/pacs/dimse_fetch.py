@@ -11,10 +11,10 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as S
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelGet as StudyRootGet
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelMove as StudyRootMove
 
-from medsynth.pacs.answers import judge
 from medsynth.pacs.association import EXPLICIT, IMPLICIT, accepted_syntaxes, associate
 from medsynth.pacs.destination import Destination
 from medsynth.pacs.dimse import PENDING, find
+from medsynth.pacs.dimse_status import judge
 from medsynth.pacs.fetch import Incoming, Series
 from medsynth.pacs.listening import listening
 from medsynth.pacs.text import uid_of, value_of

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from medsynth import dicom
 from medsynth.errors import GeometryError
 from medsynth.images import Label, fraction_outside, read_labels
-from medsynth.pipeline.fitting import Fitted, on_pixels
+from medsynth.pipeline.preprocessing import Fitted, on_pixels
 from medsynth.request import Labels, Request
 
 UNLABELED = (

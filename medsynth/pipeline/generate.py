@@ -10,14 +10,14 @@ import SimpleITK as sitk
 import torch
 from torch import Tensor
 
-from medsynth.conditions import Condition, KnownRegion, LowFrequency, LowFrequencyGuidance
 from medsynth.diffusion import samplers
 from medsynth.diffusion.denoiser import Denoiser
+from medsynth.diffusion.guidance import Condition, KnownRegion, LowFrequency, LowFrequencyGuidance
+from medsynth.diffusion.sampling import CorrelatedNoise, guidance_errors, sample, slice_noise
+from medsynth.domains import Preset
 from medsynth.events import Listener, Stage
-from medsynth.pipeline.prepare import Prepared, Region
-from medsynth.presets import Preset
+from medsynth.pipeline.plan import Prepared, Region
 from medsynth.request import Request
-from medsynth.synthesis import CorrelatedNoise, guidance_errors, sample, slice_noise
 
 # Air is the map's lower end, and half of it falls a hair below: that says nothing.
 NEARLY = 0.02

@@ -8,11 +8,11 @@ from scipy import ndimage
 
 from medsynth.dicom import label_codes
 from medsynth.diffusion.coherence import coherence
-from medsynth.pathology import body_mask, mask_diameter_mm
+from medsynth.domains import Preset
+from medsynth.lesions import body_mask, mask_diameter_mm
 from medsynth.pipeline.existing import Existing
-from medsynth.pipeline.prepare import Prepared, Region
-from medsynth.presets import Preset
-from medsynth.request import ExistingLabel, LesionMeasurement
+from medsynth.pipeline.plan import Prepared, Region
+from medsynth.records.result import ExistingLabel, LesionMeasurement
 
 # The lesion's surroundings: a shell from 2 to 8 mm outside its mask.
 SHELL_MM = (2.0, 8.0)

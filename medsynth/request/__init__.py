@@ -1,9 +1,6 @@
 """What to synthesize (`Request`), and what came out (`Result`); read, checked, resolved, written."""
 
-from medsynth.request.files import load_request, read_mapping, to_dict, write
-from medsynth.request.model import Anatomy, Labels, Pathology, Phantom, Request, Source, Stop
-from medsynth.request.parse import parse
-from medsynth.request.result import (
+from medsynth.records.result import (
     Checkpoint,
     ExistingLabel,
     GuidanceError,
@@ -11,6 +8,9 @@ from medsynth.request.result import (
     Result,
     software_versions,
 )
+from medsynth.request.files import load_request, read_mapping, to_dict, write
+from medsynth.request.model import Anatomy, Labels, Pathology, Phantom, Request, Source, Stop
+from medsynth.request.parse import parse
 
 __all__ = [
     "Anatomy",

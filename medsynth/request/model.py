@@ -48,7 +48,7 @@ class Stop:
 
 @dataclass(frozen=True)
 class Phantom:
-    """An anatomy that is drawn: its `kind` and the options that `medsynth.anatomy.build` takes."""
+    """An anatomy that is drawn: its `kind` and the options that `medsynth.phantoms.build` takes."""
 
     kind: str
     options: dict[str, Any]
@@ -96,7 +96,7 @@ class Source:
     `procedural` holds the kind and its options. `image` and `mask` are a pair; `rotate_deg` turns the
     lesion about the slice normal, or about the patient's x, y, z; `scale` multiplies its size;
     `mirror` flips it left to right, or along the patient's axis x, y or z. `patch` says which steps of
-    the patch pipeline act on a lesion taken from a film, see `medsynth.pathology.patch`.
+    the patch pipeline act on a lesion taken from a film, see `medsynth.lesions.patch`.
     """
 
     procedural: dict[str, Any] | None = None

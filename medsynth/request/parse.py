@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from medsynth import limits, presets
+from medsynth import domains as presets
+from medsynth import limits
 from medsynth.request import fields, model
 from medsynth.request.labels import parse_labels
 from medsynth.request.model import LARGEST_SEED, Anatomy, Pathology, Request, Stop

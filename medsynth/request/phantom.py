@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from medsynth import presets
+from medsynth import domains as presets
 from medsynth.request import fields
 from medsynth.request.model import LARGEST_SEED, Phantom
 
 GRID_KEYS = ("slices", "spacing_mm", "size", "level_mm")
-# Lowest and highest, as in medsynth.anatomy.habitus; a test holds the two tables equal.
+# Lowest and highest, as in medsynth.phantoms.thorax.habitus; a test holds the two tables equal.
 HABITUS = {
     "width": (0.75, 1.3),
     "depth": (0.75, 1.35),
@@ -25,7 +25,7 @@ HABITUS = {
     "variation": (0.0, 2.0),
 }
 PERSON_KEYS = ("seed", "sex", "table", *HABITUS)
-# As in medsynth.anatomy.breast_shape; a test holds the tables equal.
+# As in medsynth.phantoms.breast.shape; a test holds the tables equal.
 BREAST_WORDS = {
     "view": ("MLO", "CC"),
     "laterality": ("L", "R"),
@@ -45,7 +45,7 @@ LARGEST_SIZE = 2048
 def parse_phantom(
     value: Any, *, base: Path, preset: presets.Preset, at: str = "anatomy.phantom"
 ) -> Phantom:
-    """The phantom that `value` describes; `options` are those of `medsynth.anatomy.build`."""
+    """The phantom that `value` describes; `options` are those of `medsynth.phantoms.build`."""
     if not preset.phantoms:
         raise ValueError(f"{at}: preset {preset.name} has no phantom; give anatomy.image")
     raw = fields.mapping(value, at, keys=KEYS)

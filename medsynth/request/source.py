@@ -7,13 +7,13 @@ from dataclasses import fields as dataclass_fields
 from pathlib import Path
 from typing import Any
 
-from medsynth import presets
+from medsynth import domains as presets
 from medsynth.request import fields
 from medsynth.request.model import LARGEST_SEED, Source
 
 KEYS = tuple(field.name for field in dataclass_fields(Source))
 TRANSFORM_KEYS = ("series_uid", "rotate_deg", "scale", "mirror", "patch")
-# Steps of medsynth.pathology.patch with their defaults and ranges; a test holds the two equal.
+# Steps of medsynth.lesions.patch with their defaults and ranges; a test holds the two equal.
 PATCH_FLAGS = ("equalize", "taper", "rotate", "flip")
 NORMALIZE = ("breast", "patch", "off")
 QUANTILE = (0.5, 1.0)
@@ -21,7 +21,7 @@ SHIFT_MM = (0.0, 30.0)
 USUAL_SHIFT_MM = 3.0
 PATCH_KEYS = ("equalize", "normalize", "quantile", "taper", "rotate", "flip", "shift_mm", "seed")
 SCALE = (0.2, 5.0)
-# Lowest and highest, or the words, as in medsynth.pathology.KINDS; a test holds the tables equal.
+# Lowest and highest, or the words, as in medsynth.lesions.KINDS; a test holds the tables equal.
 SHAPE = {"lobulation": (0.0, 0.35), "elongation": (1.0, 2.5)}
 OEDEMA = {"oedema": (0.0, 1.5), "oedema_level": (0.5, 1.8)}
 OPTIONS: dict[str, dict[str, tuple]] = {

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from medsynth.conditions import low_pass
-from medsynth.conditions.reduced import reduced
+from medsynth.datasets.data import Slices
 from medsynth.diffusion.denoiser import Hint
+from medsynth.diffusion.guidance import low_pass
+from medsynth.diffusion.guidance.reduced import reduced
 from medsynth.diffusion.schedule import Schedule
-from medsynth.presets import IntensityMap, Preset
-from medsynth.training.data import Slices
+from medsynth.domains import IntensityMap, Preset
 from medsynth.training.recipe import Augment, Phase, Recipe, Reference
 
 # The stream of random numbers that training uses, apart from those of sampling (0 and 1).

@@ -111,7 +111,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class NoiseLevels:
-    """How often each noise level is trained (see `medsynth.training.levels`).
+    """How often each noise level is trained (see `medsynth.training.timestep_samplers`).
 
     `uniform` over the training timesteps; `log_normal`: ln sigma ~ N(`loc`, `scale`^2), by default
     -2 and 1.2; `loss_second_moment`: where the losses are large, from the last `history` (10) losses
@@ -232,11 +232,11 @@ class Recipe:
 
     `network` are the fields of `PatchUNetConfig`, `schedule` the arguments of
     `medsynth.diffusion.schedule.build`. `residual_std` lets a reference-aware network predict the
-    residual to the low band at its own scale (`medsynth.diffusion.residual`), `texture` is the scale on
+    residual to the low band at its own scale (`medsynth.diffusion.preconditioning`), `texture` is the scale on
     which a network with `network.texture` is told how grainy the reference is
-    (`medsynth.diffusion.texture`). `vlb_weight` belongs
+    (`medsynth.diffusion.noise_level`). `vlb_weight` belongs
     to a learned variance (None: 0.001). With `low_band_factor` the network draws low bands of that
-    factor instead of images, on a grid that much coarser (`medsynth.unguided`).
+    factor instead of images, on a grid that much coarser (`medsynth.generators.cascade`).
     `precision` is what the network computes in: float32, bfloat16, or `auto`, the fastest here.
     `workers` processes draw batches ahead (0: none), `compile` runs the network through
     torch.compile, `data_on_device` keeps the images in the GPU's memory and draws batches there;

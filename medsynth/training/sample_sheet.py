@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from medsynth.conditions import LowFrequency, LowFrequencyGuidance
-from medsynth.conditions.reduced import reduced
 from medsynth.diffusion import samplers
 from medsynth.diffusion.denoiser import Denoiser
-from medsynth.presets import Preset
-from medsynth.synthesis import generators, sample, slice_noise
+from medsynth.diffusion.guidance import LowFrequency, LowFrequencyGuidance
+from medsynth.diffusion.guidance.reduced import reduced
+from medsynth.diffusion.sampling import generators, sample, slice_noise
+from medsynth.domains import Preset
 from medsynth.training.recipe import Samples
 
 LONGEST_CELL = 320

@@ -19,26 +19,27 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 import medsynth
-from medsynth.conditions.reduced import reduced_size
+from medsynth.datasets.data import Slices, with_texture
 from medsynth.diffusion import schedule as schedules
 from medsynth.diffusion.denoiser import Denoiser
-from medsynth.diffusion.residual import ResidualScale
-from medsynth.diffusion.texture import TextureScale
+from medsynth.diffusion.guidance.reduced import reduced_size
+from medsynth.diffusion.loss import Objective
+from medsynth.diffusion.noise_level import TextureScale
+from medsynth.diffusion.preconditioning import ResidualScale
+from medsynth.domains import Preset, get
 from medsynth.errors import CheckpointError
 from medsynth.events import Listener, Stage, ignore
 from medsynth.networks import PatchUNet, PatchUNetConfig, save_weights
 from medsynth.networks.checkpoint import fastest_dtype
-from medsynth.presets import Preset, get
-from medsynth.training import checkpoint, levels
+from medsynth.training import checkpoint
+from medsynth.training import timestep_samplers as levels
 from medsynth.training.batches import Batch, draw_batch, told_positions
-from medsynth.training.data import Slices, with_texture
 from medsynth.training.distributed import World
-from medsynth.training.level_log import LevelLog
-from medsynth.training.objective import Objective
-from medsynth.training.pace import learning_rate, update_average
+from medsynth.training.learning_rate import learning_rate, update_average
 from medsynth.training.recipe import Recipe
-from medsynth.training.start import started
 from medsynth.training.stopping import Interrupt, Limits
+from medsynth.training.timestep_log import LevelLog
+from medsynth.training.warm_start import started
 from medsynth.training.workers import drawn_ahead, leave_to_parent
 
 __all__ = ["Limits", "Trainer"]

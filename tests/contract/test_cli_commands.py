@@ -10,15 +10,15 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 
-from medsynth import cli
-from medsynth.anatomy import load_control_points
-from medsynth.commands import info
-from medsynth.commands.preview import low_pass_planes
-from medsynth.pipeline import job
-from medsynth.presets import get
+from medsynth.cli import app as cli
+from medsynth.cli import info
+from medsynth.cli.preview import low_pass_planes
+from medsynth.domains import get
+from medsynth.phantoms import load_control_points
+from medsynth.pipeline import synthesize as job
 from medsynth.request import load_request
 
-render_module = sys.modules["medsynth.anatomy.render"]
+render_module = sys.modules["medsynth.phantoms.render"]
 SMALL = ("--slices", "3", "--size", "64", "64", "--spacing", "6", "6", "9")
 
 
@@ -266,7 +266,7 @@ def test_the_demo_is_a_spiculated_nodule_in_the_right_lung(tmp_path, pipeline, s
     (nodule,) = request.pathologies
     assert (request.seed, nodule.source.procedural["kind"]) == (4, "spiculated")
     # Drawn coarsely: the whole sphere lies in lung.
-    from medsynth import anatomy
+    from medsynth import phantoms as anatomy
 
     options = request.anatomy.phantom.options | {"size": (128, 128), "spacing_mm": (2.8, 2.8, 3.0)}
     drawn = anatomy.build("thorax", **(options | {"slices": 5, "level_mm": 10}))
@@ -286,7 +286,8 @@ def test_the_demo_has_a_mammogram_with_a_mass_in_the_breast(tmp_path, pipeline, 
     (mass,) = request.pathologies
     assert (request.preset, request.seed) == ("mammography", 4)
     assert mass.source.procedural["kind"] == "spiculated_mass"
-    from medsynth import anatomy, pathology
+    from medsynth import lesions as pathology
+    from medsynth import phantoms as anatomy
 
     drawn = anatomy.build("breast", **request.anatomy.phantom.options)
     lesion = pathology.procedural(
@@ -347,7 +348,7 @@ def test_requests_that_are_refused_before_the_work(
     out = () if "-o" in change else ("-o", "out")
     if message.startswith("cannot make"):
         # Only writing shows that nothing can be made in /proc: root has every permission.
-        from medsynth.results import OutputFolder
+        from medsynth.storage.folders import OutputFolder
 
         module = sys.modules["medsynth.pipeline"]
         module.run = lambda request, out, **options: OutputFolder(out).__enter__()

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from numpy._core._exceptions import _ArrayMemoryError as NumpyMemoryError
 
-from medsynth import cli
-from medsynth.commands import progress
+from medsynth.cli import app as cli
+from medsynth.cli import progress
 from medsynth.errors import CheckpointError, GeometryError, MissingExtra
 from medsynth.events import Event, Stage
 
@@ -27,7 +27,7 @@ def everything(folder):
 
 def test_help_names_every_command_and_imports_nothing_heavy():
     code = (
-        "import sys; from medsynth.cli import main\n"
+        "import sys; from medsynth.cli.app import main\n"
         "try: main(['--help'])\n"
         "except SystemExit: pass\n"
         "print('LOADED', *sorted(sys.modules))"
@@ -93,10 +93,10 @@ def command(monkeypatch):
     """A command `try` that does what the test says: `command(action)`."""
 
     def install(action):
-        module = types.ModuleType("medsynth.commands.try")
+        module = types.ModuleType("medsynth.cli.try")
         module.add_parser = lambda subparsers: subparsers.add_parser("try", help="try")
         module.run = lambda args, listener: action(listener)
-        monkeypatch.setitem(sys.modules, "medsynth.commands.try", module)
+        monkeypatch.setitem(sys.modules, "medsynth.cli.try", module)
         monkeypatch.setattr(cli, "COMMANDS", (*cli.COMMANDS, "try"))
 
     return install

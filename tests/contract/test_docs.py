@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from medsynth import cli
+from medsynth.cli import app as cli
 from medsynth.request import labels, model, parse, source, to_dict
 from medsynth.request import phantom as request_phantom
 from medsynth.request.parse import ANATOMY_KEYS, DIAMETER_MM, KEYS, PATHOLOGY_KEYS

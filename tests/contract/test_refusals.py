@@ -11,9 +11,10 @@ import SimpleITK as sitk
 import torch
 from PIL import Image
 
-from medsynth import cli, dicom
+from medsynth import dicom
+from medsynth.cli import app as cli
+from medsynth.domains import get
 from medsynth.networks import PatchUNet, PatchUNetConfig, save_weights
-from medsynth.presets import get
 
 REQUEST = """
 preset: lung_ct
@@ -189,7 +190,7 @@ def test_cuda_that_is_not_there(folder, capsys):
 
 
 def test_the_shipped_weights_are_missing(folder, capsys, monkeypatch):
-    from medsynth.pipeline import job
+    from medsynth.pipeline import synthesize as job
 
     monkeypatch.setattr(job, "MODELS", folder / "empty")
     refused(capsys, folder, "--set", "weights=null", message="no weights at .*medsynth train")
@@ -211,7 +212,7 @@ def test_too_little_disk(folder, capsys, monkeypatch):
 
 def test_a_disk_that_fills_up(folder, capsys, monkeypatch):
     """The picture cannot be written: /dev/full answers as a full disk does."""
-    from medsynth import report
+    from medsynth.pipeline import report
 
     def write(data, path):
         Path("/dev/full").write_bytes(b"0" * 100_000)
@@ -227,7 +228,7 @@ def test_out_that_cannot_be_made(folder, capsys):
 
 
 def test_ctrl_c_while_writing_leaves_nothing(folder, capsys, monkeypatch):
-    from medsynth import report
+    from medsynth.pipeline import report
 
     def stop(data, path):
         raise KeyboardInterrupt

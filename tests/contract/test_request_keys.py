@@ -9,13 +9,13 @@ import textwrap
 import pytest
 import yaml
 
-from medsynth import pathology
+from medsynth import lesions as pathology
 from medsynth import request as requests
-from medsynth.anatomy import habitus
-from medsynth.anatomy.breast_shape import DENSITIES, LATERALITIES, RANGES, VIEWS
 from medsynth.dicom.projection import MAMMOGRAPHY_VIEWS, RADIOGRAPH_VIEWS
-from medsynth.pathology.procedural import DIAMETER_MM as DRAWN_DIAMETER_MM
-from medsynth.pathology.transplant import SCALE as MOVED_SCALE
+from medsynth.lesions.procedural import DIAMETER_MM as DRAWN_DIAMETER_MM
+from medsynth.lesions.transplant import SCALE as MOVED_SCALE
+from medsynth.phantoms.breast.shape import DENSITIES, LATERALITIES, RANGES, VIEWS
+from medsynth.phantoms.thorax import habitus
 from medsynth.request import Stop, load_request, model, parse, source, to_dict, write
 from medsynth.request import phantom as request_phantom
 from medsynth.request.parse import DIAMETER_MM

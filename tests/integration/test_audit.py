@@ -10,10 +10,12 @@ from pacs_faults import storage_scp
 from pacs_objects import make_out
 from scipy import ndimage
 
-from medsynth import cli, dicom, presets
-from medsynth.commands import audit as command
+from medsynth import dicom
+from medsynth import domains as presets
+from medsynth.cli import app as cli
+from medsynth.cli import audit as command
 from medsynth.pacs.outbox import Outbox
-from medsynth.request.audit import Audit
+from medsynth.records.audit import Audit
 
 PRESET = presets.get("lung_ct")
 RECIPE = """\
@@ -98,7 +100,7 @@ def test_thresholds_are_found_once_for_a_folder_of_images(audited, data, monkeyp
     folder, _ = audited
     monkeypatch.setenv("MEDSYNTH_HOME", str(folder / "home"))
     monkeypatch.setattr(
-        "medsynth.evaluation.memorisation.calibrate",
+        "medsynth.evaluation.memorization.audit.calibrate",
         lambda *_, **__: pytest.fail("the thresholds were kept"),
     )
     words = ["audit", str(folder / "fresh"), "--data", str(data[0]), "--recipe", str(data[1])]

@@ -12,13 +12,14 @@ import SimpleITK as sitk
 import torch
 import yaml
 
-from medsynth import pipeline, presets
+from medsynth import domains as presets
+from medsynth import pipeline
 from medsynth.bundle import check_options
-from medsynth.commands import evaluate, refine
+from medsynth.cli import evaluate, refine
+from medsynth.datasets.data import load_slices
 from medsynth.dicom import Job, write_series
 from medsynth.networks import PatchUNet, PatchUNetConfig, save_weights
 from medsynth.request import load_request
-from medsynth.training.data import load_slices
 from medsynth.training.recipe import load_recipe
 from medsynth.training.trainer import Limits, Trainer
 

@@ -12,7 +12,8 @@ import torch
 from dicom_checks import assert_clean, dciodvfy_complaints, dicom_files
 from made_pictures import as_image, film, head_ct, head_mr, write_dicom, write_picture
 
-from medsynth import pipeline, presets
+from medsynth import domains as presets
+from medsynth import pipeline
 from medsynth.networks import PatchUNet, PatchUNetConfig, save_weights
 from medsynth.request import parse
 

@@ -165,7 +165,7 @@ class Tight(outbox.journal.Journal):
         if state:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 outbox.journal.Journal = Tight
-from medsynth.cli import main
+from medsynth.cli.app import main
 sys.exit(main(sys.argv[1:]))
 """
     with storage_scp() as (port, archive):
@@ -194,7 +194,7 @@ def test_a_missing_package_names_the_extra(home, out, missing):
     name = "peer" if missing == "pynetdicom" else "web"
     program = (
         f"import sys; sys.modules[{missing!r}] = None\n"
-        "from medsynth.cli import main\nsys.exit(main(sys.argv[1:]))"
+        "from medsynth.cli.app import main\nsys.exit(main(sys.argv[1:]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, "pacs", "test", name],

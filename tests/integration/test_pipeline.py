@@ -12,12 +12,13 @@ import SimpleITK as sitk
 import torch
 from PIL import Image
 
-from medsynth import dicom, events, marking, pipeline, presets
+from medsynth import dicom, events, marking, pipeline
+from medsynth import domains as presets
 from medsynth.networks import PatchUNet, PatchUNetConfig, load_denoiser, save_weights
 from medsynth.pipeline.generate import generate
-from medsynth.pipeline.prepare import prepare
+from medsynth.pipeline.plan import prepare
 from medsynth.request import load_request, parse
-from medsynth.results import OutputFolder
+from medsynth.storage.folders import OutputFolder
 
 CONFIG = PatchUNetConfig(
     image_size=(64, 64),

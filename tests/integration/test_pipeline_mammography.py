@@ -11,11 +11,12 @@ import torch
 from dicom_checks import assert_clean
 from PIL import Image
 
-from medsynth import dicom, pipeline, presets
-from medsynth.anatomy import breast, breast_shape, save_control_points
+from medsynth import dicom, pipeline
+from medsynth import domains as presets
 from medsynth.networks import PatchUNet, PatchUNetConfig, save_weights
-from medsynth.pipeline.fitting import load_anatomy, projection_of
-from medsynth.pipeline.prepare import prepare
+from medsynth.phantoms import breast, breast_shape, save_control_points
+from medsynth.pipeline.plan import prepare
+from medsynth.pipeline.preprocessing import load_anatomy, projection_of
 from medsynth.request import parse
 
 CONFIG = PatchUNetConfig(

@@ -16,8 +16,9 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from medsynth import cli, presets
+from medsynth import domains as presets
 from medsynth.bundle import check_processes
+from medsynth.cli import app as cli
 from medsynth.dicom import Job, write_series
 from medsynth.networks import PatchUNet, PatchUNetConfig
 from medsynth.training.distributed import World, joined

@@ -20,7 +20,7 @@ from harness.user import (
 )
 from PIL import Image
 
-from medsynth.presets import get
+from medsynth.domains import get
 
 
 @pytest.fixture

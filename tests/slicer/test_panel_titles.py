@@ -3,8 +3,8 @@
 import pytest
 from harness.user import choose, click, entries
 
-from medsynth.presets import PRESETS
-from medsynth.presets.lesion_titles import titled
+from medsynth.domains import PRESETS
+from medsynth.domains.lesion_titles import titled
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=lambda p: p.name)

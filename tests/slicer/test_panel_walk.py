@@ -202,7 +202,7 @@ def test_another_preset_brings_its_kinds_and_its_grid(panel, addReference):
     assert f"about {size:.0f} mm" in panel.ui.factorLabel.text
     click(panel.ui.previewCheckBox)
     panel.wait(lambda: not panel.widget.previewPart.preview.queue, what="the preview")
-    from medsynth.lowpass_preview import LowPass
+    from medsynth.images.low_pass_preview import LowPass
 
     factor = round(16 * max(rows, columns) / 256)
     array = slicer.util.arrayFromVolume(reference)
@@ -230,8 +230,8 @@ def test_preview_follows_the_sliders_and_leaves_no_trace(panel, addReference):
     distance = {f: np.abs(pixels - plain).mean() for f, pixels in shown.items()}
     assert 0.5 < distance[4] < distance[16]
     assert "about 24 mm" in panel.ui.factorLabel.text
-    from medsynth.lowpass_preview import LowPass
-    from medsynth.presets import get
+    from medsynth.domains import get
+    from medsynth.images.low_pass_preview import LowPass
 
     array = slicer.util.arrayFromVolume(reference)
     expected = LowPass(array.shape[1:], 16, get("lung_ct").intensity)(array)
@@ -254,7 +254,7 @@ def test_preview_shows_the_factor_of_the_pathology_that_is_moved(panel, addRefer
 
 
 def test_choosing_a_preset_brings_its_defaults(panel):
-    from medsynth.presets import get
+    from medsynth.domains import get
 
     slide(panel.ui.factorSlider, 33)
     slide(panel.ui.stopSlider, 0.4)

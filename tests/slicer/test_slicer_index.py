@@ -95,7 +95,7 @@ def test_no_weights_and_not_too_large(repository):
 
 def test_every_network_is_listed_with_checksum_and_license(repository):
     networks = json.loads((repository / "MedSynth" / "Resources" / "networks.json").read_text())
-    code = "from medsynth.presets import PRESETS; print(*(p.weights for p in PRESETS.values()))"
+    code = "from medsynth.domains import PRESETS; print(*(p.weights for p in PRESETS.values()))"
     asked = subprocess.run(
         [sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, check=True
     ).stdout.split()

@@ -143,7 +143,7 @@ def test_no_heavy_import_at_the_top(file):
 
 def test_the_library_parts_that_slicer_imports_are_light():
     code = (
-        "import sys; from medsynth.presets import PRESETS; import medsynth.lowpass_preview;"
+        "import sys; from medsynth.domains import PRESETS; import medsynth.images.low_pass_preview;"
         "heavy = {'numpy', 'torch', 'monai', 'SimpleITK', 'pydicom'} & set(sys.modules);"
         "sys.exit(str(heavy) if heavy else 0)"
     )

@@ -9,11 +9,11 @@ import SimpleITK as sitk
 from PIL import Image
 
 from medsynth import marking
-from medsynth.commands.phantom import _write
+from medsynth.cli.phantom import _write
 from medsynth.dicom.provenance import COMMENT
 from medsynth.events import ignore
 from medsynth.images import write_image
-from medsynth.report import pictures
+from medsynth.pipeline.report import pictures
 
 
 def volume():

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from medsynth import presets
+from medsynth import domains as presets
 from medsynth.dicom import label_codes
 from medsynth.errors import GeometryError
 from medsynth.events import ignore
 from medsynth.pipeline.existing import UNLABELED
-from medsynth.pipeline.prepare import prepare
+from medsynth.pipeline.plan import prepare
 from medsynth.request import parse, to_dict
 
 SHAPE = (8, 40, 44)

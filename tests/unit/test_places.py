@@ -5,11 +5,11 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 
-from medsynth import presets
+from medsynth import domains as presets
 from medsynth.errors import GeometryError
 from medsynth.events import ignore
-from medsynth.pipeline.prepare import prepare
-from medsynth.report.axes import axes_of, draw_axes, ticks
+from medsynth.pipeline.plan import prepare
+from medsynth.pipeline.report.axes import axes_of, draw_axes, ticks
 from medsynth.request import load_request, parse, to_dict
 
 SHAPE = (8, 40, 44)

@@ -9,13 +9,13 @@ import sys
 
 import pytest
 
-from medsynth.results import OutputFolder
 from medsynth.storage import lock, partial
+from medsynth.storage.folders import OutputFolder
 
 MAKER = """
 import sys, time
 from pathlib import Path
-from medsynth.results import OutputFolder
+from medsynth.storage.folders import OutputFolder
 with OutputFolder(sys.argv[1], overwrite=True) as folder:
     (folder / "image.nrrd").write_text("half of a patient")
     print("writing", flush=True)

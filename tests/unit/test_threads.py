@@ -8,7 +8,8 @@ import psutil
 import pytest
 import torch
 
-from medsynth import cli, threads
+from medsynth import threads
+from medsynth.cli import app as cli
 
 
 @pytest.fixture

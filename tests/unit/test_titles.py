@@ -1,8 +1,9 @@
 """Everything that can be asked for by name has a title, in one place."""
 
-from medsynth import pathology, presets
+from medsynth import domains as presets
+from medsynth import lesions as pathology
 from medsynth.diffusion import samplers
-from medsynth.presets.lesion_titles import LESION_TITLES, titled
+from medsynth.domains.lesion_titles import LESION_TITLES, titled
 from medsynth.request import model
 
 
@@ -25,7 +26,7 @@ def test_every_sampler_has_a_title():
 
 
 def test_info_shows_the_titles(capsys):
-    from medsynth.cli import main
+    from medsynth.cli.app import main
 
     main(["info"])
     said = capsys.readouterr().out

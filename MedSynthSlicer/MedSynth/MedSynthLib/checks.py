@@ -10,7 +10,7 @@ import slicer
 from MedSynthLib import film, marks, region, scene
 from MedSynthLib.vocabulary import FROM_VOLUME, PRESETS
 
-AERATED_HU = -400.0  # of lung, as in medsynth.pathology.body
+AERATED_HU = -400.0  # of lung, as in medsynth.lesions.body
 REACH_MM = 5.0  # around the middle of a region
 
 

@@ -16,7 +16,7 @@ import qt
 
 MODULE_FOLDER = Path(__file__).resolve().parents[1]
 PYTHON_SETTING = "MedSynth/Python"
-ENTRY = "import sys; from medsynth.cli import main; sys.exit(main())"
+ENTRY = "import sys; from medsynth.cli.app import main; sys.exit(main())"
 
 
 def libraryFolder() -> Path:

@@ -1,6 +1,6 @@
 """The live low-pass preview: what a factor keeps of the reference, shown in the slice views.
 
-The filter is the library's (`medsynth.lowpass_preview`). The slices on screen come first, the others
+The filter is the library's (`medsynth.images.low_pass_preview`). The slices on screen come first, the others
 follow in small portions between Slicer's own events, so that a slider stays smooth on a large CT.
 """
 
@@ -30,7 +30,7 @@ class Preview:
 
     def show(self, reference, factor: int, preset) -> None:
         """Show the reference through the factor's filter, in front of everything else."""
-        from medsynth.lowpass_preview import LowPass
+        from medsynth.images.low_pass_preview import LowPass
 
         asked = (reference, factor, preset.name, reference.GetSpacing())
         if asked == self.asked:

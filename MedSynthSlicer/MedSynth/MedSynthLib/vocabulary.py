@@ -10,8 +10,8 @@ import sys
 from MedSynthLib import library
 
 LIBRARY = library.libraryFolder()
-PRESETS = importlib.import_module("medsynth.presets").PRESETS
-_lesionTitles = importlib.import_module("medsynth.presets.lesion_titles")
+PRESETS = importlib.import_module("medsynth.domains").PRESETS
+_lesionTitles = importlib.import_module("medsynth.domains.lesion_titles")
 
 
 def _words():

@@ -13,20 +13,20 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from medsynth.conditions import low_pass
+from medsynth.diffusion.guidance import low_pass
+from medsynth.diffusion.sampling import correction
+from medsynth.domains import Preset
 from medsynth.errors import CheckpointError
 from medsynth.events import Listener, Stage, ignore
 from medsynth.marking import png_chunks
 from medsynth.networks import load_network, save_weights
 from medsynth.networks.checkpoint import REFINER
 from medsynth.networks.refiner import Refiner, RefinerConfig
-from medsynth.presets import Preset
-from medsynth.synthesis import correction
 from medsynth.training import checkpoint
-from medsynth.training.pace import learning_rate, update_average
+from medsynth.training.learning_rate import learning_rate, update_average
 from medsynth.training.recipe import Refinement, plain
-from medsynth.training.refinement.judges import Judges, judging_loss, refining_loss
-from medsynth.training.refinement.pool import AIR, CONTENT, Pool
+from medsynth.training.refinement.discriminators import Judges, judging_loss, refining_loss
+from medsynth.training.refinement.paired_crops import AIR, CONTENT, Pool
 from medsynth.training.stopping import Interrupt, Limits
 
 # Random numbers of a step: which part of it they are for.

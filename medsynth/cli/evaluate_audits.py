@@ -1,0 +1,228 @@
+"""The two parts of `medsynth evaluate` that make samples of their own: memorisation and nodules."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from medsynth.evaluation.lesion_fidelity import (
+    detection as lesions,
+)
+from medsynth.evaluation.lesion_fidelity import (
+    figure as lesion_figure,
+)
+from medsynth.evaluation.lesion_fidelity import (
+    targets as lesion_places,
+)
+from medsynth.evaluation.memorization import figure as memorisation_figure
+from medsynth.evaluation.memorization.audit import RealImages
+from medsynth.evaluation.memorization.similarity import FINE_SIDE
+from medsynth.evaluation.page_audits import memorisation_section, nodules_section, unguided_section
+from medsynth.events import Event, Listener, Stage
+from medsynth.storage.folders import new_file
+
+if TYPE_CHECKING:
+    from medsynth.datasets.data import Slices
+    from medsynth.datasets.splits import Split
+    from medsynth.diffusion.denoiser import Denoiser
+    from medsynth.domains import Preset
+    from medsynth.evaluation.held_out import Pairs
+
+UNGUIDED, NODULES = "unguided.npz", "nodules.jsonl"
+SLABS = 10
+Found = tuple[dict[str, Any], tuple[str, str]]  # for JSON; title and HTML for the page
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """What samples are made with. `made_by` as in figures.json; `denoiser` is loaded when needed.
+
+    `low_band`: weights that draw the low band of free samples, for a network that can be told.
+    """
+
+    out: Path
+    made_by: dict[str, Any]
+    preset: Preset
+    denoiser: Callable[[], Denoiser]
+    listener: Listener
+    low_band: Path | None = None
+
+
+def check_nodules(count: int, preset: Preset) -> None:
+    """Refuse what cannot be asked for.
+
+    Raises:
+        ValueError: a negative number, or a preset without lung nodules in HU.
+    """
+    if count < 0:
+        raise ValueError(f"--nodules must be at least 0, got {count}")
+    if count and not ({*lesion_places.KINDS} <= {*preset.lesion_kinds} and preset.units == "HU"):
+        raise ValueError(
+            f"--nodules places {' and '.join(lesion_places.KINDS)} lung nodules in HU, which preset "
+            f"{preset.name} has not; leave it out"
+        )
+
+
+def check_memorisation(split: Split, preset: Preset) -> None:
+    """Refuse an audit that has nothing to compare with.
+
+    Raises:
+        ValueError: too few patients, or images too small to have detail.
+    """
+    trained, others = ({e.patient for e in split.part(held_out=h)} for h in (False, True))
+    if len(trained) < 2 or len(trained | others) < 3:
+        raise ValueError(
+            f"it needs at least three patients, two of them trained on, got {len(trained | others)} "
+            f"and {len(trained)}"
+        )
+    if max(preset.grid) < FINE_SIDE:
+        raise ValueError(f"it needs images of {FINE_SIDE} pixels, preset {preset.name} has fewer")
+
+
+def low_band_of(
+    given: Path | None,
+    card: dict[str, Any],
+    preset: Preset,
+    *,
+    split: Split,
+    free: int,
+    listener: Listener,
+) -> Path | None:
+    """The weights that draw the low band of `free` samples: those `given`, else the preset's.
+
+    None where the network of `card` cannot be told, no samples are wanted, or the preset has none for
+    this split, which is a warning.
+
+    Raises:
+        ValueError: weights were given for a network that cannot be told, or for no samples.
+        CheckpointError: those given are missing, damaged, do not draw low bands of this preset, or
+            were trained with another split.
+    """
+    from medsynth.datasets.split_record import check_evaluated
+    from medsynth.errors import CheckpointError
+    from medsynth.generators.cascade import check_low_band
+    from medsynth.networks import read_card
+    from medsynth.pipeline.synthesize import MODELS
+
+    aware = card["network"].get("reference_aware", False)
+    if given is not None and not aware:
+        raise ValueError(
+            f"--low-band {given}: the network is not reference-aware and draws its own low bands; "
+            "leave it out"
+        )
+    if given is not None and not free:
+        raise ValueError(
+            f"--low-band {given}: no free samples are asked for; leave it out, or leave out "
+            "--unguided and --only"
+        )
+    if not aware or not free or (given is None and preset.low_band_weights is None):
+        return None
+    path = given or MODELS / preset.low_band_weights
+    try:
+        check_low_band(path, preset=preset.name)
+        check_evaluated(split, read_card(path), weights=path)
+    except CheckpointError as error:
+        if given is not None:
+            raise
+        listener(Event("warning", message=f"free samples without a low band of theirs: {error}"))
+        return None
+    return path
+
+
+def memorisation(
+    samples: Samples, pairs: Pairs, training: Slices, held_out: Slices, *, unguided: int
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """The audit of `unguided` free samples and of the slices guided by held-out patients.
+
+    For JSON; title and HTML of the sections for the page.
+    """
+    sections = []
+    images = {"guided by held-out patients": (pairs.synthetic, pairs.owners)}
+    if unguided:
+        free = _unguided(samples, unguided)
+        images = {"unguided": (free, ["unguided"] * unguided), **images}
+        low_band = samples.low_band and samples.low_band.name
+        sections.append(unguided_section(free, preset=samples.preset, low_band=low_band))
+    figure, pictures = memorisation_figure.audit(
+        images,
+        *(RealImages(s.images, s.patients, s.series) for s in (training, held_out)),
+        preset=samples.preset,
+        seed=samples.made_by["seed"],
+        listener=samples.listener,
+    )
+    if unguided and samples.low_band is not None:
+        figure["low_band_of_unguided"] = samples.low_band.name
+    return figure, [*sections, memorisation_section(figure, pictures)]
+
+
+def _unguided(samples: Samples, count: int) -> np.ndarray:
+    """Free samples (N, H, W) in physical units; those of an earlier run are taken from OUT."""
+    import torch
+
+    from medsynth.diffusion import samplers
+    from medsynth.diffusion.sampling import generators, slice_noise
+    from medsynth.generators.cascade import load_low_band, sample_unguided
+    from medsynth.networks import sha256
+
+    file = samples.out / UNGUIDED
+    keys = ("weights_sha256", "nfe", "sampler", "seed")
+    made_by = {key: samples.made_by[key] for key in keys}
+    low_band = None
+    if samples.low_band is not None:
+        low_band = load_low_band(samples.low_band, preset=samples.preset.name)
+        made_by["low_band_sha256"] = sha256(samples.low_band)
+    made_by = json.dumps(made_by)
+    if file.exists():
+        with np.load(file) as kept:
+            if str(kept["made_by"]) == made_by and len(kept["images"]) >= count:
+                return kept["images"][:count]
+    preset, seed = samples.preset, samples.made_by["seed"]
+    denoiser, solver = samples.denoiser(), samplers.build(samples.made_by["sampler"])
+    made = []
+    noises = slice_noise(seed, range(count), size=preset.grid, length_mm=0)
+    with Stage("free samples", total=count, listener=samples.listener) as stage:
+        for index, (_, noise) in enumerate(noises):
+            x0 = sample_unguided(
+                denoiser,
+                solver,
+                steps=samples.made_by["nfe"],
+                noise=noise,
+                generators=generators(seed, [index]),
+                low_band=low_band,
+            )
+            unit = torch.clamp(x0[0, 0], -1, 1).float().numpy()
+            made.append(preset.intensity.from_unit(unit))
+            stage.advance()
+    images = np.stack(made).astype(np.float32)
+    with new_file(file, overwrite=True) as partial:
+        np.savez_compressed(partial, images=images, made_by=np.array(made_by))
+    return images
+
+
+def nodules(samples: Samples, split: Split, *, count: int) -> Found:
+    """`count` nodules in held-out patients; what an earlier run measured in OUT is taken over."""
+    made_by = samples.made_by
+    setting = lesions.Setting(
+        samples.denoiser(),
+        samples.preset,
+        weights=made_by["weights_sha256"],
+        steps=made_by["nfe"],
+        seed=made_by["seed"],
+        sampler=made_by["sampler"],
+        anatomy_factor=made_by["factor"],
+    )
+    folders = [entry.path for entry in split.part(held_out=True)]
+    slabs = lesion_places.slabs_with_lung(
+        folders, min(SLABS, count), preset=samples.preset, listener=samples.listener
+    )
+    places = lesion_places.draw_places(slabs, count, preset=samples.preset, seed=made_by["seed"])
+    findings, pictures = lesions.find_all(
+        places, slabs, setting, progress=samples.out / NODULES, listener=samples.listener
+    )
+    figure = {**setting.to_dict(), **lesion_figure.figure(findings)}
+    return figure, nodules_section(figure, pictures)

@@ -1,0 +1,114 @@
+"""`medsynth train RECIPE -o RUN`: train a network, or go on where it stopped."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from medsynth import threads
+from medsynth.cli import running
+from medsynth.events import Event, Listener, ignore
+
+if TYPE_CHECKING:
+    from medsynth.training.distributed import World
+    from medsynth.training.recipe import Recipe
+    from medsynth.training.stopping import Limits
+
+DESCRIPTION = """\
+Train the network of a recipe into the folder RUN. Stopping it (Ctrl-C, --minutes, --stop-at) keeps a
+checkpoint; the same command goes on exactly there. RUN/weights.safetensors can be sampled with at any
+time (`weights:` in a request); RUN/index.html shows how far it is, the losses and samples. Several
+processes started by torchrun share every batch."""
+
+EXAMPLES = """\
+examples:
+  medsynth train lung_ct --data path/to/lung_ct -o runs/lung_ct --minutes 120
+  medsynth train my_recipe.yaml -o runs/mine --set optimizer.lr=1e-4 --stop-at 2000
+  torchrun --nproc_per_node 2 -m medsynth train lung_ct --data path/to/lung_ct -o runs/two"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """`train` and its options."""
+    parser = subparsers.add_parser(
+        "train",
+        help="train a network from a recipe",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("recipe", metavar="RECIPE", help="name of a shipped recipe, or a YAML file")
+    running.add_options(
+        parser,
+        start_from="begin a new run from these weights, such as a shipped network",
+        example="optimizer.lr=1e-4",
+    )
+
+
+def run(args: argparse.Namespace, listener: Listener) -> int:
+    """Read the recipe and the images, then train."""
+    limits = running.limits(args)
+    recipe = running.read_recipe(args)
+
+    from medsynth.pipeline.synthesize import choose_device
+    from medsynth.training.distributed import joined
+
+    with threads.using(args.threads), joined(choose_device(args.device)) as (world, device):
+        return _train(args, recipe, limits, listener if world.first else ignore, world, device)
+
+
+def _train(
+    args: argparse.Namespace,
+    recipe: Recipe,
+    limits: Limits,
+    listener: Listener,
+    world: World,
+    device: str,
+) -> int:
+    """Train as one process of the world."""
+    from medsynth import domains as presets
+    from medsynth.datasets.data import load_slices, read_split
+    from medsynth.datasets.split_record import record_split
+    from medsynth.training.monitor import Watch
+    from medsynth.training.trainer import Trainer
+
+    preset = presets.get(recipe.preset)
+    split = read_split(recipe.data)
+    if world.first:
+        record_split(split, args.out)
+    slices = load_slices(recipe.data, preset=preset, split=split, listener=listener)
+    trainer = Trainer(
+        recipe,
+        slices,
+        run=args.out,
+        device=device,
+        start_from=args.start_from,
+        world=world,
+        listener=listener,
+    )
+    patients = len(set(slices.patients))
+    where = device if world.size == 1 else f"{world.size} processes"
+    message = (
+        f"{len(slices.images)} slices of {patients} patients on {where}; "
+        f"step {trainer.step} of {recipe.steps}"
+    )
+    listener(Event("estimate", message=message, data={"step": trainer.step}))
+    watch = None
+    if world.first:
+        held_out = None
+        if recipe.samples.every and split.held_out:
+            held_out = load_slices(
+                recipe.data, preset=preset, held_out=True, split=split, listener=listener
+            )
+        watch = Watch(trainer, held_out=held_out)
+    try:
+        trainer.train(limits=limits, listener=listener, on_step=watch)
+    except KeyboardInterrupt:
+        message = f"stopped at step {trainer.step}; the same command goes on there"
+        listener(Event("warning", message=message))
+        return 130
+    finally:
+        if watch:
+            watch.close()
+    data = {"weights": str(trainer.weights), "step": trainer.step}
+    listener(Event("result", message=f"step {trainer.step}: wrote {trainer.weights}", data=data))
+    return 0

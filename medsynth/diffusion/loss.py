@@ -1,0 +1,83 @@
+"""The training loss per sample: L_simple, or with a learned variance the hybrid loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from medsynth.diffusion import variational_bound as vlb
+from medsynth.diffusion.denoiser import PREDICTION_TYPES, Prediction, to_target, to_x0
+from medsynth.diffusion.preconditioning import ResidualScale
+from medsynth.diffusion.schedule import Schedule, per_sample
+from medsynth.training.batches import Batch
+
+VLB_WEIGHT = 0.001
+
+
+class Objective:
+    """L_simple, the mean squared error of what the network predicts; and + weight L_vlb.
+
+    Nichol & Dhariwal 2021 eq. 16: L_vlb only teaches the variance; a stop-gradient keeps it from the
+    mean. `vlb_weight` None is 0.001 where the network has a learned variance.
+
+    Raises:
+        ValueError: an unknown prediction type, a weight without a learned variance, or a residual
+            scale with another prediction type than v_prediction.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        *,
+        prediction_type: str,
+        learned_variance: bool = False,
+        vlb_weight: float | None = None,
+        residual: ResidualScale | None = None,
+    ):
+        if prediction_type not in PREDICTION_TYPES:
+            raise ValueError(
+                f"prediction_type must be one of {', '.join(PREDICTION_TYPES)}, "
+                f"got {prediction_type!r}"
+            )
+        if vlb_weight is not None and not learned_variance:
+            raise ValueError(
+                "vlb_weight acts on a learned variance only; set network.learned_variance, "
+                "or leave it out"
+            )
+        if residual is not None and prediction_type != "v_prediction":
+            raise ValueError(f"residual_std needs v_prediction, got {prediction_type!r}")
+        self.schedule, self.prediction_type = schedule, prediction_type
+        self.residual = residual
+        self.learned_variance = learned_variance
+        self.vlb_weight = VLB_WEIGHT if vlb_weight is None else vlb_weight
+        self.chain = vlb.Chain.of(schedule)
+
+    def losses(self, network: Callable[..., Tensor], batch: Batch, t: Tensor) -> Tensor:
+        """Of each sample of `batch`, on the network's device, at timesteps t (B,); float32 (B,)."""
+        x0, noise = batch.x0, batch.noise
+        x_t = self.schedule.add_noise(x0, noise, t)
+        timesteps = t.to(x0.device, torch.float32)
+        abar = per_sample(self.schedule.abar(t), x0)
+        frame = self.residual and self.residual.frame(batch.hint, abar, like=x_t)
+        seen = frame.network_input(x_t) if frame else x_t
+        output = network(seen, timesteps, hint=batch.hint, origin=batch.origin).float()
+        fraction = None
+        if self.learned_variance:
+            output, fraction = output.chunk(2, dim=1)
+        if frame:
+            target = frame.to_target(x0, noise)
+        else:
+            target = to_target(x0, noise, abar, prediction_type=self.prediction_type)
+        simple = (output - target).square().mean(dim=(1, 2, 3))
+        if fraction is None:
+            return simple
+        if frame:
+            mean = frame.to_x0(output.detach(), x_t)
+        else:
+            mean = to_x0(output.detach(), x_t, abar, prediction_type=self.prediction_type)
+        prediction = Prediction(mean, (fraction + 1) / 2)
+        # One of T terms was drawn; T of it estimates their sum.
+        bound = len(self.chain.abar) * vlb.term(x0, prediction, t, chain=self.chain)
+        return simple + self.vlb_weight * bound

@@ -1,0 +1,188 @@
+"""The sampling loop, written once.
+
+Denoiser, sampler and conditions are put into it; it lives in the network's world, tensors
+(B, 1, H, W) in [-1, 1]. One network call per step: `steps` is the NFE. A denoiser's refiner, a
+hundredth of the network, looks over the result once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from medsynth.diffusion.denoiser import Denoiser, Prediction, Refiner
+from medsynth.diffusion.guidance import low_pass
+from medsynth.diffusion.guidance.base import Condition
+from medsynth.diffusion.noise import CorrelatedNoise, Draw, PerSampleNoise, generators, slice_noise
+from medsynth.diffusion.samplers import Sampler
+from medsynth.diffusion.step import Step
+
+__all__ = ["CorrelatedNoise", "generators", "guidance_errors", "sample", "slice_noise"]
+
+OnStep = Callable[[int, int], None]
+
+
+def silent(done: int, steps: int) -> None:
+    """The callback of those who do not want to hear."""
+
+
+@torch.inference_mode()
+def sample(
+    denoiser: Denoiser,
+    sampler: Sampler,
+    *,
+    steps: int,
+    noise: Tensor,
+    conditions: Sequence[Condition] = (),
+    generators: Sequence[torch.Generator] | None = None,
+    draw: Draw | None = None,
+    on_step: OnStep = silent,
+) -> Tensor:
+    """x0 for a batch of noise.
+
+    Args:
+        denoiser: the network's estimate of x0.
+        sampler: how to get from level to level.
+        steps: network calls per sample.
+        noise: x_T ~ N(0, I), (B, 1, H, W); its dtype and device are the loop's.
+        conditions: corrected in this order.
+        generators: one per sample, for the noise drawn on the way; needed by a stochastic sampler
+            or condition only.
+        draw: instead of generators: gives that noise, (B, *shape), such as `CorrelatedNoise`.
+        on_step: called with (done, steps) after every step; what it raises ends the loop.
+
+    Returns:
+        (B, 1, H, W), not clamped: clamping would undo the exactness of the guidance.
+
+    Raises:
+        ValueError: noise is needed on the way and no generators were given; steps out of range.
+    """
+    aware = _Aware(denoiser, conditions)
+    moves = aware.plan(sampler, steps)
+    draw = draw or _noise_source(sampler, conditions, generators, noise)
+    x, previous = start(noise, moves[0], conditions=conditions), None
+    for step in moves:
+        prediction = aware.at(step).predict(x, step.t)
+        x, x0 = advance(x, prediction, step, sampler, conditions, previous=previous, draw=draw)
+        previous = (step, x0)
+        on_step(step.index + 1, step.steps)
+    return refined(x, denoiser, conditions, moves[-1])
+
+
+def start(noise: Tensor, step: Step, *, conditions: Sequence[Condition]) -> Tensor:
+    """x at the first level: sqrt(abar) times what is known of x0, and noise.
+
+    At 512 x 512 the lowest modes of an image are so strong that a plain N(0, I) is off by several
+    standard deviations even at log-SNR -10, which a deterministic sampler carries to the end.
+    """
+    nothing = torch.zeros_like(noise)
+    known = nothing
+    for condition in conditions:
+        known = condition.impose(known, step)
+    if known is nothing:
+        return noise
+    return step.abar**0.5 * known + (1 - step.abar) ** 0.5 * noise
+
+
+def advance(
+    x: Tensor,
+    prediction: Prediction,
+    step: Step,
+    sampler: Sampler,
+    conditions: Sequence[Condition],
+    *,
+    previous: tuple[Step, Tensor] | None,
+    draw: Draw | None,
+) -> tuple[Tensor, Tensor]:
+    """One move: x at `step.t_next`, and the guided x0 that led there."""
+    x0 = prediction.x0
+    for condition in conditions:
+        x0 = condition.impose(x0, step) if condition.space == "x0" else x0
+    guided = Prediction(x0, prediction.variance_weight)
+    fresh = draw(tuple(x.shape[1:])) if sampler.stochastic and not step.last else None
+    x = sampler.step(x, guided, step, previous=previous, noise=fresh)
+    for condition in conditions:
+        x = condition.impose_noised(x, step, draw=draw) if condition.space == "x_t" else x
+    return x, x0
+
+
+def correction(refiner: Refiner, x0: Tensor) -> Tensor:
+    """What the refiner changes in x0 (B, 1, H, W): its answer without the low band."""
+    change = refiner(x0.float()).to(x0.dtype)
+    size = tuple(change.shape[-2:])
+    factor = min(refiner.factor, *size)
+    return change - low_pass.build("dct", size=size, factor=factor)(change)
+
+
+def refined(x0: Tensor, denoiser: Denoiser, conditions: Sequence[Condition], last: Step) -> Tensor:
+    """x0 as the denoiser's refiner leaves it, and as the conditions that act to the end want it."""
+    if denoiser.refiner is None:
+        return x0
+    x0 = x0 + correction(denoiser.refiner, x0)
+    for condition in conditions:
+        x0 = condition.impose(x0, last)
+    return x0
+
+
+@torch.inference_mode()
+def guidance_errors(conditions: Sequence[Condition], x0: Tensor) -> list[dict[str, float | None]]:
+    """How far each slice is off what each condition asked, over the slice's standard deviation.
+
+    Returns:
+        One mapping per slice: the name of each reference to its error, None where it has no part.
+    """
+    figures: dict[str, list[float | None]] = {}
+    for condition in conditions:
+        figures.update(condition.errors(x0))
+    return [{name: values[b] for name, values in figures.items()} for b in range(len(x0))]
+
+
+class _Aware:
+    """The denoiser as it stands at a step: told about the references where it can listen."""
+
+    def __init__(self, denoiser: Denoiser, conditions: Sequence[Condition]):
+        self.plain, self.conditions = denoiser, conditions
+        self.hint, self.told = None, denoiser
+
+    def plan(self, sampler: Sampler, steps: int) -> tuple[Step, ...]:
+        """The moves, from where the network was trained to begin."""
+        schedule, lowest = self.plain.schedule, self.plain.told_log_snr_min
+        moves = sampler.plan(schedule, steps)
+        if lowest is None:
+            return moves
+        hint = self.at(moves[0]).hint
+        if hint is None or not bool((hint.factor_map > 0).all()):
+            return moves
+        return sampler.plan(schedule.until(lowest), steps)
+
+    def at(self, step: Step) -> Denoiser:
+        if not self.plain.reference_aware:
+            return self.plain
+        hints = [hint for c in self.conditions if (hint := c.hint(step)) is not None]
+        if len(hints) > 1:
+            raise ValueError(
+                f"only one condition can tell the network about references, got {len(hints)}; put "
+                f"all references into one LowFrequencyGuidance"
+            )
+        hint = hints[0] if hints else None
+        if hint is not self.hint:
+            self.hint = hint
+            self.told = self.plain if hint is None else self.plain.with_hint(*hint)
+        return self.told
+
+
+def _noise_source(
+    sampler: Sampler,
+    conditions: Sequence[Condition],
+    generators: Sequence[torch.Generator] | None,
+    noise: Tensor,
+) -> PerSampleNoise | None:
+    needed = [condition.name for condition in conditions if condition.space == "x_t"]
+    needed += [type(sampler).__name__] if sampler.stochastic else []
+    if needed and generators is None:
+        raise ValueError(
+            f"{', '.join(needed)} draw noise in every step: pass generators, one per sample"
+        )
+    return PerSampleNoise(generators, like=noise) if needed else None

@@ -1,0 +1,21 @@
+"""Brain CT, 256 x 256, axial, in grey values of the brain window (8 bits).
+
+The images that the network learned from hold no HU, only the window as it was shown; so the unit is
+the grey value, and nothing here claims HU.
+"""
+
+from medsynth.domains.base import Preset
+from medsynth.domains.grey import GREY_VALUES
+
+PRESET = Preset(
+    name="brain_ct",
+    title="Brain CT",
+    modality="CT",
+    grid=(256, 256),
+    weights="brain_ct_256.safetensors",
+    anatomy_factor=8,
+    lesion_kinds=("haemorrhage",),
+    # The window in which the training images were shown; a reference in HU is shown in it.
+    extra={"body_part": "BRAIN", "hu_window": (40.0, 80.0), "film_patches": True},
+    **GREY_VALUES,
+)

@@ -1,0 +1,16 @@
+"""Brain MRI, 256 x 256, axial, in grey values of the display (8 bits): MR has no absolute unit."""
+
+from medsynth.domains.base import Preset
+from medsynth.domains.grey import GREY_VALUES
+
+PRESET = Preset(
+    name="brain_mri",
+    title="Brain MRI",
+    modality="MR",
+    grid=(256, 256),
+    weights="brain_mri_256.safetensors",
+    anatomy_factor=8,
+    lesion_kinds=("enhancing_mass", "ring_enhancing_mass"),
+    extra={"body_part": "BRAIN", "film_patches": True},
+    **GREY_VALUES,
+)

@@ -1,0 +1,16 @@
+"""Chest X-ray, 256 x 256, frontal, in grey values of the display (8 bits, bone is bright)."""
+
+from medsynth.domains.base import Preset
+from medsynth.domains.grey import GREY_VALUES
+
+PRESET = Preset(
+    name="chest_xray",
+    title="Chest X-ray",
+    modality="DX",
+    grid=(256, 256),
+    weights="chest_xray_256.safetensors",
+    anatomy_factor=8,
+    lesion_kinds=("nodule", "opacity"),
+    extra={"body_part": "CHEST", "film_patches": True},
+    **GREY_VALUES,
+)

@@ -1,0 +1,19 @@
+"""Mammography, one breast on up to 832 x 512 pixels of 0.25 mm, in grey values (8 bits)."""
+
+from medsynth.domains.base import Preset
+from medsynth.domains.grey import GREY_VALUES
+
+PRESET = Preset(
+    name="mammography",
+    title="Mammography",
+    modality="MG",
+    grid=(832, 512),
+    pixel_mm=0.25,
+    weights="mammography_832.safetensors",
+    anatomy_factor=16,
+    lesion_kinds=("round_mass", "spiculated_mass", "microcalcifications"),
+    phantoms=("breast",),
+    # Lesions taken from a film go through the patch pipeline, medsynth.lesions.patch.
+    extra={"body_part": "BREAST", "film_patches": True},
+    **GREY_VALUES,
+)

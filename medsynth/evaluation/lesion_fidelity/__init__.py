@@ -1,0 +1,1 @@
+"""Whether lesions came out as they were asked for."""

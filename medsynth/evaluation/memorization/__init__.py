@@ -1,0 +1,1 @@
+"""Whether a sample copies a training image."""

@@ -1,0 +1,62 @@
+"""Histograms of the values inside the body, per window: how far apart, and drawn over each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from medsynth.domains import Window
+from medsynth.evaluation import bootstrap
+
+BINS = 200
+
+
+def histograms(planes: np.ndarray, inside: np.ndarray, window: Window) -> np.ndarray:
+    """Share of each slice's body in each of `BINS` bins from end to end of the window, (N, BINS).
+
+    Values beyond the window count in the first and last bin: the window shows them as black and white.
+    """
+    low, high = window.limits
+    counts = [
+        np.histogram(np.clip(plane[mask], low, high), bins=BINS, range=(low, high))[0]
+        for plane, mask in zip(planes, inside, strict=True)
+    ]
+    return np.array(counts) / np.maximum(inside.sum(axis=(1, 2)), 1)[:, None]
+
+
+def distance(first: np.ndarray, second: np.ndarray, window: Window) -> np.ndarray:
+    """Wasserstein-1 distance of histograms (..., BINS) in physical units, window end to window end."""
+    apart = np.abs((first - second).cumsum(axis=-1)).sum(axis=-1)
+    return apart * window.width / BINS
+
+
+def compare(
+    real: np.ndarray,
+    synthetic: np.ndarray,
+    inside: np.ndarray,
+    *,
+    window: Window,
+    patients: Sequence[object],
+    seed: int = 0,
+) -> dict:
+    """Distance of the synthetic slices from those that guided them; floor between halves of the real."""
+    ours, theirs = (histograms(p, inside, window) for p in (synthetic, real))
+    weights = bootstrap.slice_weights(patients, seed=seed)
+    half = bootstrap.halves(patients)
+    return {
+        "value": float(distance(ours.mean(0), theirs.mean(0), window)),
+        "interval": bootstrap.interval(
+            distance(weights @ ours, weights @ theirs, window) / len(ours)
+        ),
+        "floor": float(distance(theirs[half].mean(0), theirs[~half].mean(0), window)),
+        "floor_interval": bootstrap.interval(
+            distance(_mean(weights * half, theirs), _mean(weights * ~half, theirs), window)
+        ),
+    }
+
+
+def _mean(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+    total = weights.sum(1, keepdims=True).astype(float)
+    total[total == 0] = np.nan  # a resample without any slice of this half
+    return weights @ values / total

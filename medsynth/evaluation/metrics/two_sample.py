@@ -1,0 +1,260 @@
+"""The paired two-sample test: can a small network tell synthetic patches from real ones?
+
+A classifier two-sample test (Lopez-Paz & Oquab 2017), made sharper by pairing: every synthetic patch
+meets the patch at the same place of the very slice that guided it, so that anatomy cannot tell them
+apart. Trained on some patients and tested on the others, each once (cross-fitting). AUC 0.5: they
+cannot be told apart; 1: always. The interval is over slices, the networks as they were trained; how far
+the chance of training goes besides, the floor shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor, nn
+from torch.nn import functional
+
+from medsynth.domains import Window
+from medsynth.evaluation import bootstrap
+from medsynth.evaluation.patches import cut, draw_places, windowed
+from medsynth.evaluation.small_network import scale_of, small_network
+from medsynth.events import Listener, Stage, ignore
+
+GAP = 1  # slices left out on either side of a block that is tested on
+
+
+@dataclass(frozen=True)
+class Effort:
+    """The judge, and how long it learns in each fold.
+
+    A network of `channels` sees `places` patches of `patch` pixels a slice, each `passes` times in
+    batches of `batch` pairs; a slice's score is the mean over `scored` of its patches. The default is
+    the judge of the model cards. A narrower one on fewer patches flatters: with 16-32-64 channels, 48
+    pixels and 24 places it gave 0.53 where this one gave 0.93.
+
+    Raises:
+        ValueError: fewer places than are scored, or a number below 1.
+    """
+
+    channels: tuple[int, ...] = (24, 48, 96, 128)
+    patch: int = 64
+    places: int = 72
+    scored: int = 48
+    passes: int = 10
+    batch: int = 32
+    learning_rate: float = 2e-3
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.scored <= self.places or min(self.patch, self.passes, self.batch) < 1:
+            raise ValueError(
+                "a judge needs at least 1 of patch, passes, batch and scored, and no more scored than "
+                f"places, got {self}"
+            )
+
+    @property
+    def judge(self) -> str:
+        """What it is, in words."""
+        return (
+            f"network of {'-'.join(map(str, self.channels))} channels, {self.patch} x {self.patch} "
+            f"patches, {self.places} a slice, {self.passes} passes; a slice by the mean of {self.scored}"
+        )
+
+
+def paired_test(
+    real: np.ndarray,
+    synthetic: np.ndarray,
+    inside: np.ndarray,
+    *,
+    windows: Sequence[Window],
+    patients: Sequence[str],
+    effort: Effort | None = None,
+    seed: int = 0,
+    listener: Listener = ignore,
+) -> dict:
+    """The test in every window, beside its floor.
+
+    The floor is the same test between real patches and real patches at other places of the same
+    slices: what a perfect synthesis would get, and how far chance goes.
+
+    Args:
+        real: the slices that guided, (N, H, W) in physical units.
+        synthetic: the slice made from each.
+        inside: which pixels are body, (N, H, W) bool.
+        windows: seen through which.
+        patients: of each slice.
+        effort: None is the default.
+        seed: of places, starting weights, batches, resamples.
+        listener: hears of every fold.
+
+    Returns:
+        `judge` and `split` (who is tested on whom) in words, and per window `auc`, `interval` (95 %,
+        bootstrap over slices), `auc_slice` and `interval_slice` (scores averaged over each slice
+        first) and `floor` with the same.
+    """
+    effort = effort or Effort()
+    places = draw_places(inside, count=2 * effort.places, seed=seed, size=effort.patch)
+    kept = np.array([k for k, corners in enumerate(places) if len(corners)])
+    first = [places[k][: effort.places] for k in kept]
+    other = [places[k][effort.places :] for k in kept]
+    owners = [patients[k] for k in kept]
+    folds, split = split_folds(owners)
+    per_window = {}
+    with Stage("two-sample test", total=2 * len(windows) * len(folds), listener=listener) as stage:
+        for window in windows:
+            ours, theirs = (_channels(planes[kept], window) for planes in (synthetic, real))
+            found = [
+                _cross_fit(a, b, folds, effort=effort, seed=seed, stage=stage)
+                for a, b in (
+                    (_stack(ours, first, effort.patch), _stack(theirs, first, effort.patch)),
+                    (_stack(theirs, other, effort.patch), _stack(theirs, first, effort.patch)),
+                )
+            ]
+            per_window[window.name] = found[0] | {"floor": found[1]}
+    return {
+        "judge": effort.judge,
+        "split": split,
+        "slices": len(kept),
+        "patches_per_slice": effort.places,
+        "patch_pixels": effort.patch,
+        "floor_is": "real patches against real patches at other places of the same slices",
+        "windows": per_window,
+    }
+
+
+def split_folds(
+    patients: Sequence[str], *, most: int = 3
+) -> tuple[list[tuple[np.ndarray, np.ndarray]], str]:
+    """(training, tested) indices of each fold, and in words what the folds are.
+
+    Patients where each fold then has at least four slices to learn from; else blocks of neighbouring
+    slices with a gap between what is learnt from and what is tested on.
+    """
+    names, counts = np.unique(list(patients), return_counts=True)
+    folds = min(most, len(names))
+    if folds > 1:
+        sizes, owner = np.zeros(folds), {}
+        for index in np.argsort(-counts, kind="stable"):  # the largest first, to the emptiest fold
+            owner[names[index]] = int(sizes.argmin())
+            sizes[owner[names[index]]] += counts[index]
+        label = np.array([owner[p] for p in patients])
+        if sizes.sum() - sizes.max() >= 4:
+            found = [(np.flatnonzero(label != f), np.flatnonzero(label == f)) for f in range(folds)]
+            return found, f"{folds} folds of patients: learnt from some, tested on the others"
+    return _blocks(len(patients), most), (
+        f"{most} blocks of slices, {GAP} slice left out between learning and testing: too few "
+        "patients to split by patient"
+    )
+
+
+def _blocks(count: int, folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    indices = np.arange(count)
+    found = []
+    for tested in np.array_split(indices, folds):
+        near = (indices >= tested[0] - GAP) & (indices <= tested[-1] + GAP)
+        found.append((indices[~near], tested))
+    return found
+
+
+def _channels(planes: np.ndarray, window: Window) -> np.ndarray:
+    """(N, 2, H, W): the windowed slices, and their finest detail, which is where networks betray
+    themselves first."""
+    seen = windowed(planes, window)
+    fine = seen - np.stack([ndimage.gaussian_filter(plane, 1.0) for plane in seen])
+    return np.stack([seen, fine], axis=1)
+
+
+def _stack(channels: np.ndarray, places: list[np.ndarray], size: int) -> Tensor:
+    """Patches (slices, places, 2, size, size)."""
+    parts = [cut(channels[:, c], places, size=size) for c in range(channels.shape[1])]
+    return torch.from_numpy(np.stack(parts, axis=1)).unflatten(0, (len(places), -1))
+
+
+def _cross_fit(
+    ours: Tensor,
+    theirs: Tensor,
+    folds: list[tuple[np.ndarray, np.ndarray]],
+    *,
+    effort: Effort,
+    seed: int,
+    stage: Stage,
+) -> dict:
+    """AUC and interval for patches (N, K, 2, S, S), every slice tested once."""
+    count = len(ours)
+    above, above_slice = np.zeros((count, count)), np.zeros((count, count))
+    fold_of = np.empty(count, dtype=int)
+    for index, (learnt, tested) in enumerate(folds):
+        network = _train(ours[learnt], theirs[learnt], effort=effort, seed=seed + index)
+        a, b = (_scores(network, patches[tested]) for patches in (ours, theirs))
+        cell = np.ix_(tested, tested)
+        above[cell] = _share_above(a, b)
+        means = (scores[:, : effort.scored].mean(1, keepdims=True) for scores in (a, b))
+        above_slice[cell] = _share_above(*means)
+        fold_of[tested] = index
+        stage.advance()
+    same_fold = (fold_of[:, None] == fold_of).astype(float)
+    weights = bootstrap.slice_weights(fold_of.tolist(), seed=seed)
+    found = {}
+    for key, cells in (("", above), ("_slice", above_slice)):
+        found[f"auc{key}"] = float(_weighted_auc(cells, same_fold, np.ones((1, count)))[0])
+        found[f"interval{key}"] = bootstrap.interval(_weighted_auc(cells, same_fold, weights))
+    return found
+
+
+def _share_above(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """[i, j]: how often a score of slice i of ours (n, K) is above one of slice j of theirs."""
+    a, b = ours[:, None, :, None], theirs[None, :, None, :]
+    return ((a > b) + 0.5 * (a == b)).mean(axis=(2, 3))
+
+
+def _weighted_auc(above: np.ndarray, same_fold: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """AUC for every row of slice weights; only scores of one network are compared."""
+    numerator = np.einsum("ri,ij,rj->r", weights, above, weights, optimize=True)
+    return numerator / np.einsum("ri,ij,rj->r", weights, same_fold, weights, optimize=True)
+
+
+def _train(ours: Tensor, theirs: Tensor, *, effort: Effort, seed: int) -> nn.Sequential:
+    """A classifier of ours (1) and theirs (0), from patches (n, K, 2, S, S) that go in pairs."""
+    generator = torch.Generator().manual_seed(seed)
+    ours, theirs = ours.flatten(0, 1), theirs.flatten(0, 1)
+    mean, std = scale_of(theirs)
+    network = small_network(2, 1, generator, widths=effort.channels)
+    network.mean, network.std = mean, std
+    network.train()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=effort.learning_rate, weight_decay=1e-2)
+    per_pass = max(1, round(len(ours) / effort.batch))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, effort.learning_rate, total_steps=effort.passes * per_pass
+    )
+    for drawn in _batches(len(ours), per_pass, effort.passes, generator):
+        labels = torch.cat([torch.ones(len(drawn)), torch.zeros(len(drawn))])
+        flip, row, column = torch.randint(2, (3,), generator=generator).tolist()
+        batch = (torch.cat([ours[drawn], theirs[drawn]]) - mean) / std
+        batch = batch.transpose(2, 3) if flip else batch
+        batch = batch.flip([axis for axis, turn in ((2, row), (3, column)) if turn])
+        batch = batch.contiguous(memory_format=torch.channels_last)
+        loss = functional.binary_cross_entropy_with_logits(network(batch)[:, 0], labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    return network.eval()
+
+
+def _batches(
+    count: int, per_pass: int, passes: int, generator: torch.Generator
+) -> Iterator[Tensor]:
+    """Indices of pairs: everyone once in a pass, in another order each time."""
+    for _ in range(passes):
+        yield from torch.randperm(count, generator=generator).tensor_split(per_pass)
+
+
+@torch.inference_mode()
+def _scores(network: nn.Sequential, patches: Tensor) -> np.ndarray:
+    """How synthetic each patch (n, K, 2, S, S) looks, (n, K)."""
+    shape = patches.shape[:2]
+    flat = (patches.flatten(0, 1) - network.mean) / network.std
+    return torch.cat([network(part)[:, 0] for part in flat.split(256)]).unflatten(0, shape).numpy()

@@ -1,0 +1,128 @@
+"""Unguided images from a cascade: a small network draws the low band, the told network the rest.
+
+p(x0) = p(phi_n x0) p(x0 | phi_n x0), the cascade of Ho et al. 2022 (arXiv:2106.15282) with the low
+pass of the guidance between its two stages: the large network samples as it does behind any
+reference, only that nobody gave this one. What is drawn is the low band on a grid of its own,
+ceil(H / n) x ceil(W / n) pixels, where the shape of a whole chest costs a hundredth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from medsynth.diffusion.denoiser import Denoiser
+from medsynth.diffusion.guidance import LowFrequency, LowFrequencyGuidance
+from medsynth.diffusion.guidance.reduced import FILTER, enlarged, reduced_size
+from medsynth.diffusion.noise import PerSampleNoise
+from medsynth.diffusion.samplers import Sampler
+from medsynth.diffusion.sampling import OnStep, sample, silent
+from medsynth.errors import CheckpointError
+from medsynth.networks import load_denoiser, read_card
+
+
+@dataclass(frozen=True)
+class LowBandNetwork:
+    """A denoiser of reduced images: `denoiser` on the grid of factor `factor`."""
+
+    denoiser: Denoiser
+    factor: int
+
+    def draw(
+        self,
+        sampler: Sampler,
+        *,
+        steps: int,
+        size: tuple[int, int],
+        generators: Sequence[torch.Generator],
+        device: str = "cpu",
+    ) -> Tensor:
+        """A low band (B, 1, *size) in about [-1, 1], one of each generator."""
+        grid = reduced_size(size, self.factor)
+        draw = PerSampleNoise(generators, like=torch.empty(len(generators), 1, 1, 1, device=device))
+        small = sample(
+            self.denoiser,
+            sampler,
+            steps=steps,
+            noise=draw((1, *grid)),
+            generators=generators,
+        )
+        return enlarged(small, self.factor, size=size)
+
+
+def check_low_band(path: Path, *, preset: str) -> int:
+    """The factor of the low bands that a file's network draws.
+
+    Raises:
+        CheckpointError: missing, damaged, of another preset, or no network of low bands.
+    """
+    card = read_card(path)
+    factor = card.get("low_band_factor")
+    if not factor or card["preset"] != preset:
+        what = f"low bands for preset {card['preset']}" if factor else "whole images"
+        raise CheckpointError(
+            f"{path} draws {what}; give weights that draw low bands for preset {preset}, from a "
+            "recipe with low_band_factor"
+        )
+    return factor
+
+
+def load_low_band(path: Path, *, preset: str, device: str = "cpu") -> LowBandNetwork:
+    """The network of a file that `medsynth train` wrote for a recipe with `low_band_factor`.
+
+    Raises:
+        CheckpointError: as `check_low_band`.
+    """
+    factor = check_low_band(path, preset=preset)
+    return LowBandNetwork(load_denoiser(path, device=device), factor)
+
+
+def sample_unguided(
+    denoiser: Denoiser,
+    sampler: Sampler,
+    *,
+    steps: int,
+    noise: Tensor,
+    generators: Sequence[torch.Generator],
+    low_band: LowBandNetwork | None = None,
+    on_step: OnStep = silent,
+) -> Tensor:
+    """x0 (B, 1, H, W) for a batch of noise, guided by nobody; see `medsynth.diffusion.sampling.sample`.
+
+    With `low_band` (for a reference-aware denoiser) its draw, taken first from the generators, is the
+    only reference. It makes `steps` calls of its own, each a hundredth of a call of the other.
+
+    Raises:
+        ValueError: `low_band` for a denoiser that cannot be told.
+    """
+    conditions = []
+    if low_band is not None:
+        if not denoiser.reference_aware:
+            raise ValueError(
+                "a low band can only be drawn for a reference-aware network; leave low_band out"
+            )
+        reference = low_band.draw(
+            sampler,
+            steps=steps,
+            size=tuple(noise.shape[-2:]),
+            generators=generators,
+            device=str(noise.device),
+        )
+        conditions = [
+            LowFrequencyGuidance(
+                [LowFrequency("low_band", reference, low_band.factor, filter=FILTER)]
+            )
+        ]
+    return sample(
+        denoiser,
+        sampler,
+        steps=steps,
+        noise=noise,
+        conditions=conditions,
+        generators=generators,
+        on_step=on_step,
+    )

@@ -1,0 +1,1 @@
+"""DICOM in: files, series, pixels and segmentations."""

@@ -1,0 +1,1 @@
+"""The kinds of lesions: one file each, its parameters beside its drawer."""

@@ -1,0 +1,1 @@
+"""A compressed breast from B-spline control points."""

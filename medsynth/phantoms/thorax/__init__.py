@@ -1,0 +1,1 @@
+"""A thorax from B-spline control points."""

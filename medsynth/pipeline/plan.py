@@ -1,0 +1,311 @@
+"""What is known before any sampling: the reference, the lesions in it, and where anything changes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import SimpleITK as sitk
+
+from medsynth.dicom import check_burned_in
+from medsynth.dicom.patient import check_policy
+from medsynth.diffusion.guidance import feathered, low_pass, spherical_gaussian
+from medsynth.domains import Preset
+from medsynth.errors import GeometryError
+from medsynth.events import Listener, Stage
+from medsynth.images import (
+    ReferenceImage,
+    fraction_outside,
+    read_image,
+    read_mask_of,
+    resample_mask,
+    to_grey,
+)
+from medsynth.lesions import Lesion, Steps, from_film, from_study, mask_diameter_mm, procedural
+from medsynth.pipeline.existing import Existing, existing_labels, overlaps, too_small
+from medsynth.pipeline.preprocessing import Fitted, Fitting, center_of, load_anatomy, roi_mask
+from medsynth.request import Pathology, Request, Source
+
+# Below this difference in physical units a lesion image is its reference.
+UNCHANGED = 1.0
+# Diameter of the patch of a Gaussian weight map, in diameters of the lesion.
+PATCH = 2.0
+# Around specks that are smaller than this, the tissue between them is the network's.
+SPECK_FEATHER_MM = 0.5
+# A reference is like those trained on with pixels up to this share outside their range, and sides up
+# to this many times the grid's.
+PIXEL_TOLERANCE = 0.05
+SIDE_RATIO = 1.5
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """Where one lesion acts: `weights` (k, j, i) in [0, 1] for the slices `first` to `last`."""
+
+    lesion: Lesion
+    pathology: Pathology
+    first: int
+    last: int
+    weights: np.ndarray
+
+    def at(self, k: int) -> np.ndarray | None:
+        """The weights of slice k, (j, i); None where the lesion has no part."""
+        return self.weights[k - self.first] if self.first <= k <= self.last else None
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """The anatomy, its lesions, and per slice how much of it is synthesized.
+
+    `change` maps the index of every slice to synthesize to its blend: a float (the whole slice,
+    below 1 in the feathered margin of `extent: roi`) or an array (j, i) (`background: keep`).
+    """
+
+    reference: ReferenceImage
+    regions: tuple[Region, ...]
+    change: dict[int, float | np.ndarray]
+    warnings: tuple[str, ...]
+    fitting: Fitting = field(default_factory=Fitting)
+    labels: tuple[Existing, ...] = ()
+
+    @property
+    def slices(self) -> list[int]:
+        """The slices to synthesize, in order."""
+        return sorted(self.change)
+
+
+def prepare(request: Request, *, preset: Preset, listener: Listener) -> Prepared:
+    """Read or draw the anatomy, place the lesions.
+
+    Raises:
+        ValueError: an image that cannot be used, or a value out of its range.
+        GeometryError: a mask or a lesion that lies where it cannot act.
+    """
+    fitted = load_anatomy(request, preset=preset, listener=listener)
+    reference = fitted.reference
+    warnings = [*reference.warnings, *_unlike_training(request, reference, preset)]
+    check_policy(request.patient, headers=reference.headers)
+    check_burned_in(
+        reference.headers, patient=request.patient, accepted=request.anatomy.burned_in_text
+    )
+    _check_factors(request, reference.image)
+    labels, notes = existing_labels(request, fitted)
+    warnings += notes
+    regions = []
+    with Stage("placing lesions", total=len(request.pathologies), listener=listener) as stage:
+        for index, pathology in enumerate(request.pathologies):
+            at = f"pathologies[{index}]"
+            with naming(at):
+                lesion, notes = place(pathology, request, fitted, preset=preset, index=index)
+                warnings += [f"{at}: {note}" for note in (*notes, *lesion.warnings)]
+                regions.append(region_of(lesion, pathology, request, reference.image))
+            stage.advance()
+    change = changes(request, reference.image, regions)
+    warnings += overlaps(labels, [region.lesion.mask for region in regions])
+    warnings += too_small(request, labels, change)
+    return Prepared(
+        reference, tuple(regions), change, tuple(warnings), fitted.fitting, tuple(labels)
+    )
+
+
+@contextlib.contextmanager
+def naming(at: str) -> Iterator[None]:
+    """A refusal within the block opens with the key path `at`, unless it names it already."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        if str(error).startswith(at):
+            raise
+        kind = next(k for k in (GeometryError, ValueError, OSError) if isinstance(error, k))
+        raise kind(f"{at}: {error}") from error
+
+
+def _unlike_training(request: Request, reference: ReferenceImage, preset: Preset) -> list[str]:
+    """Warnings where the preset's network has not seen such pixels or sizes; of others nobody knows."""
+    if request.weights is not None or preset.trained_pixel_mm is None:
+        return []
+    x_mm, y_mm = reference.image.GetSpacing()[:2]
+    columns, rows = reference.image.GetSize()[:2]
+    (low, high), (grid_rows, grid_columns) = preset.trained_pixel_mm, preset.grid
+    notes = []
+    least, most = low * (1 - PIXEL_TOLERANCE), high * (1 + PIXEL_TOLERANCE)
+    if min(x_mm, y_mm) < least or max(x_mm, y_mm) > most:
+        notes.append(
+            f"{reference.source}: pixels of {x_mm:.3g} x {y_mm:.3g} mm, the network of {preset.name} "
+            f"was trained on {low:g} to {high:g} mm; expect a worse result, or resample the slices "
+            f"to {(low + high) / 2:.2g} mm"
+        )
+    ratios = (columns / grid_columns, rows / grid_rows)
+    if min(ratios) < 1 / SIDE_RATIO or max(ratios) > SIDE_RATIO:
+        notes.append(
+            f"{reference.source}: slices of {columns} x {rows} pixels, the network of {preset.name} "
+            f"was trained on {grid_columns} x {grid_rows}; expect a worse result, or bring the "
+            f"slices near that size: resample them, crop them, or pad them with {preset.air:g} "
+            f"{preset.units}"
+        )
+    return notes
+
+
+def _check_factors(request: Request, image: sitk.Image) -> None:
+    """Refuse factors larger than a slice before the network is loaded."""
+    factors = {"anatomy.factor": request.anatomy.factor}
+    for index, pathology in enumerate(request.pathologies):
+        factors[f"pathologies[{index}].factor"] = pathology.factor
+    for key, factor in factors.items():
+        try:
+            low_pass.build(request.filter, size=image.GetSize()[1::-1], factor=factor)
+        except ValueError as error:
+            raise ValueError(f"{key}: {error}") from None
+
+
+def place(
+    pathology: Pathology, request: Request, fitted: Fitted, *, preset: Preset, index: int
+) -> tuple[Lesion, list[str]]:
+    """One lesion in the reference, and what to tell about its region of interest."""
+    image = fitted.reference.image
+    where: dict[str, object] = {}
+    notes: list[str] = []
+    if pathology.roi is not None:
+        with naming(f"pathologies[{index}].roi"):
+            mask = roi_mask(pathology.roi, fitted)
+            cut = fraction_outside(mask, image)
+            where["roi"] = resample_mask(mask, image)
+        if 0 < cut < 1:
+            notes.append(f"{cut:.0%} of the roi lies outside the reference and has no effect")
+    else:
+        where["centre_mm"] = center_of(pathology, image, at=f"pathologies[{index}]")
+        where["diameter_mm"] = pathology.diameter_mm
+    source = pathology.source
+    if source.patch is not None:
+        return _from_film(source, fitted, preset=preset, seed=request.seed + index, **where), notes
+    if source.procedural is None:
+        study = read_image(source.image, series_uid=source.series_uid)
+        lesion = from_study(
+            study.image,
+            read_mask_of(source.mask, study),
+            reference=image,
+            rotate_deg=source.rotate_deg,
+            scale=source.scale,
+            mirror=source.mirror,
+            body_threshold=preset.body_threshold,
+            **where,
+        )
+        return lesion, notes
+    options = dict(source.procedural)
+    kind = options.pop("kind")
+    seed = options.pop("seed", request.seed + index)
+    threshold = preset.body_threshold
+    return (
+        procedural(kind, reference=image, seed=seed, body_threshold=threshold, **where, **options),
+        notes,
+    )
+
+
+def _from_film(source: Source, fitted: Fitted, *, preset: Preset, seed: int, **where) -> Lesion:
+    """A lesion from an annotated film, through the patch pipeline, shown as the reference is."""
+    steps = dict(source.patch)
+    seed = steps.pop("seed", seed)
+    normalize = None if steps["normalize"] == "off" else steps["normalize"]
+    film = read_image(source.image, series_uid=source.series_uid)
+    window = preset.extra.get("hu_window")
+    shown = to_grey(film, sitk.GetArrayViewFromImage(film.image), hu_window=window)
+    grey = sitk.GetImageFromArray(shown.values)
+    grey.CopyInformation(film.image)
+    return from_film(
+        grey,
+        read_mask_of(source.mask, film),
+        reference=fitted.reference.image,
+        steps=Steps(**{**steps, "normalize": normalize}),
+        seed=seed,
+        rotate_deg=source.rotate_deg,
+        scale=source.scale,
+        mirror=source.mirror,
+        body_threshold=preset.body_threshold,
+        **where,
+    )
+
+
+def region_of(lesion: Lesion, pathology: Pathology, request: Request, image: sitk.Image) -> Region:
+    """Where the lesion's reference acts, on the slices between the first and the last it reaches.
+
+    Raises:
+        GeometryError: it reaches no slice centre.
+    """
+    values, before = (sitk.GetArrayViewFromImage(i) for i in (lesion.image, image))
+    mask = sitk.GetArrayViewFromImage(lesion.mask)
+    planes = zip(values, before, mask, strict=True)
+    touched = np.flatnonzero([bool(m.any()) or _differs(v, b) for v, b, m in planes])
+    if not len(touched):
+        raise GeometryError("the lesion does not reach any slice centre; make it larger")
+    spacing = image.GetSpacing()[::-1]
+    patch_mm = PATCH * mask_diameter_mm(lesion.mask)
+    reach_mm = request.feather_mm if pathology.weight == "mask" else patch_mm / 2
+    reach = int(np.ceil(reach_mm / spacing[0]))
+    first, last = max(touched[0] - reach, 0), min(touched[-1] + reach, len(values) - 1)
+    part = slice(first, last + 1)
+    if pathology.weight == "mask":
+        inside = np.abs(values[part] - before[part]) > UNCHANGED
+        feather = request.feather_mm
+        if lesion.scattered:
+            feather = min(feather, SPECK_FEATHER_MM)
+        else:
+            inside |= mask[part] > 0
+        weights = feathered(inside, spacing=spacing, feather=feather)
+    else:
+        weights = _gaussian(mask, patch_mm, spacing=spacing, slices=range(part.start, part.stop))
+    return Region(lesion, pathology, int(first), int(last), weights)
+
+
+def _gaussian(
+    mask: np.ndarray, patch_mm: float, *, spacing: tuple[float, ...], slices: range
+) -> np.ndarray:
+    """The spherical Gaussian of the paper around the lesion's centre of mass, (k, j, i)."""
+    k, row, column = np.argwhere(mask).mean(axis=0)
+    planes = [
+        spherical_gaussian(
+            mask.shape[1:],
+            center=(row, column),
+            diameter=patch_mm,
+            spacing=spacing[1:],
+            offset=(index - k) * spacing[0],
+        )
+        for index in slices
+    ]
+    return np.concatenate([plane[0].numpy() for plane in planes])
+
+
+def _differs(a: np.ndarray, b: np.ndarray) -> bool:
+    return bool((np.abs(a - b) > UNCHANGED).any())
+
+
+def changes(
+    request: Request, image: sitk.Image, regions: list[Region]
+) -> dict[int, float | np.ndarray]:
+    """Which slices are synthesized, and how each is blended with the reference."""
+    count = image.GetDepth()
+    if request.background == "keep":
+        blend: dict[int, np.ndarray] = {}
+        for region in regions:
+            for k in range(region.first, region.last + 1):
+                weights = region.at(k)
+                if weights.any():
+                    blend[k] = np.maximum(blend.get(k, 0), weights)
+        return blend
+    if request.extent == "all":
+        return dict.fromkeys(range(count), 1.0)
+    return _with_margin(request, regions, count, image.GetSpacing()[2])
+
+
+def _with_margin(
+    request: Request, regions: list[Region], count: int, step_mm: float
+) -> dict[int, float]:
+    """Every slice that a lesion touches, and around them a margin that fades into the reference."""
+    touched = np.zeros(count, dtype=bool)
+    for region in regions:
+        mask = sitk.GetArrayViewFromImage(region.lesion.mask)[region.first : region.last + 1]
+        certain = (region.weights == 1).any(axis=(1, 2)) | mask.any(axis=(1, 2))
+        touched[region.first : region.last + 1] |= certain
+    fade = feathered(touched, spacing=(step_mm,), feather=request.margin_mm)
+    return {k: float(weight) for k, weight in enumerate(fade) if weight > 0}

@@ -1,0 +1,217 @@
+"""One job from request to OUT: prepare, estimate, generate, measure, deliver."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import torch
+
+from medsynth import domains as presets
+from medsynth.diffusion import samplers
+from medsynth.diffusion.denoiser import Denoiser
+from medsynth.domains import Preset
+from medsynth.errors import CheckpointError
+from medsynth.events import Event, Listener, ignore
+from medsynth.networks import load_denoiser, read_card, sha256
+from medsynth.pipeline import estimate as cost
+from medsynth.pipeline import write_outputs as deliver
+from medsynth.pipeline.generate import Generated, conditions_of_slice, generate, worst
+from medsynth.pipeline.measure import measure_coherence, measure_label, measure_lesion
+from medsynth.pipeline.plan import Prepared, prepare
+from medsynth.records.result import Checkpoint, GuidanceError, Result
+from medsynth.request import Request
+from medsynth.storage import folders as results
+
+MODELS = Path(__file__).resolve().parents[2] / "monai_bundle" / "models"
+
+
+def run(
+    request: Request,
+    out: Path | str,
+    *,
+    overwrite: bool = False,
+    dry_run: bool = False,
+    listener: Listener = ignore,
+) -> Result | cost.Estimate:
+    """Synthesize `request` into the folder `out`; with `dry_run` only say what it would take.
+
+    Raises:
+        ValueError, GeometryError: something in the request cannot be used.
+        CheckpointError: the weights are missing, damaged or for another domain.
+        MemoryError: the job cannot fit.
+        OSError: `out` exists, lies in a folder of the request's images, is being made by another run,
+            cannot be written, or the disk is too full.
+    """
+    results.check_outside(out, folders_of(request))
+    output = results.OutputFolder(out, overwrite=overwrite)
+    # Claimed before the work begins: a second run into the same folder ends at its start.
+    with nullcontext() if dry_run else output.claimed():
+        return _run(request, output, dry_run=dry_run, listener=listener)
+
+
+def folders_of(request: Request) -> list[Path]:
+    """The folders that the request reads images from."""
+    paths = [request.anatomy.image]
+    for pathology in request.pathologies:
+        paths += [pathology.roi, pathology.source.image, pathology.source.mask]
+    paths += [labels.file for labels in request.anatomy.labels or ()]
+    return [path for path in paths if isinstance(path, Path) and path.is_dir()]
+
+
+def _run(
+    request: Request, output: results.OutputFolder, *, dry_run: bool, listener: Listener
+) -> Result | cost.Estimate:
+    preset = presets.get(request.preset)
+    weights = weights_path(request, preset)
+    card = check_card(weights, preset)
+    device = choose_device(request.device)
+    clock = Clock()
+    with clock("preparing"):
+        prepared = prepare(request, preset=preset, listener=listener)
+    size = prepared.reference.image.GetSize()
+    needed = cost.memory_needed(size, lesions=len(prepared.regions), slice_pixels=size[0] * size[1])
+    cost.check_memory(needed)
+    with clock("loading the network"):
+        denoiser = load_denoiser(weights, device=device)
+        check_sampling(request, prepared, denoiser, preset=preset)
+        call = cost.seconds_per_call(denoiser, size[1::-1], device=device)
+    disk = cost.disk_needed(size, lesions=len(prepared.regions))
+    seconds = call * request.steps * len(prepared.slices)
+    estimate = cost.Estimate(len(prepared.slices), seconds, needed, disk, device)
+    listener(Event("estimate", message=estimate.sentence(), data=estimate.to_dict()))
+    for warning in prepared.warnings:
+        listener(Event("warning", message=warning))
+    if dry_run:
+        return estimate
+    output.needed_bytes = disk
+    output.check()
+    with clock("sampling"):
+        generated = generate(
+            prepared,
+            denoiser,
+            request=request,
+            preset=preset,
+            device=device,
+            listener=listener,
+            expected=seconds,
+        )
+    record = describe(request, prepared, generated, denoiser, preset=preset, device=device)
+    checkpoint = Checkpoint(weights.name, sha256(weights), card.get("steps"))
+    delivery = deliver.Delivery(request, prepared, generated.volume, preset, checkpoint)
+    with output as folder:
+        result = deliver.write(
+            delivery, folder, record=record, seconds=clock.seconds, listener=listener
+        )
+    data = {"out": str(output.out), "seed": request.seed}
+    listener(Event("result", message=f"wrote {output.given}", data=data))
+    return result
+
+
+def weights_path(request: Request, preset: Preset) -> Path:
+    """The weights a request names, else those shipped for its preset."""
+    return request.weights or MODELS / preset.weights
+
+
+def check_card(weights: Path, preset: Preset) -> dict:
+    """The card of the weights.
+
+    Raises:
+        CheckpointError: missing, damaged, or trained for another preset or for low bands only.
+    """
+    card = read_card(weights)
+    if card.get("low_band_factor"):
+        raise CheckpointError(
+            f"{weights} draws the low bands of unguided images, not images; leave `weights` out for "
+            "the preset's own"
+        )
+    if card["preset"] != preset.name:
+        raise CheckpointError(
+            f"{weights} was trained for preset {card['preset']}, the request asks for {preset.name}"
+        )
+    return card
+
+
+def choose_device(name: str) -> str:
+    """cpu or cuda; `auto` takes CUDA where there is one.
+
+    Raises:
+        ValueError: cuda was asked for and is not there.
+    """
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise ValueError("device: cuda was asked for, but PyTorch finds no CUDA device; use auto")
+    return "cuda" if available and name != "cpu" else "cpu"
+
+
+def check_sampling(
+    request: Request, prepared: Prepared, denoiser: Denoiser, *, preset: Preset
+) -> None:
+    """Refuse what the loop would refuse, before it starts and on a dry run too.
+
+    Raises:
+        ValueError: more steps than the sampler can take, or a composition that would diverge.
+    """
+    samplers.build(request.sampler).plan(denoiser.schedule, request.steps)
+    middle = prepared.slices[len(prepared.slices) // 2]
+    conditions_of_slice(prepared, middle, request=request, preset=preset)
+
+
+def describe(
+    request: Request,
+    prepared: Prepared,
+    generated: Generated,
+    denoiser: Denoiser,
+    *,
+    preset: Preset,
+    device: str,
+) -> dict:
+    """The measured fields of `Result`."""
+    factors = {"anatomy": (request.anatomy.factor, request.anatomy.stop)}
+    for index, pathology in enumerate(request.pathologies):
+        factors[f"pathologies[{index}]"] = (pathology.factor, pathology.stop)
+    errors = tuple(
+        GuidanceError(name, factors[name][0], factors[name][1].to_value(), worst(values))
+        for name, values in generated.errors.items()
+        if name in factors
+    )
+    reference = prepared.reference
+    return {
+        "seed": request.seed,
+        "nfe": request.steps,
+        "sampler": request.sampler,
+        "device": device,
+        "dtype": str(denoiser.dtype).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+        "slices": (prepared.slices[0], prepared.slices[-1]),
+        "guidance_errors": errors,
+        "coherence": measure_coherence(prepared, generated.volume, preset=preset),
+        "lesions": tuple(
+            measure_lesion(region, generated.volume, file=deliver.mask_name(index), preset=preset)
+            for index, region in enumerate(prepared.regions)
+        ),
+        "labels": tuple(
+            measure_label(label, file=deliver.label_name(index), modality=preset.modality)
+            for index, label in enumerate(prepared.labels)
+        ),
+        "clipped": {
+            "reference": deliver.clipped_fraction(reference, preset),
+            "result": generated.clipped,
+        },
+        "reference": prepared.fitting.record,
+        "warnings": prepared.warnings,
+    }
+
+
+class Clock:
+    """Seconds per stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str):
+        started = time.monotonic()
+        yield
+        self.seconds[stage] = round(time.monotonic() - started, 3)

@@ -1,0 +1,1 @@
+"""What was done: the result, its audit and where it came from."""

@@ -1,0 +1,172 @@
+"""What the refiner is taught on: synthetic crops beside the real ones that guided them.
+
+Made by the network itself from training patients, as it is used: several calls behind one reference.
+Each batch is a file of its own, so that a stopped run goes on with the next.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medsynth.datasets.data import Slices
+from medsynth.diffusion import samplers
+from medsynth.diffusion.denoiser import Denoiser
+from medsynth.diffusion.guidance import LowFrequency, LowFrequencyGuidance
+from medsynth.diffusion.sampling import generators, sample
+from medsynth.domains import Preset
+from medsynth.errors import CheckpointError
+from medsynth.events import Listener, Stage, ignore
+from medsynth.training.checkpoint import replace_text
+from medsynth.training.recipe import Refinement
+from medsynth.training.stopping import Limits
+
+BATCH = 6
+AIR = -0.95
+# Crops are drawn again, so often at most, until so much of them is not air.
+TRIES, CONTENT = 20, 0.4
+RECORD = "pool.json"
+NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """`synthetic` and `real` (N, 1, h, w) in [-1, 1]; `factors` (N,) of the reference between them."""
+
+    synthetic: Tensor
+    real: Tensor
+    factors: np.ndarray
+
+
+def make_pool(
+    denoiser: Denoiser,
+    slices: Slices,
+    *,
+    options: Refinement,
+    preset: Preset,
+    folder: Path,
+    made_by: dict[str, Any],
+    seed: int,
+    limits: Limits = NO_LIMITS,
+    listener: Listener = ignore,
+) -> Pool | None:
+    """`options.images` pairs of crops; those that `folder` holds already are taken from there.
+
+    Returns:
+        The pool; None when the minutes of `limits` are over before every crop is made.
+
+    Raises:
+        CheckpointError: the folder holds the pool of another network, other images or settings.
+    """
+    _claim(folder, made_by)
+    batches = -(-options.images // BATCH)
+    denoiser = replace(denoiser, refiner=None)
+    parts = []
+    with Stage("making the pool", total=batches, listener=listener) as stage:
+        for index in range(batches):
+            path = folder / f"{index:05d}.npz"
+            if not path.exists():
+                if limits.over:
+                    return None
+                part = _draw(denoiser, slices, index, options=options, preset=preset, seed=seed)
+                partial_file = folder / f".{index:05d}.partial.npz"
+                np.savez(partial_file, **part)
+                os.replace(partial_file, path)
+            parts.append(_read(path))
+            stage.advance()
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return Pool(
+        torch.from_numpy(joined["synthetic"]), torch.from_numpy(joined["real"]), joined["factors"]
+    )
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path) as part:
+            return {name: part[name] for name in ("synthetic", "real", "factors")}
+    except (EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise CheckpointError(f"{path} is damaged; delete it, and it will be made again") from error
+
+
+def _claim(folder: Path, made_by: dict[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    record = folder / RECORD
+    if record.exists():
+        earlier = json.loads(record.read_text())
+        for key, value in made_by.items():
+            if earlier.get(key) != value:
+                raise CheckpointError(
+                    f"{folder} was made with {key} {earlier.get(key)!r}, now it is {value!r}; choose "
+                    "another folder"
+                )
+        return
+    replace_text(record, json.dumps(made_by, indent=1))
+
+
+def _draw(
+    denoiser: Denoiser,
+    slices: Slices,
+    index: int,
+    *,
+    options: Refinement,
+    preset: Preset,
+    seed: int,
+) -> dict[str, np.ndarray]:
+    """Batch `index`: crops of training slices, and what the network makes behind their low band."""
+    rng = np.random.default_rng((seed, index))
+    factor = int(rng.choice(options.factors, p=np.array(options.weights) / sum(options.weights)))
+    step = denoiser.network.config.multiple
+    crops, corners = [], []
+    for _ in range(BATCH):
+        image = preset.intensity.to_unit(slices.images[rng.integers(len(slices.images))])
+        crop, corner = _crop(image, options.crop, step, rng)
+        crops.append(crop)
+        corners.append(corner)
+    real = torch.from_numpy(np.stack(crops))[:, None]
+    network: Callable[..., Tensor] = partial(denoiser.network, origin=torch.tensor(corners))
+    draws = generators(seed, range(index * BATCH, (index + 1) * BATCH))
+    noise = torch.stack([torch.randn(real.shape[1:], generator=g) for g in draws])
+    device = str(next(denoiser.network.parameters()).device)
+    x0 = sample(
+        replace(denoiser, network=network),
+        samplers.build(preset.sampler),
+        steps=options.sampling_steps,
+        noise=noise.to(device),
+        conditions=[
+            LowFrequencyGuidance([LowFrequency("anatomy", real.to(device), factor)]),
+        ],
+        generators=draws,
+    )
+    return {
+        "synthetic": x0.cpu().numpy(),
+        "real": real.numpy(),
+        "factors": np.full(BATCH, factor),
+    }
+
+
+def _crop(
+    image: np.ndarray, side: int, step: int, rng: np.random.Generator
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """A crop of at most `side` pixels at a multiple of `step`, and its corner."""
+    sides = [min(side, length) for length in image.shape]
+    for _ in range(TRIES):
+        corner = tuple(
+            int(rng.integers((length - side) // step + 1)) * step
+            for length, side in zip(image.shape, sides, strict=True)
+        )
+        rows, columns = (slice(c, c + s) for c, s in zip(corner, sides, strict=True))
+        crop = image[rows, columns]
+        if (crop > AIR).mean() >= CONTENT:
+            break
+    return crop.astype(np.float32), corner

@@ -1,0 +1,87 @@
+"""What the tests of the refiner share: a small network, a pool, settings."""
+
+import numpy as np
+import torch
+from made_up_network import SMALL as NETWORK
+from torch import nn
+
+from medsynth import domains as presets
+from medsynth.datasets.data import Slices
+from medsynth.diffusion.guidance import low_pass
+from medsynth.networks import PatchUNet, read_card, save_weights
+from medsynth.networks.refiner import Refiner, RefinerConfig
+from medsynth.training.recipe import Refinement
+from medsynth.training.refinement.paired_crops import Pool
+from medsynth.training.refinement.trainer import RefinementTrainer
+
+PRESET = presets.get("lung_ct")
+SMALL = RefinerConfig(channels=(8, 12), blocks=1, fine_channels=4, factor=4)
+OPTIONS = Refinement(
+    images=12,
+    crop=32,
+    factors=(4, 8),
+    weights=(0.5, 0.5),
+    sampling_steps=2,
+    network={"channels": [8, 12], "fine_channels": 4},
+    steps=6,
+    batch_size=4,
+    patch=16,
+    warmup=1,
+    checkpoint_every=2,
+)
+
+
+def noise(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def made_slices():
+    rng = np.random.default_rng(0)
+    images = rng.integers(-700, 100, (6, 48, 40)).astype(np.int16)
+    return Slices(images, ("a",) * 3 + ("b",) * 3, ("a/1",) * 3 + ("b/1",) * 3)
+
+
+def save_network(folder):
+    """A network file as `medsynth train` writes it."""
+    torch.manual_seed(0)
+    path = folder / "network.safetensors"
+    card = {
+        "network": NETWORK.to_dict(),
+        "schedule": {"kind": "log_snr_linear"},
+        "prediction_type": "v_prediction",
+        "preset": "lung_ct",
+        "data": "made up",
+        "licence": "none",
+    }
+    save_weights(PatchUNet(NETWORK).state_dict(), path, card=card)
+    return path
+
+
+def trainer(weights, pool, run, *, start_from=None, **changes):
+    options = Refinement(**{**vars(OPTIONS), **changes})
+    return RefinementTrainer(
+        options,
+        pool,
+        preset=PRESET,
+        weights=weights,
+        card=read_card(weights),
+        run=run,
+        made_by={"weights": "w"},
+        start_from=start_from,
+    )
+
+
+def made_pool():
+    """Real patches of smooth noise; synthetic ones with a fine pattern on top, that nobody asked for."""
+    smooth = low_pass.build("dct", size=(32, 32), factor=4)(noise(24, 1, 32, 32)) * 0.2
+    grain = noise(24, 1, 32, 32, seed=1) * 0.02
+    pattern = 0.05 * (-1.0) ** (torch.arange(32)[:, None] + torch.arange(32))
+    return Pool(smooth + grain + pattern, smooth + grain, np.full(24, 4))
+
+
+def loud(config=SMALL):
+    """A refiner that changes a lot."""
+    torch.manual_seed(0)
+    refiner = Refiner(config)
+    nn.init.normal_(refiner.last.weight, std=1.0)
+    return refiner.requires_grad_(False)
