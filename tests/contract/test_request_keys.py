@@ -10,12 +10,12 @@ import pytest
 import yaml
 
 from medsynth import lesions as pathology
-from medsynth import request as requests
 from medsynth.dicom.projection import MAMMOGRAPHY_VIEWS, RADIOGRAPH_VIEWS
 from medsynth.lesions.procedural import DIAMETER_MM as DRAWN_DIAMETER_MM
 from medsynth.lesions.transplant import SCALE as MOVED_SCALE
 from medsynth.phantoms.breast.shape import DENSITIES, LATERALITIES, RANGES, VIEWS
 from medsynth.phantoms.thorax import habitus
+from medsynth.records.result import Checkpoint, GuidanceError, Result
 from medsynth.request import Stop, load_request, model, parse, source, to_dict, write
 from medsynth.request import phantom as request_phantom
 from medsynth.request.parse import DIAMETER_MM
@@ -256,15 +256,15 @@ def test_nothing_heavy_is_loaded_to_check_a_request(folder):
 
 
 def test_a_result_is_strict_json(tmp_path):
-    result = requests.Result(
+    result = Result(
         seed=7,
         nfe=20,
         sampler="dpmpp_2m",
         device="cpu",
         dtype="bfloat16",
-        checkpoint=requests.Checkpoint("weights.safetensors", "ab" * 32),
+        checkpoint=Checkpoint("weights.safetensors", "ab" * 32),
         slices=(3, 9),
-        guidance_errors=(requests.GuidanceError("anatomy", 16, {"fraction": 0.5}, float("nan")),),
+        guidance_errors=(GuidanceError("anatomy", 16, {"fraction": 0.5}, float("nan")),),
         warnings=("one",),
     )
     result.write(tmp_path / "result.json")
