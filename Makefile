@@ -1,12 +1,13 @@
 # `make demo`: the main job on the built-in phantoms with the shipped networks.
-# `make test`: the whole suite. Both create what they need.
+# `make check`: the fast lane: lint, types, the tests that take no more than a moment.
+# `make test`: the whole suite. Each creates what it needs.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo
 
-.PHONY: demo test setup debian clean
+.PHONY: demo check lint types test coverage setup debian clean
 
 demo: $(VENV)/.installed
 	rm -rf $(OUT) $(OUT)-mammography
@@ -16,11 +17,25 @@ demo: $(VENV)/.installed
 		echo "A synthetic image is in $$(realpath "$$out"): open report.html, preview.png, or dicom/ in a viewer."; \
 	fi; done
 
-test: $(VENV)/.installed-dev debian
+# One process a core and one thread a process: threads that wait for each other only cost time.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup --ignore=tests/slicer
+
+lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest --ignore=tests/slicer
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+check: lint types
+	$(PYTEST) -q --durations=0 --durations-min=2 -m "not slow and not gpu and not pacs and not browser"
+
+test: lint debian
+	$(PYTEST)
 	sh tests/slicer/run.sh
+
+coverage: $(VENV)/.installed-dev debian
+	$(PYTEST) --cov=medsynth --cov-report=term:skip-covered --cov-report=html:build/coverage
 
 setup: $(VENV)/.installed-dev
 

@@ -20,7 +20,9 @@ PACS = ["pynetdicom>=3.0", "dicomweb-client>=0.60", "keyring>=24"]
 TRAIN = ["tensorboard>=2.14"]
 EVAL = ["scikit-learn>=1.3"]
 BUNDLE = ["fire>=0.5", "jsonschema>=4.0", "requests>=2.28"]
-DEV = ["pytest>=8.0", "pytest-timeout>=2.3", "ruff>=0.8", *PACS, *TRAIN, *EVAL, *BUNDLE]
+TESTS = ["pytest>=8.0", "pytest-timeout>=2.3", "pytest-xdist>=3.5", "pytest-cov>=5.0"]
+LINT = ["ruff>=0.8", "mypy>=1.10", "types-PyYAML", "types-psutil", "types-requests"]
+DEV = [*TESTS, *LINT, *PACS, *TRAIN, *EVAL, *BUNDLE]
 
 setup(
     name="medsynth-slicer",
