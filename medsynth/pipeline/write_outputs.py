@@ -97,7 +97,7 @@ def write(
         write_pictures(delivery, folder, result)
         stage.advance(message="pictures")
         result = replace(result, seconds=dict(seconds))
-        result.write(folder / "result.json")
+        result.write(folder / "result.json", shown=requests.shown_paths(delivery.request))
         stage.advance(message="records")
     return result
 
@@ -192,6 +192,7 @@ def write_pictures(delivery: Delivery, folder: Path, result: Result) -> None:
     reference = delivery.prepared.reference
     before = sitk.GetArrayViewFromImage(reference.image)
     request = delivery.request
+    shown = requests.shown_paths(request)
     factors = sorted({request.anatomy.factor, *(p.factor for p in request.pathologies)})
     data = report.ReportInput(
         title=f"{delivery.preset.title}: {Path(reference.source).name or reference.source}",
@@ -208,8 +209,8 @@ def write_pictures(delivery: Delivery, folder: Path, result: Result) -> None:
             sitk.GetArrayViewFromImage(region.lesion.mask) > 0
             for region in delivery.prepared.regions
         ),
-        request=requests.to_dict(request),
-        record=result.to_dict(),
+        request=shown(requests.to_dict(request)),
+        record=shown(result.to_dict()),
     )
     report.write_preview(data, folder / "preview.png")
     report.write_report(data, folder / "report.html")

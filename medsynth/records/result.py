@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import platform
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -107,9 +108,9 @@ class Result:
         """Plain values only; a figure that is not finite becomes null."""
         return _plain(asdict(self))
 
-    def write(self, path: Path | str) -> None:
-        """`result.json`."""
-        text = json.dumps(self.to_dict(), indent=2, allow_nan=False, ensure_ascii=False)
+    def write(self, path: Path | str, *, shown: Callable[[Any], Any] = lambda value: value) -> None:
+        """`result.json`; `shown` says how paths appear in it, see `medsynth.request.shown_paths`."""
+        text = json.dumps(shown(self.to_dict()), indent=2, allow_nan=False, ensure_ascii=False)
         Path(path).write_text(text + "\n", encoding="utf-8")
 
 

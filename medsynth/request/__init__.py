@@ -1,6 +1,6 @@
 """What to synthesize (`Request`): read, checked, resolved, written."""
 
-from medsynth.request.files import load_request, read_mapping, to_dict, write
+from medsynth.request.files import load_request, read_mapping, shown_paths, to_dict, write
 from medsynth.request.model import Anatomy, Labels, Pathology, Phantom, Request, Source, Stop
 from medsynth.request.parse import parse
 
@@ -15,6 +15,7 @@ __all__ = [
     "load_request",
     "parse",
     "read_mapping",
+    "shown_paths",
     "to_dict",
     "write",
 ]

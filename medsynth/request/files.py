@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def to_dict(request: Request) -> dict[str, Any]:
             "stop": anatomy.stop.to_value(),
         },
         "pathologies": [_pathology_dict(pathology) for pathology in request.pathologies],
-        "output": {"patient": request.patient},
+        "output": {"patient": request.patient, "paths": request.paths},
     }
     plain = ("extent", "background", "steps", "sampler", "composition", "filter", "guidance")
     for key in (*plain, "seed", "weights", "device", "margin_mm", "feather_mm"):
@@ -90,9 +91,48 @@ def to_dict(request: Request) -> dict[str, Any]:
 
 
 def write(request: Request, path: Path | str) -> None:
-    """`request` as YAML, fully resolved; `load_request` reads the same back."""
-    lines = yaml.safe_dump(to_dict(request), sort_keys=False, allow_unicode=True)
+    """`request` as YAML, fully resolved; `load_request` reads the same back.
+
+    With `output.paths: names` it does so from a folder in which the named files lie.
+    """
+    lines = yaml.safe_dump(
+        shown_paths(request)(to_dict(request)), sort_keys=False, allow_unicode=True
+    )
     Path(path).write_text(lines, encoding="utf-8")
+
+
+def shown_paths(request: Request) -> Callable[[Any], Any]:
+    """How the files of a result show what `request` names: as it is, or without the users' folders.
+
+    What comes back takes anything made of mappings, lists and texts, and leaves the rest alone.
+    """
+    if request.paths == "full":
+        return lambda value: value
+    parents = {str(path.parent) for path in _paths(request) if path.parent != path.parent.parent}
+    folders = sorted((parent + os.sep for parent in parents), key=len, reverse=True)
+
+    def shorten(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: shorten(entry) for key, entry in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [shorten(entry) for entry in value]
+        if isinstance(value, str):
+            for folder in folders:
+                value = value.replace(folder, "")
+        return value
+
+    return shorten
+
+
+def _paths(request: Request) -> Iterator[Path]:
+    """Every path that a request names."""
+    anatomy = request.anatomy
+    named = [anatomy.image, request.weights, *(each.file for each in anatomy.labels or ())]
+    if anatomy.phantom is not None:
+        named += anatomy.phantom.options.values()
+    for pathology in request.pathologies:
+        named += [pathology.roi, pathology.source.image, pathology.source.mask]
+    yield from (path for path in named if isinstance(path, Path))
 
 
 def _labels_list(anatomy: Anatomy) -> list[dict[str, Any]] | None:

@@ -22,6 +22,8 @@ GUIDANCE = ("x0", "x_t")
 EXTENTS = ("roi", "all")
 BACKGROUNDS = ("resynthesize", "keep")
 PATIENTS = ("synthetic", "keep")
+# How result files name the user's files: whole paths, or without the folders they lie in.
+PATHS = ("full", "names")
 WEIGHTS = ("mask", "gaussian")
 # Of projections, by the preset's modality: as in medsynth.dicom.projection; a test holds them equal.
 VIEWS = {"MG": ("CC", "MLO", "ML", "LM"), "DX": ("PA", "AP", "LL", "RL")}
@@ -146,6 +148,7 @@ class Request:
     guidance: str = "x0"
     seed: int = 0
     patient: str = "synthetic"
+    paths: str = "full"
     weights: Path | None = None
     device: str = "auto"
     margin_mm: float = 6.0

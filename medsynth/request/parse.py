@@ -26,6 +26,7 @@ ANATOMY_KEYS = (
     *("image", "phantom", "series_uid", "factor", "stop"),
     *("view", "laterality", "pixel_mm", "burned_in_text", "defaced", "labels"),
 )
+OUTPUT_KEYS = ("patient", "paths")
 PATHOLOGY_KEYS = (
     *("roi", "center_mm", "slice", "pixel", "diameter_mm", "source", "factor", "stop", "weight"),
 )
@@ -63,10 +64,10 @@ def parse(raw: Mapping[str, Any], base_folder: Path | str = ".") -> Request:
         pathologies=lesions,
         steps=_steps(raw.get("steps", preset.steps)),
         seed=fields.integer(raw.get("seed", 0), "seed", low=0, high=LARGEST_SEED),
-        patient=_patient(raw.get("output", {})),
         weights=_path(raw, "weights", "", base=base),
         margin_mm=fields.number(raw.get("margin_mm", Request.margin_mm), "margin_mm", low=0),
         feather_mm=fields.number(raw.get("feather_mm", Request.feather_mm), "feather_mm", low=0),
+        **_output(raw.get("output", {})),
         **{"sampler": preset.sampler, **_choices(raw, with_lesions=bool(lesions))},
     )
 
@@ -107,9 +108,14 @@ def _choices(raw: Mapping[str, Any], *, with_lesions: bool) -> dict[str, str]:
     return chosen
 
 
-def _patient(output: Any) -> str:
-    patient = fields.mapping(output, "output", keys=("patient",)).get("patient", Request.patient)
-    return fields.one_of(patient, "output.patient", choices=model.PATIENTS)
+def _output(value: Any) -> dict[str, str]:
+    """What `output` says, each word with its default."""
+    words = {"patient": model.PATIENTS, "paths": model.PATHS}
+    raw = fields.mapping(value, "output", keys=OUTPUT_KEYS)
+    return {
+        key: fields.one_of(raw.get(key, getattr(Request, key)), f"output.{key}", choices=choices)
+        for key, choices in words.items()
+    }
 
 
 def _path(raw: Mapping[str, Any], key: str, at: str, *, base: Path) -> Path | None:

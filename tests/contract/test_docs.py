@@ -12,7 +12,7 @@ import yaml
 from medsynth.cli import app as cli
 from medsynth.request import labels, model, parse, source, to_dict
 from medsynth.request import phantom as request_phantom
-from medsynth.request.parse import ANATOMY_KEYS, DIAMETER_MM, KEYS, PATHOLOGY_KEYS
+from medsynth.request.parse import ANATOMY_KEYS, DIAMETER_MM, KEYS, OUTPUT_KEYS, PATHOLOGY_KEYS
 from medsynth.training.recipe import Refinement, load_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,7 +72,7 @@ TABLES = {
     "pathologies": PATHOLOGY_KEYS,
     "pathologies.source": source.KEYS,
     "pathologies.source.patch": source.PATCH_KEYS,
-    "output": ("patient",),
+    "output": OUTPUT_KEYS,
 }
 
 
@@ -114,6 +114,7 @@ def test_every_option_of_a_lesion_has_its_row_with_its_kinds_and_range():
         ("pathologies", "weight", model.WEIGHTS),
         ("pathologies.source.procedural", "kind", tuple(source.OPTIONS)),
         ("output", "patient", model.PATIENTS),
+        ("output", "paths", model.PATHS),
     ],
 )
 def test_every_word_of_a_choice_is_named(title, key, words):

@@ -106,7 +106,13 @@ def test_every_field_is_written(folder):
     (folder / "weights.safetensors").touch()
     words = (
         *("filter=block", "guidance=x_t", "weights=weights.safetensors", "device=cpu"),
-        *("margin_mm=3", "feather_mm=2", "anatomy.series_uid=1.2.3", "steps=5"),
+        *(
+            "margin_mm=3",
+            "feather_mm=2",
+            "output.paths=names",
+            "anatomy.series_uid=1.2.3",
+            "steps=5",
+        ),
         *("anatomy.pixel_mm=0.5", "anatomy.burned_in_text=true"),
         *("pathologies.1.source.rotate_deg=30", "pathologies.1.source.scale=2"),
         *("pathologies.1.source.mirror=true", "pathologies.1.source.series_uid=4.5.6"),

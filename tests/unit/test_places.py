@@ -10,7 +10,7 @@ from medsynth.errors import GeometryError
 from medsynth.events import ignore
 from medsynth.pipeline.plan import prepare
 from medsynth.pipeline.report.axes import axes_of, draw_axes, ticks
-from medsynth.request import load_request, parse, to_dict
+from medsynth.request import load_request, parse, shown_paths, to_dict, write
 
 SHAPE = (8, 40, 44)
 SOLID = {"source": {"procedural": {"kind": "solid"}}}
@@ -140,3 +140,20 @@ def test_axes_say_which_way_and_where_the_slice_is():
     assert (oblique.names, oblique.origin) == (("row", "column"), (0, 0))
     picture = draw_axes(Image.new("RGB", (360, 327)), straight)
     assert np.asarray(picture).any()
+
+
+def test_result_files_may_name_files_without_their_folders(tmp_path):
+    folder = tmp_path / "smith_jane"
+    folder.mkdir()
+    sitk.WriteImage(body(), str(folder / "ct.nrrd"))
+    raw = {"preset": "lung_ct", "anatomy": {"image": "ct.nrrd", "labels": []}}
+    for word, told in (("names", False), ("full", True)):
+        request = parse(raw | {"output": {"paths": word}}, folder)
+        write(request, folder / "request.yaml")
+        assert ("smith_jane" in (folder / "request.yaml").read_text()) == told
+        assert load_request(folder / "request.yaml") == request
+        warning = [f"{folder}/ct.nrrd: odd", {"at": f"{folder}/ct.nrrd/0001.dcm"}, 3]
+        short = ["ct.nrrd: odd", {"at": "ct.nrrd/0001.dcm"}, 3]
+        assert shown_paths(request)(warning) == (warning if told else short)
+    with pytest.raises(ValueError, match=r"output\.paths: expected one of full, names"):
+        parse(raw | {"output": {"paths": "none"}}, folder)
