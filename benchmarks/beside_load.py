@@ -75,14 +75,14 @@ def measured(weights: str, way: str, load: int, steps: int) -> tuple[float, str]
 def sample(weights: str, way: str, *, steps: int) -> None:
     """One guided slice after a warm-up; prints seconds and threads."""
     import torch
-
-    from medsynth import threads
     from medsynth.conditions import LowFrequency, LowFrequencyGuidance
-    from medsynth.diffusion import samplers
-    from medsynth.networks import load_denoiser
     from medsynth.pipeline.job import MODELS
     from medsynth.synthesis import generators
     from medsynth.synthesis import sample as synthesize
+
+    from medsynth import threads
+    from medsynth.diffusion import samplers
+    from medsynth.networks import load_denoiser
 
     denoiser = load_denoiser(MODELS / weights)
     noise = torch.randn(1, 1, *2 * (NETWORKS[weights],), generator=generators(0, [0])[0])

@@ -2,7 +2,8 @@
 
 OpenMP's threads spin while they wait for the last of them. Where other programs want the cores too,
 the last one stands in the scheduler's queue behind its own spinning partners, and sampling takes ten
-times as long. So threads sleep while they wait, and only as many compute as there are idle cores.
+times as long. So threads sleep while they wait. Their number does not follow the load: results differ
+in the last bits between numbers of threads, and a seed shall repeat on a busy machine too.
 """
 
 from __future__ import annotations
@@ -13,8 +14,6 @@ import os
 from collections.abc import Iterator, MutableMapping
 
 WAIT_POLICY = "OMP_WAIT_POLICY"
-# How long the load is looked at.
-LOOK_SECONDS = 0.2
 # More threads than cores only repeat the rounding of a larger machine; beyond this it is a slip.
 MOST = 256
 
@@ -33,38 +32,25 @@ def add_option(parser: argparse.ArgumentParser) -> None:
         "--threads",
         metavar="N",
         type=int,
-        help="threads that compute on the CPU (default: OMP_NUM_THREADS, else as many as there are "
-        "idle cores when the command starts)",
+        help="threads that compute on the CPU (default: OMP_NUM_THREADS, else one for each core)",
     )
 
 
-def idle_cores() -> float:
-    """How many of the cores that this process may use are idle now."""
-    import psutil
-
-    busy = psutil.cpu_percent(interval=LOOK_SECONDS, percpu=True)
-    mine = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(len(busy))
-    return sum(1 - busy[core] / 100 for core in mine if core < len(busy))
-
-
 def choose(wanted: int | None = None) -> int:
-    """The number of threads: `wanted`, else the user's OMP_NUM_THREADS, else the idle cores.
+    """The number of threads: `wanted`, else what PyTorch chose: OMP_NUM_THREADS or the cores.
 
     Raises:
         ValueError: `wanted` is no number of threads.
     """
-    import torch
-
     if wanted is not None:
         if not 1 <= wanted <= MOST:
             raise ValueError(
-                f"threads must be from 1 to {MOST}, got {wanted}; leave it out to use the idle cores"
+                f"threads must be from 1 to {MOST}, got {wanted}; leave it out to use every core"
             )
         return wanted
-    most = torch.get_num_threads()
-    if most == 1 or "OMP_NUM_THREADS" in os.environ:
-        return most
-    return max(1, min(most, round(idle_cores())))
+    import torch
+
+    return torch.get_num_threads()
 
 
 @contextlib.contextmanager

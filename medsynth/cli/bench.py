@@ -107,7 +107,7 @@ def _job(slices: int, weights: Path, folder: Path) -> dict[str, Any]:
     }
     (folder / "request.json").write_text(json.dumps(request))
     code = (
-        "import sys; from medsynth import cli; code = cli.main(sys.argv[1:]);"
+        "import sys; from medsynth.cli import app; code = app.main(sys.argv[1:]);"
         "from medsynth.evaluation.benchmark import peak_memory_bytes;"
         "print(peak_memory_bytes()); sys.exit(code)"
     )

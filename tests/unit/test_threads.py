@@ -21,46 +21,17 @@ def four_threads():
     torch.set_num_threads(before)
 
 
-def busy(monkeypatch, *percents):
-    """A machine of as many cores, so busy."""
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(psutil, "cpu_percent", lambda interval, percpu: list(percents))
-    monkeypatch.setattr(
-        os, "sched_getaffinity", lambda pid: set(range(len(percents))), raising=False
-    )
-
-
-@pytest.mark.parametrize(
-    ("percents", "chosen"),
-    [
-        ((0, 0, 0, 0), 4),
-        ((10, 5, 5, 0), 4),
-        ((100, 0, 0, 0), 3),
-        ((50, 50, 50, 50), 2),
-        ((100, 100, 100, 100), 1),
-        ((0,) * 16, 4),  # never more than PyTorch would take
-    ],
-)
-def test_idle_cores_compute(four_threads, monkeypatch, percents, chosen):
-    busy(monkeypatch, *percents)
-    with threads.using() as count:
-        assert count == torch.get_num_threads() == chosen
+def test_the_number_is_given_for_a_while(four_threads):
+    with threads.using(2) as count:
+        assert count == torch.get_num_threads() == 2
     assert torch.get_num_threads() == 4
 
 
-def test_the_users_number_stays(four_threads, monkeypatch):
-    busy(monkeypatch, 100, 100)
-    with threads.using(2):
-        assert torch.get_num_threads() == 2
-    monkeypatch.setenv("OMP_NUM_THREADS", "4")
-    with threads.using():
-        assert torch.get_num_threads() == 4
-
-
-def test_cores_that_others_may_use_only_do_not_count(monkeypatch):
-    busy(monkeypatch, 0, 100, 0, 0)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1})
-    assert threads.idle_cores() == pytest.approx(1)
+def test_a_busy_machine_changes_no_bits(four_threads, monkeypatch):
+    """Results differ in the last bits between numbers of threads: the load must not choose them."""
+    monkeypatch.setattr(psutil, "cpu_percent", lambda interval=None, percpu=False: [100] * 4)
+    with threads.using() as count:
+        assert count == torch.get_num_threads() == 4
 
 
 @pytest.mark.parametrize("number", ["0", "-2", "1000"])
@@ -72,7 +43,7 @@ def test_a_number_of_threads_that_cannot_be_is_refused(number, capsys, tmp_path)
 
 def test_the_command_sets_passive_waiting_before_pytorch_is_there():
     code = (
-        "import os, sys\nfrom medsynth import cli\n"
+        "import os, sys\nfrom medsynth.cli import app as cli\n"
         "try: cli.main(['--version'])\n"
         "except SystemExit: pass\n"
         "assert 'torch' not in sys.modules\n"
