@@ -79,6 +79,10 @@ def test_after_a_run_nothing_but_outlines_lies_on_the_lesion(marked):
     assert display.GetVisibility()
     assert display.GetVisibility2DOutline()
     assert not display.GetVisibility2DFill()
+    segmentation = lesionsOf(marked.widget._parameters.result).GetSegmentation()
+    colors = {segmentation.GetNthSegment(i).GetColor() for i in range(3)}
+    assert len(colors) == 3
+    assert all(max(color) > 0.99 for color in colors)  # a dull outline vanishes on the lung
     marked.screenshot("views_after_a_run")
     click(marked.ui.marksButton)
     assert all(map(visible, marked.marks))

@@ -15,6 +15,8 @@ import vtk
 SYNTHETIC = "MedSynth.Synthetic"
 FOLDER = "MedSynth.Folder"
 LESIONS = "MedSynth.Lesions"  # from a result to the segmentation of its lesions
+# Bright on lung and on soft tissue; the colors that Slicer draws by chance may vanish on either.
+OUTLINES = ((1.0, 0.8, 0.0), (0.0, 0.85, 1.0), (1.0, 0.4, 0.8), (0.45, 1.0, 0.35))
 GEOMETRY_TOLERANCE_MM = 1e-3
 
 
@@ -160,6 +162,7 @@ def addSegmentation(masks: list[Path], volume, name: str):
     """One segment per mask file, on the volume's grid and under its transform."""
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     node.CreateDefaultDisplayNodes()
+    node.GetDisplayNode().SetSliceIntersectionThickness(2)
     node.GetDisplayNode().SetVisibility2DFill(False)  # the lesion itself is what one wants to see
     node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
@@ -170,7 +173,8 @@ def addSegmentation(masks: list[Path], volume, name: str):
             takeGeometry(labelmap, volume)
             ids = vtk.vtkStringArray()
             segmentName = f"Pathology {number} (synthetic)"
-            ids.InsertNextValue(node.GetSegmentation().AddEmptySegment("", segmentName))
+            color = OUTLINES[(number - 1) % len(OUTLINES)]
+            ids.InsertNextValue(node.GetSegmentation().AddEmptySegment("", segmentName, color))
             if not logic.ImportLabelmapToSegmentationNode(labelmap, node, ids):
                 raise RuntimeError(f"{path} holds no lesion.")
         finally:

@@ -23,9 +23,9 @@ class MedSynthPanelTest(unittest.TestCase):
         assert len(self.panel.cards.cards) == 1
         assert "mm" in self.panel.ui.factorLabel.text
 
-    def test_run_without_a_marked_place_says_so(self):
+    def test_run_says_why_it_cannot_be_pressed(self):
         self.panel.ui.referenceSelector.setCurrentNode(selftest.obliqueVolume())
         self.panel.ui.addPathologyButton.click()
-        self.panel.ui.runButton.click()
-        assert "mark its place first" in self.panel.ui.statusLabel.text
+        assert not self.panel.ui.runButton.enabled
+        assert "mark its place first" in self.panel.ui.estimateLabel.text
         assert self.panel.runPart.synthesis is None
