@@ -94,12 +94,27 @@ REQUEST_ENTRIES = Limit(
     "entries",
     "of one request: keys, values and list items, each YAML alias counted as what it stands for",
 )
+CONTROL_POINT_BYTES = Limit(
+    "MEDSYNTH_MAX_CONTROL_POINT_BYTES",
+    16 * MEBI,
+    "bytes",
+    "of one file of a phantom's control points (YAML or JSON), as text",
+)
+CONTROL_POINT_ENTRIES = Limit(
+    "MEDSYNTH_MAX_CONTROL_POINT_ENTRIES",
+    1_000_000,
+    "entries",
+    "of one file of a phantom's control points, counted as in a request",
+)
 DEPTH = Limit(
-    "MEDSYNTH_MAX_DEPTH", 50, "levels", "of lists and mappings inside each other in a request"
+    "MEDSYNTH_MAX_DEPTH",
+    50,
+    "levels",
+    "of lists and mappings inside each other in a request or a file of control points",
 )
 STEPS = Limit("MEDSYNTH_MAX_STEPS", 10_000, "steps", "of one synthesis (`steps`)")
 
 ALL = (
     *(VOXELS, PICTURE_PIXELS, FRAMES, INFLATED_BYTES, HEADER_BYTES),
-    *(REQUEST_BYTES, REQUEST_ENTRIES, DEPTH, STEPS),
+    *(REQUEST_BYTES, REQUEST_ENTRIES, CONTROL_POINT_BYTES, CONTROL_POINT_ENTRIES, DEPTH, STEPS),
 )

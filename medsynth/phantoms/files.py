@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 
 from medsynth.phantoms.breast.shape import BreastShape, breast_content
+from medsynth.phantoms.control_point_text import read_content
 from medsynth.phantoms.thorax import tissues
 from medsynth.phantoms.thorax.shape import (
     ClosedCurves,
@@ -26,8 +27,6 @@ from medsynth.phantoms.thorax.shape import (
 FORMAT = "medsynth-control-points"
 VERSION = 1
 _GEOMETRIES = {"closed_curves": ClosedCurves, "tube": Tube, "tree": Tree}
-# Loading 10,000 numbers in pure Python takes seconds; the C loader is optional in PyYAML.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
@@ -70,15 +69,7 @@ def load_control_points(path: str | Path) -> ThoraxShape:
             names the organ.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = json.loads(text) if path.suffix == ".json" else yaml.load(text, Loader=_LOADER)
-    except (yaml.YAMLError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not a control point file: {error}") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ValueError(f"{path} is not a control point file (its format is not {FORMAT!r})")
-    if content.get("version") != VERSION:
-        raise ValueError(f"{path} has version {content.get('version')}, expected {VERSION}")
+    content = read_content(path, file_format=FORMAT, version=VERSION, kind="a thorax")
     organs = content.get("organs")
     if not isinstance(organs, dict) or not organs:
         raise ValueError(f"{path} holds no organs")

@@ -127,7 +127,7 @@ def test_control_points_come_back_and_can_be_edited(tmp_path, suffix):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("medsynth-breast-control-points", "other"), "holds no control points of a breast"),
+        (("medsynth-breast-control-points", "other"), "is not a control point file of a breast"),
         (("version: 1", "version: 2"), "has version 2, expected 1"),
         (("view: MLO", "view: XX"), "view must be one of MLO, CC, got 'XX'"),
         (("nipple_mm:", "nipple:"), "unexpected keyword argument 'nipple'"),

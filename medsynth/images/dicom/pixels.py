@@ -18,6 +18,7 @@ from pydicom.uid import (
 
 from medsynth.errors import MissingExtra
 from medsynth.images.damage import naming, one_line
+from medsynth.images.dicom import code_stream
 from medsynth.images.dicom.frames import numbers
 
 # Retired JPEG processes (6 & 8, 10 & 12) that pydicom has no decoder for; the code stream says
@@ -105,8 +106,7 @@ def _decode(data: pydicom.Dataset, path: Path) -> np.ndarray:
             f"{path} is compressed as {syntax.name}, whose decoder is not installed ({missing}); "
             "pip install 'medsynth-slicer[dicom]'"
         )
-    if syntax.startswith(JPEG_FAMILY):
-        _check_not_cut_off(data)
+    _check_frames(data, syntax)
     if data.BitsAllocated == 12:
         return _unpack_12_bit(data)
     return pixel_array(data, raw=True, correct_unused_bits=False, allow_excess_frames=False)
@@ -121,12 +121,21 @@ def _name_transfer_syntax(dataset: pydicom.Dataset) -> None:
         )
 
 
-def _check_not_cut_off(data: pydicom.Dataset) -> None:
-    """libjpeg fills what is missing of a JPEG or JPEG-LS frame with grey and does not say so."""
-    count = int(data.get("NumberOfFrames") or 1)
+def _check_frames(data: pydicom.Dataset, syntax: pydicom.uid.UID) -> None:
+    """Refuse compressed frames of another size than the object's, or without their end.
+
+    libjpeg fills what is missing of a JPEG or JPEG-LS frame with gray and does not say so.
+    """
+    if code_stream.reader(syntax) is None:
+        return
+    count, ends = int(data.get("NumberOfFrames") or 1), syntax.startswith(JPEG_FAMILY)
     for index, frame in enumerate(generate_frames(data.PixelData, number_of_frames=count)):
-        if END_OF_IMAGE not in frame[-64:]:
+        if ends and END_OF_IMAGE not in frame[-64:]:
             raise ValueError(f"frame {index + 1} is cut off: its end marker is missing")
+        try:
+            code_stream.check_size(frame, syntax, int(data.Rows), int(data.Columns))
+        except ValueError as error:
+            raise ValueError(f"frame {index + 1}: {error}") from None
 
 
 def _unpack_12_bit(data: pydicom.Dataset) -> np.ndarray:

@@ -7,14 +7,13 @@ edge, a left breast. A right one is the same, mirrored when it is drawn.
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
+from medsynth.phantoms.control_point_text import read_content
 from medsynth.phantoms.splines import closed_control_through, open_control_through
 
 FORMAT = "medsynth-breast-control-points"
@@ -227,17 +226,7 @@ def load_breast(path: str | Path) -> BreastShape:
         ValueError: not such a file, or an edit left something that cannot be drawn.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (yaml.YAMLError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not a control point file: {error}") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ValueError(
-            f"{path} holds no control points of a breast (its format is not {FORMAT!r})"
-        )
-    if content.get("version") != VERSION:
-        raise ValueError(f"{path} has version {content.get('version')}, expected {VERSION}")
+    content = read_content(path, file_format=FORMAT, version=VERSION, kind="a breast")
     entries = {key: value for key, value in content.items() if key not in ("format", "version")}
     try:
         return BreastShape(**entries)
