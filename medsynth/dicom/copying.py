@@ -32,6 +32,9 @@ IN_ITEMS = frozenset(
 
 
 # Value representations of free text, in which somebody may be named.
+DESCRIPTIONS = (
+    *("PositionReferenceIndicator", "PixelSpacingCalibrationDescription", "PhosphorType"),
+)
 FREE_TEXT = ("SH", "LO", "ST", "LT", "UC", "UT")
 
 
@@ -56,6 +59,19 @@ def copy_attributes(
         except (ValueError, TypeError, OverflowError, NotImplementedError):
             left_out.append(keyword)
     return left_out
+
+
+def drop_descriptions(dataset: Dataset) -> list[str]:
+    """Take descriptions in free text out of what was copied for a synthetic patient; which ones.
+
+    Short technical names (SH: kernel, coil, filter) stay unless they name somebody.
+    """
+    dropped = [e.keyword for e in dataset if e.keyword in DESCRIPTIONS and not e.is_empty]
+    for keyword in dropped:
+        del dataset[keyword]
+    if "PixelSpacingCalibrationType" in dataset:  # PS3.3 10.7.1.1: then required
+        dataset.PixelSpacingCalibrationDescription = "not copied"
+    return dropped
 
 
 def _fit(element: DataElement, secret: frozenset[str]) -> DataElement:

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from pydicom.dataset import Dataset
 
 from medsynth.dicom import patient as patients
-from medsynth.dicom.copying import copy_attributes
+from medsynth.dicom.copying import copy_attributes, drop_descriptions
 from medsynth.dicom.deidentification import PixelIdentity, identifying_words, names_someone
 from medsynth.dicom.geometry import ds, write_plane
 from medsynth.dicom.image_classes import REGIONS, UNPAIRED, ImageClass
@@ -20,6 +20,10 @@ from medsynth.dicom.storage import is_lossy, photometric_of
 from medsynth.domains import Preset
 
 IMAGE_SERIES_OFFSET = 9000
+# Free text in the standard; other words may say anything.
+CONTRAST_ROUTES = frozenset(
+    ("IV", "INTRAVENOUS", "ORAL", "PO", "RECTAL", "IA", "INTRA-ARTERIAL", "INTRATHECAL")
+)
 
 
 @dataclass(frozen=True)
@@ -116,12 +120,18 @@ def _put_acquisition(dataset: Dataset, export: Export, header: Dataset | None) -
         left_out = copy_attributes(
             dataset, header, keywords=row.copied, secret=export.secret(header)
         )
+        if export.patient == "synthetic":
+            left_out += drop_descriptions(dataset)
         left_out += _keep_terms(dataset, row)
         if header.get("ContrastBolusAgent"):
             # PS3.15 table E.1-1: Z. That there was contrast is kept, which one is not.
             kept = export.patient == "keep"
             dataset.ContrastBolusAgent = header.ContrastBolusAgent if kept else ""
             left_out += copy_attributes(dataset, header, keywords=("ContrastBolusRoute",))
+            route = str(dataset.get("ContrastBolusRoute") or "")
+            if route and not kept and route.upper() not in CONTRAST_ROUTES:
+                left_out.append("ContrastBolusRoute")
+                del dataset.ContrastBolusRoute
     if row.volumetric and not _has_side(dataset):
         # PS3.3 C.7.3.1: a paired body part without a side, LUNG for a whole thorax, is not valid.
         dataset.pop("BodyPartExamined", None)

@@ -57,6 +57,13 @@ def existing_labels(request: Request, fitted: Fitted) -> tuple[list[Existing], l
             raise type(error)(f"{at}: {error}") from None
         _check_values(entry, labels, at)
         for label in labels:
+            code = entry.codes.get(label.value)
+            for key, said in (("names", entry.names.get(label.value)), ("codes", code and code[2])):
+                if request.patient == "synthetic" and said and dicom.names_someone(said, secret):
+                    raise ValueError(
+                        f"{at}.{key}.{label.value}: holds a name or an identifier of the reference's "
+                        "header, which a synthetic patient must not have; choose another word"
+                    )
             words = entry.names.get(label.value) or label.name or f"finding {len(found) + 1}"
             if request.patient == "synthetic" and dicom.names_someone(words, secret):
                 notes.append(
@@ -65,7 +72,10 @@ def existing_labels(request: Request, fitted: Fitted) -> tuple[list[Existing], l
                 words = f"finding {len(found) + 1}"
             mask, note = _on_grid(label, entry.file, fitted, f"{at}: label {label.value} ({words})")
             notes += note
-            coded = (label.category, label.type)
+            coded = tuple(
+                None if each and dicom.names_someone(each[2], secret) else each
+                for each in (label.category, label.type)
+            )
             if label.value in entry.codes:
                 coded = (None, entry.codes[label.value])
             found.append(

@@ -20,6 +20,8 @@ TECHNICAL = [
 ]
 FREE = {"PN", "LO", "SH", "ST", "LT", "UT", "UC", "AE"}
 COUNT = 170
+# Free text of which there is a whitelisted attribute.
+DESCRIBED = ("ContrastBolusRoute", "PositionReferenceIndicator", "DerivationDescription")
 
 
 def plant(header):
@@ -36,6 +38,8 @@ def plant(header):
         planted.append(word)
         return word
 
+    for keyword in DESCRIBED:
+        setattr(header, keyword, secret("LO"))
     kinds = ("PN", "LO", "SH", "ST", "LT", "UT", "UC", "AE", "DA", "UI")
     for tag, (vr, vm, _, retired, keyword) in sorted(DicomDictionary.items()):
         group = tag >> 16

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from made_dicom import DERIVATION, JOB, reference_headers
 
 from medsynth import domains as presets
-from medsynth.dicom import label_codes
+from medsynth.dicom import label_codes, write_series
 from medsynth.errors import GeometryError
 from medsynth.events import ignore
 from medsynth.pipeline.existing import UNLABELED
@@ -151,3 +152,19 @@ def test_labels_are_written_back_into_a_request(folder):
 )
 def test_a_label_is_coded_as_its_file_says_else_by_its_name(name, coded, expected):
     assert tuple(code.value for code in label_codes(name, coded, "CT")) == expected
+
+
+@pytest.mark.parametrize(
+    "entry", [{"names": {1: "of Muster"}}, {"codes": {1: ["1", "99X", "Erika's mass"]}}]
+)
+def test_a_name_of_the_patient_is_refused_as_a_name_of_a_label(folder, entry):
+    image = sitk.Cast(body(), sitk.sitkInt16)
+    headers = reference_headers(image)
+    options = {"preset": presets.get("lung_ct"), "job": JOB, "derivation": DERIVATION}
+    kept = options | {"headers": headers, "patient": "keep"}
+    write_series(image, folder / "series", **kept)
+    labels = {"file": "labels.nrrd"} | entry
+    key = next(iter(entry))
+    with pytest.raises(ValueError, match=rf"anatomy\.labels\[0\]\.{key}\.1: holds a name"):
+        prepared(folder, anatomy={"image": "series", "labels": labels})
+    prepared(folder, anatomy={"image": "series", "labels": labels}, output={"patient": "keep"})
