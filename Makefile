@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo
 
-.PHONY: demo check lint types test coverage setup debian clean
+.PHONY: demo model-index check lint types test coverage setup debian clean
 
 demo: $(VENV)/.installed
 	rm -rf $(OUT) $(OUT)-mammography
@@ -36,6 +36,10 @@ test: lint debian
 
 coverage: $(VENV)/.installed-dev debian
 	$(PYTEST) --cov=medsynth --cov-report=term:skip-covered --cov-report=html:build/coverage
+
+# Size, checksum and license of every shipped network, after one of them changed.
+model-index: $(VENV)/.installed
+	$(BIN)/python -m medsynth.networks.model_store
 
 setup: $(VENV)/.installed-dev
 

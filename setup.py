@@ -33,7 +33,14 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=["medsynth", "medsynth.*"]),
-    package_data={"medsynth": ["pipeline/report/*.html", "training/recipes/*.yaml"]},
+    package_data={
+        "medsynth": [
+            "py.typed",
+            "networks/index.json",
+            "pipeline/report/*.html",
+            "training/recipes/*.yaml",
+        ]
+    },
     install_requires=[
         "torch>=2.3",
         "monai>=1.4",

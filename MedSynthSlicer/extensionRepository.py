@@ -4,15 +4,14 @@ python MedSynthSlicer/extensionRepository.py OUT --repository https://github.com
 
 The Index clones a repository whole, wants CMakeLists.txt at its root with addresses that it can read, and
 no more than 100 MB; this one holds 150 MB of weights. OUT gets the extension at its root, the library
-beside it, the entry for the Index (MedSynth.json) and the list of the networks with their checksums
-(Resources/networks.json). Attach the weights to a release called networks-1 of that repository: the module
-fetches from there what it lacks, after asking.
+beside it, the entry for the Index (MedSynth.json) and the address of the networks (Resources/networks.json).
+Attach the weights to a release called networks-1 of that repository: the module fetches from there what it
+lacks, after asking, and holds it against the library's index of networks.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import re
 import shutil
@@ -48,24 +47,6 @@ def entry(cmake: str, repository: str) -> dict:
     }
 
 
-def licenceOf(card: Path) -> str:
-    """What a model card says about the licence of its weights."""
-    return re.search(r"\| licen[cs]e of the weights \| (.+?) \|", card.read_text())[1]
-
-
-def networks(repository: str) -> dict:
-    """Every network that a preset may ask for: where it is, how large, its checksum, its licence."""
-    found = {}
-    for weights in sorted(MODELS.glob("*.safetensors")):
-        found[weights.name] = {
-            "url": f"{repository}/releases/download/networks-1/{weights.name}",
-            "bytes": weights.stat().st_size,
-            "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
-            "licence": licenceOf(weights.with_suffix(".md")),
-        }
-    return found
-
-
 def make(out: Path, repository: str) -> None:
     """Write the repository into `out`.
 
@@ -91,7 +72,8 @@ def make(out: Path, repository: str) -> None:
         name = url.rpartition("/")[2]
         shutil.copy(CHECKOUT / "docs" / "pictures" / f"slicer_{name}", out / "Screenshots" / name)
     shutil.copy(EXTENSION / "README.md", out / "README.md")
-    text = json.dumps(networks(repository), indent=2) + "\n"
+    address = {"address": f"{repository}/releases/download/networks-1"}
+    text = json.dumps(address, indent=2) + "\n"
     (out / "MedSynth" / "Resources" / "networks.json").write_text(text)
     text = json.dumps(entry(cmake, repository), indent=2) + "\n"
     (out / "MedSynth.json").write_text(text)

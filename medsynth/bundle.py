@@ -36,10 +36,9 @@ def network(*, preset: str, weights: str | None = None) -> PatchUNet:
         CheckpointError: the weights are missing or damaged.
     """
     from medsynth import domains as presets
-    from medsynth.networks import load_network
-    from medsynth.pipeline.synthesize import MODELS
+    from medsynth.networks import load_network, model_store
 
-    return load_network(Path(weights or MODELS / presets.get(preset).weights))[0]
+    return load_network(Path(weights or model_store.path(presets.get(preset).weights)))[0]
 
 
 def synthesize(

@@ -28,6 +28,7 @@ COMMANDS = (
     "phantom",
     "demo",
     "info",
+    "models",
     "train",
     "refine",
     "bench",

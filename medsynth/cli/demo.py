@@ -60,9 +60,9 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
 def available(listener: Listener) -> list[str]:
     """The examples whose networks are there; the first one when none is, to say what is missing."""
     from medsynth import domains as presets
-    from medsynth.pipeline import synthesize as job
+    from medsynth.networks import model_store
 
-    found = [name for name in DEMOS if (job.MODELS / presets.get(name).weights).exists()]
+    found = [name for name in DEMOS if model_store.locate(presets.get(name).weights)]
     for name in DEMOS:
         if found and name not in found:
             weights = presets.get(name).weights

@@ -113,13 +113,13 @@ def _evaluate(args: argparse.Namespace, listener: Listener) -> int:
     from medsynth.evaluation import held_out
     from medsynth.evaluation.figures import Material, measure
     from medsynth.evaluation.learned_features import ImageNet
-    from medsynth.networks import load_denoiser, sha256
-    from medsynth.pipeline.synthesize import MODELS, check_card
+    from medsynth.networks import load_denoiser, model_store, sha256
+    from medsynth.pipeline.synthesize import check_card
     from medsynth.storage.folders import new_file
 
     preset = presets.get(recipe.preset)
     evaluate_audits.check_nodules(args.nodules, preset)
-    weights = args.weights or MODELS / preset.weights
+    weights = args.weights or model_store.path(preset.weights)
     card = check_card(weights, preset)
     split = read_split(recipe.data)
     check_evaluated(split, card, weights=weights)

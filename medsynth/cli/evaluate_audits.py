@@ -106,8 +106,7 @@ def low_band_of(
     from medsynth.datasets.split_record import check_evaluated
     from medsynth.errors import CheckpointError
     from medsynth.generators.cascade import check_low_band
-    from medsynth.networks import read_card
-    from medsynth.pipeline.synthesize import MODELS
+    from medsynth.networks import model_store, read_card
 
     aware = card["network"].get("reference_aware", False)
     if given is not None and not aware:
@@ -122,8 +121,8 @@ def low_band_of(
         )
     if not aware or not free or (given is None and preset.low_band_weights is None):
         return None
-    path = given or MODELS / preset.low_band_weights
     try:
+        path = given or model_store.path(preset.low_band_weights)
         check_low_band(path, preset=preset.name)
         check_evaluated(split, read_card(path), weights=path)
     except CheckpointError as error:

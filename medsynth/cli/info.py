@@ -41,7 +41,7 @@ def collect() -> dict[str, Any]:
     """All that the command shows, as plain values."""
     from medsynth.domains import PRESETS
     from medsynth.domains.lesion_titles import titled
-    from medsynth.pipeline import synthesize as job
+    from medsynth.networks import model_store
     from medsynth.records.result import software_versions
     from medsynth.request.model import SAMPLERS
 
@@ -53,7 +53,7 @@ def collect() -> dict[str, Any]:
                 "title": preset.title,
                 "grid": list(preset.grid),
                 "weights": preset.weights,
-                "weights_there": (job.MODELS / preset.weights).is_file(),
+                "weights_there": model_store.locate(preset.weights) is not None,
                 "pathologies": list(preset.lesion_kinds),
                 "pathology_titles": [titled(kind) for kind in preset.lesion_kinds],
                 "phantoms": list(preset.phantoms),
@@ -61,8 +61,8 @@ def collect() -> dict[str, Any]:
             for preset in PRESETS.values()
         },
         "samplers": SAMPLERS,
-        "networks_folder": str(job.MODELS),
-        "networks": networks(job.MODELS),
+        "networks_folders": [str(folder) for folder in model_store.folders()],
+        "networks": networks(model_store.folders()),
         "extras": {name: all(find_spec(m) for m in modules) for name, modules in EXTRAS.items()},
     }
 
@@ -96,13 +96,17 @@ def devices() -> list[dict[str, Any]]:
     return found
 
 
-def networks(folder: Path) -> list[dict[str, Any]]:
-    """The weights files in `folder`, each with what its header says, or why it cannot be read."""
+def networks(folders: list[Path]) -> list[dict[str, Any]]:
+    """The weights files in `folders`, each with what its header says, or why it cannot be read.
+
+    Of files with one name, the one that would be used: that of the first folder.
+    """
     from medsynth.errors import CheckpointError
     from medsynth.networks import read_card
 
     found = []
-    for path in sorted(folder.glob("*.safetensors")):
+    files = {file.name: file for f in reversed(folders) for file in f.glob("*.safetensors")}
+    for path in sorted(files.values(), key=lambda file: file.name):
         entry: dict[str, Any] = {"file": str(path), "mb": round(path.stat().st_size / 1e6, 1)}
         try:
             entry["card"] = read_card(path)
@@ -133,7 +137,7 @@ def _lines(facts: dict[str, Any]) -> list[str]:
             lines.append(f"    phantoms: {', '.join(preset['phantoms'])}")
     lines += ["", "samplers"]
     lines += [f"  {name}: {title}" for name, title in facts["samplers"].items()]
-    lines += ["", f"networks in {facts['networks_folder']}"]
+    lines += ["", f"networks in {', '.join(facts['networks_folders'])}"]
     lines += [_network_line(network) for network in facts["networks"]] or ["  none"]
     lines += ["", "optional parts"]
     for name, there in facts["extras"].items():

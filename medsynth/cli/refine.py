@@ -66,12 +66,12 @@ def _refine(args: argparse.Namespace, recipe: Recipe, limits: Limits, listener: 
     from medsynth import domains as presets
     from medsynth.datasets.data import load_slices, read_split
     from medsynth.datasets.split_record import check_evaluated, record_split
-    from medsynth.networks import sha256
-    from medsynth.pipeline.synthesize import MODELS, check_card, choose_device
+    from medsynth.networks import model_store, sha256
+    from medsynth.pipeline.synthesize import check_card, choose_device
     from medsynth.training.refinement.trainer import RefinementTrainer, refiner_config
 
     preset, options = presets.get(recipe.preset), recipe.refinement
-    weights = args.weights or MODELS / preset.weights
+    weights = args.weights or model_store.path(preset.weights)
     if weights.resolve() == (args.out / "weights.safetensors").resolve():
         raise ValueError(f"{weights} would be replaced by its refined self; choose another --out")
     card, device = check_card(weights, preset), choose_device(args.device)

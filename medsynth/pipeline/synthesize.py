@@ -14,7 +14,7 @@ from medsynth.diffusion.denoiser import Denoiser
 from medsynth.domains import Preset
 from medsynth.errors import CheckpointError
 from medsynth.events import Event, Listener, ignore
-from medsynth.networks import load_denoiser, read_card, sha256
+from medsynth.networks import load_denoiser, model_store, read_card, sha256
 from medsynth.pipeline import estimate as cost
 from medsynth.pipeline import write_outputs as deliver
 from medsynth.pipeline.generate import Generated, conditions_of_slice, generate, worst
@@ -23,8 +23,6 @@ from medsynth.pipeline.plan import Prepared, prepare
 from medsynth.records.result import Checkpoint, GuidanceError, Result
 from medsynth.request import Request
 from medsynth.storage import folders as results
-
-MODELS = Path(__file__).resolve().parents[2] / "monai_bundle" / "models"
 
 
 def run(
@@ -110,8 +108,12 @@ def _run(
 
 
 def weights_path(request: Request, preset: Preset) -> Path:
-    """The weights a request names, else those shipped for its preset."""
-    return request.weights or MODELS / preset.weights
+    """The weights a request names, else those shipped for its preset.
+
+    Raises:
+        CheckpointError: the shipped ones are not on this computer.
+    """
+    return request.weights or model_store.path(preset.weights)
 
 
 def check_card(weights: Path, preset: Preset) -> dict:

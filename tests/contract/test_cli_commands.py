@@ -14,8 +14,8 @@ from medsynth.cli import app as cli
 from medsynth.cli import info
 from medsynth.cli.preview import low_pass_planes
 from medsynth.domains import get
+from medsynth.networks import model_store
 from medsynth.phantoms import load_control_points
-from medsynth.pipeline import synthesize as job
 from medsynth.request import load_request
 
 render_module = sys.modules["medsynth.phantoms.render"]
@@ -211,7 +211,7 @@ def test_info_tells_what_is_there(capsys, monkeypatch, tmp_path):
     good = len(header).to_bytes(8, "little") + header.encode()
     (tmp_path / "good.safetensors").write_bytes(good)
     (tmp_path / "bad.safetensors").write_bytes(b"nothing")
-    monkeypatch.setattr(job, "MODELS", tmp_path)
+    monkeypatch.setattr(model_store, "folders", lambda: [tmp_path])
     assert run("info", "--json") == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["devices"][0]["name"] == "cpu"
@@ -255,7 +255,7 @@ def shipped(tmp_path, monkeypatch):
     folder.mkdir()
     for name in ("lung_ct", "mammography"):
         (folder / get(name).weights).touch()
-    monkeypatch.setattr(job, "MODELS", folder)
+    monkeypatch.setattr(model_store, "folders", lambda: [folder])
     return folder
 
 

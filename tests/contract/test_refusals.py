@@ -190,10 +190,10 @@ def test_cuda_that_is_not_there(folder, capsys):
 
 
 def test_the_shipped_weights_are_missing(folder, capsys, monkeypatch):
-    from medsynth.pipeline import synthesize as job
+    from medsynth.networks import model_store
 
-    monkeypatch.setattr(job, "MODELS", folder / "empty")
-    refused(capsys, folder, "--set", "weights=null", message="no weights at .*medsynth train")
+    monkeypatch.setattr(model_store, "folders", lambda: [folder / "empty"])
+    refused(capsys, folder, "--set", "weights=null", message="no weights lung_.*medsynth train")
 
 
 def test_too_little_memory(folder, capsys, monkeypatch):

@@ -309,8 +309,8 @@ def test_what_a_network_never_saw_is_refused(folder, tmp_path, name, changes, me
 
 @pytest.mark.parametrize("preset", DOMAINS)
 def test_without_weights_one_clear_error(folder, tmp_path, monkeypatch, preset):
-    monkeypatch.setattr(pipeline.job, "MODELS", tmp_path)
+    monkeypatch.setattr("medsynth.networks.model_store.folders", lambda: [tmp_path])
     asked = parse({"preset": preset, "anatomy": {"image": "film.png"}}, folder)
-    expected = f"no weights at .*{preset}_256.safetensors; train them with"
+    expected = f"no weights {preset}_256.safetensors in .*; train them with"
     with pytest.raises(Exception, match=expected):
         pipeline.run(asked, tmp_path / "out")

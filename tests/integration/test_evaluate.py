@@ -212,7 +212,7 @@ def test_free_samples_go_without_the_presets_low_band_where_it_does_not_fit(
 ):
     preset = replace(presets.get("chest_xray"), low_band_weights=given)
     monkeypatch.setattr(presets, "get", lambda name: preset)
-    monkeypatch.setattr("medsynth.pipeline.synthesize.MODELS", films)
+    monkeypatch.setattr("medsynth.networks.model_store.folders", lambda: [films])
     out = tmp_path / "out"
     words = ("--only", "memorisation", "--unguided", 2, "--weights", films / "told.safetensors")
     assert evaluate(films, out, *words) == 0

@@ -23,7 +23,7 @@ def bare(panel, monkeypatch, tmp_path):
     monkeypatch.setattr(library, "libraryFolder", lambda: models)
     monkeypatch.setattr(library, "configuredPython", lambda: "")
     monkeypatch.setattr(networks, "folder", lambda: tmp_path / "networks")
-    monkeypatch.setattr(networks, "LIST", tmp_path / "networks.json")
+    monkeypatch.setattr(networks, "ADDRESS", tmp_path / "networks.json")
     panel.answer, panel.asked, panel.bytes = True, [], WEIGHTS
 
     def confirm(text, windowTitle=None, parent=None, **kwargs):
@@ -39,10 +39,14 @@ def bare(panel, monkeypatch, tmp_path):
     return panel
 
 
-def listNetworks(tmp_path, name, licence="Apache-2.0"):
+def listNetworks(tmp_path, name, license="Apache-2.0"):
+    """The address of the networks, and the library's index with this one in it."""
     sha = hashlib.sha256(WEIGHTS).hexdigest()
-    entry = {"url": f"https://example.org/{name}", "bytes": 29e6, "sha256": sha, "licence": licence}
-    (tmp_path / "networks.json").write_text(json.dumps({name: entry}))
+    entry = {"size": 29e6, "sha256": sha, "license": license}
+    index = tmp_path / "library" / "medsynth" / "networks" / "index.json"
+    index.parent.mkdir(parents=True)
+    index.write_text(json.dumps({Path(name).stem: entry}))
+    (tmp_path / "networks.json").write_text(json.dumps({"address": "https://example.org"}))
 
 
 def run(panel, monkeypatch):

@@ -1,6 +1,7 @@
 """The networks: found on this computer, or fetched once after the user agreed to what it is.
 
-Builds of the extension do not hold them. A checkout does, and another Python brings its own.
+Builds of the extension do not hold them. A checkout does, and another Python brings its own. Size,
+checksum and license come from the library's own index.
 """
 
 from __future__ import annotations
@@ -13,12 +14,22 @@ import slicer
 from MedSynthLib import folders, library
 from MedSynthLib.vocabulary import PRESETS
 
-LIST = library.MODULE_FOLDER / "Resources" / "networks.json"
+ADDRESS = library.MODULE_FOLDER / "Resources" / "networks.json"  # where builds fetch them
 
 
 def folder() -> Path:
     """Where fetched networks are, and where one may be put by hand."""
     return Path(folders.defaultResultsFolder()) / "networks"
+
+
+def known(name: str) -> dict | None:
+    """Where to fetch the network in the file `name`, its size, checksum and license; None: unknown."""
+    index = library.libraryFolder() / "medsynth" / "networks" / "index.json"
+    if not ADDRESS.is_file() or not index.is_file():
+        return None
+    entry = json.loads(index.read_text(encoding="utf-8")).get(Path(name).stem)
+    address = json.loads(ADDRESS.read_text(encoding="utf-8"))["address"]
+    return entry and {**entry, "url": f"{address}/{name}"}
 
 
 def find(preset: str) -> Path | None:
@@ -45,26 +56,26 @@ def ensure(preset: str) -> None:
     if library.configuredPython() or find(preset) is not None:
         return
     name, target = PRESETS[preset].weights, folder()
-    known = json.loads(LIST.read_text(encoding="utf-8")) if LIST.is_file() else {}
-    if name not in known:
+    network = known(name)
+    if network is None:
         raise RuntimeError(
             f"The network of {preset} is not on this computer. Put {name} into {target}."
         )
-    if not slicer.util.confirmOkCancelDisplay(question(preset, known[name]), "Fetch a network"):
+    if not slicer.util.confirmOkCancelDisplay(question(preset, network), "Fetch a network"):
         raise RuntimeError(
             f"The network of {preset} was not fetched. Press Run again to fetch it, or put {name} into "
             f"{target}."
         )
     target.mkdir(parents=True, exist_ok=True)
-    fetch(known[name], target / name)
+    fetch(network, target / name)
 
 
 def question(preset: str, network: dict) -> str:
     """What the user agrees to."""
     return (
         f"The network for {preset} is not on this computer. Fetch it now "
-        f"({network['bytes'] / 1e6:.0f} MB)?\n\nFrom: {network['url']}\n\n"
-        f"License of the weights: {network['licence']}."
+        f"({network['size'] / 1e6:.0f} MB)?\n\nFrom: {network['url']}\n\n"
+        f"License of the weights: {network['license']}."
     )
 
 
