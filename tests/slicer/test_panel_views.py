@@ -150,11 +150,6 @@ def test_back_to_my_layout(marked):
     assert not marked.ui.layoutButton.enabled
 
 
-@pytest.mark.xfail(
-    run=False,
-    reason="slicer-core leaves the subject hierarchy of an opened scene without the scene's root, and "
-    "Slicer's segmentation views then look for it without end; not understood yet",
-)
 def test_a_scene_that_is_opened_keeps_its_views(marked, tmp_path):
     run(marked)
     click(marked.ui.masksButton)

@@ -182,27 +182,53 @@ def _importDicom(dicomDataDir, dicomDatabase=None, copyFiles=False):
 
 
 class _ItemMaker:
-    """Stands for the subject hierarchy plugins (Qt), which give every data node its item."""
+    """Stands for qSlicerSubjectHierarchyPluginLogic (Qt), which gives every data node its item.
+
+    As the original: nothing is done one by one while a scene is opened or closed; then the items that
+    came with the scene are resolved, and only nodes without an item are given one.
+    """
 
     kinds = ("vtkMRMLVolumeNode", "vtkMRMLSegmentationNode", "vtkMRMLMarkupsNode")
 
     def __init__(self, scene):
+        self.scene = scene
+
         @vtk.calldata_type(vtk.VTK_OBJECT)
         def added(caller, event, node):
-            if any(node.IsA(kind) for kind in self.kinds) and not node.GetHideFromEditors():
-                hierarchy = scene.GetSubjectHierarchyNode()
-                if hierarchy and not hierarchy.GetItemByDataNode(node):
-                    hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
+            if node.IsA("vtkMRMLSubjectHierarchyNode"):
+                slicer.vtkMRMLSubjectHierarchyNode.ResolveSubjectHierarchy(scene)
+            elif not scene.IsImporting():
+                self._giveItem(node)
 
         @vtk.calldata_type(vtk.VTK_OBJECT)
         def removed(caller, event, node):
+            if scene.IsClosing() or node.IsA("vtkMRMLSubjectHierarchyNode"):
+                return
             hierarchy = scene.GetSubjectHierarchyNode()
-            item = hierarchy.GetItemByDataNode(node) if hierarchy else 0
+            item = hierarchy.GetItemByDataNode(node)
             if item:
-                hierarchy.RemoveItem(item, False)
+                hierarchy.RemoveItem(item, False, False)
 
         scene.AddObserver(scene.NodeAddedEvent, added)
         scene.AddObserver(scene.NodeAboutToBeRemovedEvent, removed)
+        scene.AddObserver(scene.EndImportEvent, self._opened, 10.0)
+        scene.AddObserver(scene.EndCloseEvent, self._resolve)
+        scene.AddObserver(scene.EndBatchProcessEvent, self._opened, 10.0)
+
+    def _resolve(self, caller, event):
+        return slicer.vtkMRMLSubjectHierarchyNode.ResolveSubjectHierarchy(self.scene)
+
+    def _opened(self, caller, event):
+        self._resolve(caller, event)
+        for i in range(self.scene.GetNumberOfNodes()):
+            self._giveItem(self.scene.GetNthNode(i))
+
+    def _giveItem(self, node):
+        if node.GetHideFromEditors() or not any(node.IsA(kind) for kind in self.kinds):
+            return
+        hierarchy = self.scene.GetSubjectHierarchyNode()
+        if not hierarchy.GetItemByDataNode(node):
+            hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
 
 
 def start():
