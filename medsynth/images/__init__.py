@@ -1,21 +1,43 @@
-"""Images at the border: SimpleITK images in LPS mm and physical units, read from anything."""
+"""Images at the border: SimpleITK images in LPS mm and physical units, read from anything.
 
-from medsynth.images.dicom.pixels import is_mirrored, modality_transform, stored_range
-from medsynth.images.display import Shown, to_grey
-from medsynth.images.files import write_image
-from medsynth.images.grids import (
-    check_same_geometry,
-    fraction_outside,
-    mm_to_voxel,
-    resample_image,
-    resample_mask,
-    voxel_to_mm,
-)
-from medsynth.images.labels import Label, read_labels
-from medsynth.images.masks import on_image, read_mask, read_mask_of
-from medsynth.images.preprocessing import fit_to_grid
-from medsynth.images.read import read_image
-from medsynth.images.reference import ReferenceImage
+The names below are loaded when they are first used: Slicer's panel reads `low_pass_preview` from this
+package in its own process, and must not load readers of image files for it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_MODULES = {
+    "is_mirrored": "dicom.pixels",
+    "modality_transform": "dicom.pixels",
+    "stored_range": "dicom.pixels",
+    "Shown": "display",
+    "to_grey": "display",
+    "write_image": "files",
+    "check_same_geometry": "grids",
+    "fraction_outside": "grids",
+    "mm_to_voxel": "grids",
+    "resample_image": "grids",
+    "resample_mask": "grids",
+    "voxel_to_mm": "grids",
+    "Label": "labels",
+    "read_labels": "labels",
+    "on_image": "masks",
+    "read_mask": "masks",
+    "read_mask_of": "masks",
+    "fit_to_grid": "preprocessing",
+    "read_image": "read",
+    "ReferenceImage": "reference",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
 
 __all__ = [
     "Label",
