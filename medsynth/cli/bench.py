@@ -37,13 +37,13 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
     from medsynth import domains as presets
     from medsynth.evaluation import benchmark
     from medsynth.networks import model_store
-    from medsynth.pipeline.synthesize import check_card, choose_device
+    from medsynth.pipeline.synthesize import check_metadata, choose_device
 
     if args.repeats < 1:
         raise ValueError(f"--repeats must be at least 1, got {args.repeats}")
     preset = presets.get(args.preset)
     weights = args.weights or model_store.path(preset.weights)
-    check_card(weights, preset)
+    check_metadata(weights, preset)
     device = choose_device(args.device)
     options = {"preset": preset, "device": device}
     methods = (benchmark.OURS,) if args.quick else (benchmark.OURS, *benchmark.BASELINES)

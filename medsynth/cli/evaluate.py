@@ -69,7 +69,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         metavar="FILE",
         type=Path,
         help="weights that draw the low band of free samples (default: the preset's, for a "
-        "reference-aware network)",
+        "reference-conditioned network)",
     )
     parser.add_argument(
         "--nodules",
@@ -114,15 +114,15 @@ def _evaluate(args: argparse.Namespace, listener: Listener) -> int:
     from medsynth.evaluation.figures import Material, measure
     from medsynth.evaluation.learned_features import ImageNet
     from medsynth.networks import load_denoiser, model_store, sha256
-    from medsynth.pipeline.synthesize import check_card
+    from medsynth.pipeline.synthesize import check_metadata
     from medsynth.storage.folders import new_file
 
     preset = presets.get(recipe.preset)
     evaluate_audits.check_nodules(args.nodules, preset)
     weights = args.weights or model_store.path(preset.weights)
-    card = check_card(weights, preset)
+    metadata = check_metadata(weights, preset)
     split = read_split(recipe.data)
-    check_evaluated(split, card, weights=weights)
+    check_evaluated(split, metadata, weights=weights)
     if "memorisation" in only:
         try:
             evaluate_audits.check_memorisation(split, preset)
@@ -133,7 +133,7 @@ def _evaluate(args: argparse.Namespace, listener: Listener) -> int:
             listener(Event("warning", message=f"no audit of memorisation: {error}"))
     free = args.unguided if "memorisation" in only else 0
     low_band = evaluate_audits.low_band_of(
-        args.low_band, card, preset, split=split, free=free, listener=listener
+        args.low_band, metadata, preset, split=split, free=free, listener=listener
     )
     imagenet = None if args.imagenet is None else ImageNet(args.imagenet)
     options = {"preset": preset, "split": split, "listener": listener}

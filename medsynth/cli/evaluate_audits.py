@@ -86,7 +86,7 @@ def check_memorisation(split: Split, preset: Preset) -> None:
 
 def low_band_of(
     given: Path | None,
-    card: dict[str, Any],
+    metadata: dict[str, Any],
     preset: Preset,
     *,
     split: Split,
@@ -105,13 +105,13 @@ def low_band_of(
     """
     from medsynth.datasets.split_record import check_evaluated
     from medsynth.errors import CheckpointError
-    from medsynth.generators.cascade import check_low_band
-    from medsynth.networks import model_store, read_card
+    from medsynth.generators.cascade import check_low_pass_weights
+    from medsynth.networks import model_store, read_metadata
 
-    aware = card["network"].get("reference_aware", False)
+    aware = metadata["network"].get("reference_conditioned", False)
     if given is not None and not aware:
         raise ValueError(
-            f"--low-band {given}: the network is not reference-aware and draws its own low bands; "
+            f"--low-band {given}: the network is not reference-conditioned and draws its own low bands; "
             "leave it out"
         )
     if given is not None and not free:
@@ -119,12 +119,12 @@ def low_band_of(
             f"--low-band {given}: no free samples are asked for; leave it out, or leave out "
             "--unguided and --only"
         )
-    if not aware or not free or (given is None and preset.low_band_weights is None):
+    if not aware or not free or (given is None and preset.low_pass_weights is None):
         return None
     try:
-        path = given or model_store.path(preset.low_band_weights)
-        check_low_band(path, preset=preset.name)
-        check_evaluated(split, read_card(path), weights=path)
+        path = given or model_store.path(preset.low_pass_weights)
+        check_low_pass_weights(path, preset=preset.name)
+        check_evaluated(split, read_metadata(path), weights=path)
     except CheckpointError as error:
         if given is not None:
             raise
@@ -165,7 +165,7 @@ def _unguided(samples: Samples, count: int) -> np.ndarray:
 
     from medsynth.diffusion import samplers
     from medsynth.diffusion.sampling import generators, slice_noise
-    from medsynth.generators.cascade import load_low_band, sample_unguided
+    from medsynth.generators.cascade import load_low_pass_network, sample_unguided
     from medsynth.networks import sha256
 
     file = samples.out / UNGUIDED
@@ -173,7 +173,7 @@ def _unguided(samples: Samples, count: int) -> np.ndarray:
     made_by = {key: samples.made_by[key] for key in keys}
     low_band = None
     if samples.low_band is not None:
-        low_band = load_low_band(samples.low_band, preset=samples.preset.name)
+        low_band = load_low_pass_network(samples.low_band, preset=samples.preset.name)
         made_by["low_band_sha256"] = sha256(samples.low_band)
     made_by = json.dumps(made_by)
     if file.exists():
@@ -192,7 +192,7 @@ def _unguided(samples: Samples, count: int) -> np.ndarray:
                 steps=samples.made_by["nfe"],
                 noise=noise,
                 generators=generators(seed, [index]),
-                low_band=low_band,
+                low_pass_network=low_band,
             )
             unit = torch.clamp(x0[0, 0], -1, 1).float().numpy()
             made.append(preset.intensity.from_unit(unit))

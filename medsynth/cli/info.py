@@ -102,14 +102,14 @@ def networks(folders: list[Path]) -> list[dict[str, Any]]:
     Of files with one name, the one that would be used: that of the first folder.
     """
     from medsynth.errors import CheckpointError
-    from medsynth.networks import read_card
+    from medsynth.networks import read_metadata
 
     found = []
     files = {file.name: file for f in reversed(folders) for file in f.glob("*.safetensors")}
     for path in sorted(files.values(), key=lambda file: file.name):
         entry: dict[str, Any] = {"file": str(path), "mb": round(path.stat().st_size / 1e6, 1)}
         try:
-            entry["card"] = read_card(path)
+            entry["card"] = read_metadata(path)
         except CheckpointError as error:
             entry["error"] = str(error)
         found.append(entry)
@@ -150,6 +150,10 @@ def _network_line(network: dict[str, Any]) -> str:
     name = f"  {Path(network['file']).name} ({network['mb']} MB)"
     if "error" in network:
         return f"{name}: {network['error']}"
-    card = network["card"]
-    facts = (f"{key} {card[key]}" for key in ("preset", "prediction_type", "steps") if key in card)
-    return f"{name}: {', '.join(facts)}; licence {card.get('licence', 'not stated')}"
+    metadata = network["card"]
+    facts = (
+        f"{key} {metadata[key]}"
+        for key in ("preset", "prediction_type", "steps")
+        if key in metadata
+    )
+    return f"{name}: {', '.join(facts)}; licence {metadata.get('licence', 'not stated')}"

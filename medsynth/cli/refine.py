@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from medsynth.datasets.splits import Split
     from medsynth.networks.refiner import Refiner
     from medsynth.training.recipe import Recipe, Refinement
-    from medsynth.training.refinement.paired_crops import Pool
+    from medsynth.training.refinement.paired_crops import PairedCrops
     from medsynth.training.stopping import Limits
 
 DESCRIPTION = """\
@@ -67,19 +67,19 @@ def _refine(args: argparse.Namespace, recipe: Recipe, limits: Limits, listener: 
     from medsynth.datasets.data import load_slices, read_split
     from medsynth.datasets.split_record import check_evaluated, record_split
     from medsynth.networks import model_store, sha256
-    from medsynth.pipeline.synthesize import check_card, choose_device
+    from medsynth.pipeline.synthesize import check_metadata, choose_device
     from medsynth.training.refinement.trainer import RefinementTrainer, refiner_config
 
     preset, options = presets.get(recipe.preset), recipe.refinement
     weights = args.weights or model_store.path(preset.weights)
     if weights.resolve() == (args.out / "weights.safetensors").resolve():
         raise ValueError(f"{weights} would be replaced by its refined self; choose another --out")
-    card, device = check_card(weights, preset), choose_device(args.device)
+    metadata, device = check_metadata(weights, preset), choose_device(args.device)
     refiner_config(options)
     start_from = args.start_from and _refiner(args.start_from, options, run=args.out)
     split = read_split(recipe.data)
-    check_evaluated(split, card, weights=weights)
-    _check_unseen(split, card, weights)
+    check_evaluated(split, metadata, weights=weights)
+    _check_unseen(split, metadata, weights)
     record_split(split, args.out)
     slices = load_slices(recipe.data, preset=preset, split=split, listener=listener)
     made_by = {
@@ -94,17 +94,19 @@ def _refine(args: argparse.Namespace, recipe: Recipe, limits: Limits, listener: 
     }
     stopped = f"with the pool in {args.out / 'pool'}"
     try:
-        pool = _pool(args, recipe, limits, slices, made_by, weights, device, listener)
-        if pool is None:
+        paired_crops = _paired_crops(
+            args, recipe, limits, slices, made_by, weights, device, listener
+        )
+        if paired_crops is None:
             words = f"the {args.minutes:g} minutes are over; the same command goes on {stopped}"
             listener(Event("result", message=words, data={"step": 0}))
             return 0
         trainer = RefinementTrainer(
             options,
-            pool,
+            paired_crops,
             preset=preset,
             weights=weights,
-            card=card,
+            metadata=metadata,
             run=args.out,
             made_by=made_by,
             seed=recipe.seed,
@@ -123,18 +125,18 @@ def _refine(args: argparse.Namespace, recipe: Recipe, limits: Limits, listener: 
 
 def _refiner(path: Path, options: Refinement, *, run: Path) -> Refiner:
     """The refiner to begin as."""
-    from medsynth.networks import read_card
+    from medsynth.networks import read_metadata
     from medsynth.networks.checkpoint import load_refiner
     from medsynth.training.refinement.trainer import check_start
 
-    refiner = load_refiner(path, read_card(path))
+    refiner = load_refiner(path, read_metadata(path))
     if refiner is None:
         raise ValueError(f"--start-from {path} has no refiner; leave it out")
     check_start(refiner, options, run=run)
     return refiner
 
 
-def _pool(
+def _paired_crops(
     args: argparse.Namespace,
     recipe: Recipe,
     limits: Limits,
@@ -143,11 +145,11 @@ def _pool(
     weights: Path,
     device: str,
     listener: Listener,
-) -> Pool | None:
+) -> PairedCrops | None:
     """The crops, told beforehand how many; None when the time is over before all are made."""
     from medsynth import domains as presets
     from medsynth.networks import load_denoiser
-    from medsynth.training.refinement.paired_crops import make_pool
+    from medsynth.training.refinement.paired_crops import make_paired_crops
 
     options = recipe.refinement
     plan = (
@@ -156,7 +158,7 @@ def _pool(
         f"{options.steps} steps"
     )
     listener(Event("estimate", message=plan, data={"images": options.images}))
-    return make_pool(
+    return make_paired_crops(
         load_denoiser(weights, device=device),
         slices,
         options=options,
@@ -169,7 +171,7 @@ def _pool(
     )
 
 
-def _check_unseen(split: Split, card: dict[str, Any], weights: Path) -> None:
+def _check_unseen(split: Split, metadata: dict[str, Any], weights: Path) -> None:
     """Whom the network's card holds out must not teach its refiner either.
 
     Raises:
@@ -178,7 +180,7 @@ def _check_unseen(split: Split, card: dict[str, Any], weights: Path) -> None:
     from medsynth.datasets.splits import matches, some
     from medsynth.errors import CheckpointError
 
-    held_out = card.get("held_out") or []
+    held_out = metadata.get("held_out") or []
     seen = {e.patient for e in split.training if any(matches(h, e.patient) for h in held_out)}
     if seen:
         raise CheckpointError(

@@ -10,7 +10,7 @@ from medsynth.cli import running
 from medsynth.events import Event, Listener, ignore
 
 if TYPE_CHECKING:
-    from medsynth.training.distributed import World
+    from medsynth.training.distributed import DistributedContext
     from medsynth.training.recipe import Recipe
     from medsynth.training.stopping import Limits
 
@@ -52,8 +52,8 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
     from medsynth.pipeline.synthesize import choose_device
     from medsynth.training.distributed import joined
 
-    with threads.using(args.threads), joined(choose_device(args.device)) as (world, device):
-        return _train(args, recipe, limits, listener if world.first else ignore, world, device)
+    with threads.using(args.threads), joined(choose_device(args.device)) as (context, device):
+        return _train(args, recipe, limits, listener if context.first else ignore, context, device)
 
 
 def _train(
@@ -61,19 +61,19 @@ def _train(
     recipe: Recipe,
     limits: Limits,
     listener: Listener,
-    world: World,
+    context: DistributedContext,
     device: str,
 ) -> int:
     """Train as one process of the world."""
     from medsynth import domains as presets
     from medsynth.datasets.data import load_slices, read_split
     from medsynth.datasets.split_record import record_split
-    from medsynth.training.monitor import Watch
+    from medsynth.training.monitor import Monitor
     from medsynth.training.trainer import Trainer
 
     preset = presets.get(recipe.preset)
     split = read_split(recipe.data)
-    if world.first:
+    if context.first:
         record_split(split, args.out)
     slices = load_slices(recipe.data, preset=preset, split=split, listener=listener)
     trainer = Trainer(
@@ -82,33 +82,33 @@ def _train(
         run=args.out,
         device=device,
         start_from=args.start_from,
-        world=world,
+        context=context,
         listener=listener,
     )
     patients = len(set(slices.patients))
-    where = device if world.size == 1 else f"{world.size} processes"
+    where = device if context.size == 1 else f"{context.size} processes"
     message = (
         f"{len(slices.images)} slices of {patients} patients on {where}; "
         f"step {trainer.step} of {recipe.steps}"
     )
     listener(Event("estimate", message=message, data={"step": trainer.step}))
-    watch = None
-    if world.first:
+    monitor = None
+    if context.first:
         held_out = None
         if recipe.samples.every and split.held_out:
             held_out = load_slices(
                 recipe.data, preset=preset, held_out=True, split=split, listener=listener
             )
-        watch = Watch(trainer, held_out=held_out)
+        monitor = Monitor(trainer, held_out=held_out)
     try:
-        trainer.train(limits=limits, listener=listener, on_step=watch)
+        trainer.train(limits=limits, listener=listener, on_step=monitor)
     except KeyboardInterrupt:
         message = f"stopped at step {trainer.step}; the same command goes on there"
         listener(Event("warning", message=message))
         return 130
     finally:
-        if watch:
-            watch.close()
+        if monitor:
+            monitor.close()
     data = {"weights": str(trainer.weights), "step": trainer.step}
     listener(Event("result", message=f"step {trainer.step}: wrote {trainer.weights}", data=data))
     return 0

@@ -12,7 +12,7 @@ import torch
 from medsynth.datasets.layouts import read_entries
 from medsynth.datasets.pixels import count_slices, read_stack
 from medsynth.datasets.splits import Split, make_split
-from medsynth.diffusion.noise_level import TextureScale, texture_levels
+from medsynth.diffusion.noise_level import NoiseLevelScale, image_noise_levels
 from medsynth.domains import IntensityMap, Preset
 from medsynth.events import Listener, Stage, ignore
 from medsynth.training.recipe import Data
@@ -27,7 +27,7 @@ class Slices:
 
     `series` is the path of the file or folder below the data's root. `labels` are the set's words
     for what is on the image. `split` identifies who is held out. `texture` (N, 2): what the network is
-    told of each slice's texture (`with_texture`).
+    told of each slice's texture (`with_noise_level`).
     """
 
     images: np.ndarray
@@ -35,7 +35,7 @@ class Slices:
     series: tuple[str, ...]
     labels: tuple[tuple[str, ...], ...] = ()
     split: str = ""
-    texture: np.ndarray | None = None
+    noise_level: np.ndarray | None = None
 
     @property
     def digest(self) -> str:
@@ -45,17 +45,17 @@ class Slices:
         return digest.hexdigest()[:16]
 
 
-def with_texture(
-    slices: Slices, scale: TextureScale, intensity: IntensityMap, *, listener: Listener = ignore
+def with_noise_level(
+    slices: Slices, scale: NoiseLevelScale, intensity: IntensityMap, *, listener: Listener = ignore
 ) -> Slices:
     """`slices` with what a network is told of the texture of each."""
     levels = []
     with Stage("measuring texture", total=len(slices.images), listener=listener) as stage:
         for image in slices.images:
             unit = torch.from_numpy(intensity.to_unit(image))[None, None]
-            levels.append(texture_levels(unit))
+            levels.append(image_noise_levels(unit))
             stage.advance()
-    return replace(slices, texture=scale.standard(torch.cat(levels)).numpy())
+    return replace(slices, noise_level=scale.standard(torch.cat(levels)).numpy())
 
 
 def read_split(data: Data) -> Split:

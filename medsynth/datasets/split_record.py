@@ -67,7 +67,7 @@ def check_apart(rows: Iterable[Row], *, where: str) -> None:
             raise CheckpointError(f"{where}: patient {patient} is in both parts ({series})")
 
 
-def check_evaluated(split: Split, card: Mapping[str, Any], *, weights: Path) -> None:
+def check_evaluated(split: Split, metadata: Mapping[str, Any], *, weights: Path) -> None:
     """The held-out patients of `split` were held out when `weights` were trained, as its card says.
 
     A split.csv beside the weights serves to name who is on the other side.
@@ -77,18 +77,18 @@ def check_evaluated(split: Split, card: Mapping[str, Any], *, weights: Path) -> 
     """
     check_apart(split.rows(), where="the data")
     beside = weights.parent / SPLIT_FILE
-    if "split" in card:
-        if card["split"] == split.digest:
+    if "split" in metadata:
+        if metadata["split"] == split.digest:
             return
         changes: list[str] = []
-        if beside.is_file() and digest_of(read_split_file(beside)) == card["split"]:
+        if beside.is_file() and digest_of(read_split_file(beside)) == metadata["split"]:
             changes = differences(read_split_file(beside), split.rows())
         named = f": {some(changes, shown=3)}" if changes else ""
         raise CheckpointError(
-            f"{weights} was trained with the split {card['split']}, recipe and data give "
+            f"{weights} was trained with the split {metadata['split']}, recipe and data give "
             f"{split.digest}{named}; evaluate with the recipe and the data of the training"
         )
-    listed = card.get("held_out")
+    listed = metadata.get("held_out")
     if listed is not None:
         strangers = sorted({e.patient for e in split.held_out if not _listed(e.patient, listed)})
         if strangers:

@@ -1,4 +1,4 @@
-"""What a reference-aware network is told."""
+"""What a reference-conditioned network is told."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Hint:
+class Conditioning:
     """The composed low band of all active conditions, and which factor it has where.
 
     `low_band` (B, 1, H, W) in [-1, 1]; `factor_map` (B, 1, H, W) in pixels, 0 where no reference
@@ -16,6 +16,6 @@ class Hint:
     (`medsynth.diffusion.noise_level`), standardized; None: typical.
     """
 
-    low_band: Tensor
+    low_pass_image: Tensor
     factor_map: Tensor
-    texture: Tensor | None = None
+    noise_level: Tensor | None = None

@@ -1,6 +1,6 @@
 """The denoiser: any network, whatever it predicts, as an estimate of x0.
 
-epsilon, v_prediction and sample parametrizations, learned variances and reference-aware networks
+epsilon, v_prediction and sample parametrizations, learned variances and reference-conditioned networks
 are told apart here and nowhere else; samplers and conditions see x0.
 """
 
@@ -13,12 +13,12 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from medsynth.diffusion.conditioning import Hint
-from medsynth.diffusion.noise_level import TextureScale
-from medsynth.diffusion.preconditioning import ResidualScale
+from medsynth.diffusion.conditioning import Conditioning
+from medsynth.diffusion.noise_level import NoiseLevelScale
+from medsynth.diffusion.preconditioning import ResidualPreconditioning
 from medsynth.diffusion.schedule import Schedule, per_sample
 
-__all__ = ["PREDICTION_TYPES", "Denoiser", "Hint", "Prediction", "to_target", "to_x0"]
+__all__ = ["PREDICTION_TYPES", "Denoiser", "Conditioning", "Prediction", "to_target", "to_x0"]
 
 PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
 
@@ -73,7 +73,7 @@ class Denoiser:
     `network(x, timesteps, hint=...)` returns its prediction, with twice the channels when
     `learned_variance`. `clip` bounds x0 to [-clip, clip] (None: unbounded data). `dtype` is what the
     network computes in. `t` is a scalar or (B,), fractional timesteps allowed. `residual`: the
-    network predicts relative to what it is told. `told_log_snr_min`: the noisiest level that it was
+    network predicts relative to what it is told. `conditioned_log_snr_min`: the noisiest level that it was
     trained at where it is told a reference everywhere, hence where sampling begins then (None: the
     schedule's end). `texture`: the network is told how grainy the reference is, on this scale.
     `refiner(x0)` is a last correction of a finished sample's fine detail.
@@ -83,13 +83,13 @@ class Denoiser:
     schedule: Schedule
     prediction_type: str = "v_prediction"
     learned_variance: bool = False
-    reference_aware: bool = False
+    reference_conditioned: bool = False
     clip: float | None = 1.0
     dtype: torch.dtype = torch.float32
-    hint: Hint | None = None
-    residual: ResidualScale | None = None
-    told_log_snr_min: float | None = None
-    texture: TextureScale | None = None
+    conditioning: Conditioning | None = None
+    preconditioning: ResidualPreconditioning | None = None
+    conditioned_log_snr_min: float | None = None
+    noise_level: NoiseLevelScale | None = None
     refiner: Refiner | None = None
 
     def __post_init__(self) -> None:
@@ -98,43 +98,53 @@ class Denoiser:
                 f"prediction_type must be one of {', '.join(PREDICTION_TYPES)}, "
                 f"got {self.prediction_type!r}"
             )
-        if self.residual and not (self.reference_aware and self.prediction_type == "v_prediction"):
-            raise ValueError("a residual scale needs a reference-aware network and v_prediction")
+        if self.preconditioning and not (
+            self.reference_conditioned and self.prediction_type == "v_prediction"
+        ):
+            raise ValueError(
+                "a residual scale needs a reference-conditioned network and v_prediction"
+            )
 
     def __call__(self, x_t: Tensor, t: Tensor | float) -> Tensor:
         """Estimate of x0 from x_t at timestep t."""
         return self.predict(x_t, t).x0
 
-    def with_hint(
-        self, low_band: Tensor, factor_map: Tensor, texture: Tensor | None = None
+    def with_conditioning(
+        self, low_pass_image: Tensor, factor_map: Tensor, noise_level: Tensor | None = None
     ) -> Denoiser:
         """A copy that tells its network about the references.
 
-        `texture` (B, 2): levels as `texture_levels` gives them, for a network that listens to them.
+        `texture` (B, 2): levels as `image_noise_levels` gives them, for a network that listens to them.
 
         Raises:
             ValueError: the network was not trained to be told.
         """
-        if not self.reference_aware:
-            raise ValueError("this network takes no reference; use one with reference_aware set")
-        told = None if texture is None or self.texture is None else self.texture.standard(texture)
-        return replace(self, hint=Hint(low_band, factor_map, told))
+        if not self.reference_conditioned:
+            raise ValueError(
+                "this network takes no reference; use one with reference_conditioned set"
+            )
+        conditioned = (
+            None
+            if noise_level is None or self.noise_level is None
+            else self.noise_level.standard(noise_level)
+        )
+        return replace(self, conditioning=Conditioning(low_pass_image, factor_map, conditioned))
 
     def predict(self, x_t: Tensor, t: Tensor | float) -> Prediction:
         """Estimate of x0 and, where the network gives one, of the reverse step's variance."""
         t = torch.as_tensor(t, dtype=torch.float64)
         timesteps = t.to(device=x_t.device, dtype=torch.float32).expand(len(x_t))
         abar = per_sample(self.schedule.abar(t), x_t)
-        options = {"hint": self.hint} if self.reference_aware else {}
-        frame = self.residual and self.residual.frame(self.hint, abar, like=x_t)
-        seen = frame.network_input(x_t) if frame else x_t
+        options = {"conditioning": self.conditioning} if self.reference_conditioned else {}
+        scaled = self.preconditioning and self.preconditioning.at(self.conditioning, abar, like=x_t)
+        seen = scaled.network_input(x_t) if scaled else x_t
         output = self.network(seen.to(self.dtype), timesteps, **options).to(x_t.dtype)
         weight = None
         if self.learned_variance:
             output, fraction = output.chunk(2, dim=1)
             weight = (fraction + 1) / 2
-        if frame:
-            x0 = frame.to_x0(output, x_t)
+        if scaled:
+            x0 = scaled.to_x0(output, x_t)
         else:
             x0 = to_x0(output, x_t, abar, prediction_type=self.prediction_type)
         return Prediction(x0 if self.clip is None else x0.clamp(-self.clip, self.clip), weight)

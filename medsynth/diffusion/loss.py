@@ -9,7 +9,7 @@ from torch import Tensor
 
 from medsynth.diffusion import variational_bound as vlb
 from medsynth.diffusion.denoiser import PREDICTION_TYPES, Prediction, to_target, to_x0
-from medsynth.diffusion.preconditioning import ResidualScale
+from medsynth.diffusion.preconditioning import ResidualPreconditioning
 from medsynth.diffusion.schedule import Schedule, per_sample
 from medsynth.training.batches import Batch
 
@@ -34,7 +34,7 @@ class Objective:
         prediction_type: str,
         learned_variance: bool = False,
         vlb_weight: float | None = None,
-        residual: ResidualScale | None = None,
+        preconditioning: ResidualPreconditioning | None = None,
     ):
         if prediction_type not in PREDICTION_TYPES:
             raise ValueError(
@@ -46,10 +46,10 @@ class Objective:
                 "vlb_weight acts on a learned variance only; set network.learned_variance, "
                 "or leave it out"
             )
-        if residual is not None and prediction_type != "v_prediction":
+        if preconditioning is not None and prediction_type != "v_prediction":
             raise ValueError(f"residual_std needs v_prediction, got {prediction_type!r}")
         self.schedule, self.prediction_type = schedule, prediction_type
-        self.residual = residual
+        self.preconditioning = preconditioning
         self.learned_variance = learned_variance
         self.vlb_weight = VLB_WEIGHT if vlb_weight is None else vlb_weight
         self.chain = vlb.Chain.of(schedule)
@@ -60,21 +60,25 @@ class Objective:
         x_t = self.schedule.add_noise(x0, noise, t)
         timesteps = t.to(x0.device, torch.float32)
         abar = per_sample(self.schedule.abar(t), x0)
-        frame = self.residual and self.residual.frame(batch.hint, abar, like=x_t)
-        seen = frame.network_input(x_t) if frame else x_t
-        output = network(seen, timesteps, hint=batch.hint, origin=batch.origin).float()
+        scaled = self.preconditioning and self.preconditioning.at(
+            batch.conditioning, abar, like=x_t
+        )
+        seen = scaled.network_input(x_t) if scaled else x_t
+        output = network(
+            seen, timesteps, conditioning=batch.conditioning, origin=batch.origin
+        ).float()
         fraction = None
         if self.learned_variance:
             output, fraction = output.chunk(2, dim=1)
-        if frame:
-            target = frame.to_target(x0, noise)
+        if scaled:
+            target = scaled.to_target(x0, noise)
         else:
             target = to_target(x0, noise, abar, prediction_type=self.prediction_type)
         simple = (output - target).square().mean(dim=(1, 2, 3))
         if fraction is None:
             return simple
-        if frame:
-            mean = frame.to_x0(output.detach(), x_t)
+        if scaled:
+            mean = scaled.to_x0(output.detach(), x_t)
         else:
             mean = to_x0(output.detach(), x_t, abar, prediction_type=self.prediction_type)
         prediction = Prediction(mean, (fraction + 1) / 2)

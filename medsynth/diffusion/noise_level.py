@@ -28,7 +28,7 @@ SMOOTH = 4.0
 FARTHEST = 2.0
 
 
-def texture_levels(images: Tensor) -> Tensor:
+def image_noise_levels(images: Tensor) -> Tensor:
     """Deviation of the finest and of fine detail in each of `images` (B, 1, H, W) in [-1, 1], (B, 2).
 
     From the median magnitude, so that edges and vessels hardly count; in soft tissue, or where there
@@ -75,7 +75,7 @@ def _kernel(sigma: float) -> Tensor:
 
 
 @dataclass(frozen=True)
-class TextureScale:
+class NoiseLevelScale:
     """Mean and deviation of the logarithm of both levels over the images trained on.
 
     Raises:
@@ -88,7 +88,7 @@ class TextureScale:
     def __post_init__(self) -> None:
         if not (_pair(self.log_mean) and _pair(self.log_std) and min(self.log_std) > 0):
             raise ValueError(
-                f"texture needs two numbers in log_mean and two above 0 in log_std, got "
+                f"noise_level needs two numbers in log_mean and two above 0 in log_std, got "
                 f"{self.log_mean!r} and {self.log_std!r}"
             )
 

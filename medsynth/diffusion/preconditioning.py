@@ -1,4 +1,4 @@
-"""What a reference-aware network is left to say: the residual x0 - low_band, at its own scale.
+"""What a reference-conditioned network is left to say: the residual x0 - low_band, at its own scale.
 
 Told the low band mu of the image, a network that predicts v spends its output on repeating mu and on
 cancelling noise: the residual u = x0 - mu, with a standard deviation s of 0.05 to 0.15, is a hundredth
@@ -17,11 +17,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from medsynth.diffusion.conditioning import Hint
+from medsynth.diffusion.conditioning import Conditioning
 
 
 @dataclass(frozen=True)
-class ResidualScale:
+class ResidualPreconditioning:
     """Standard deviation of u by factor: `std` maps factors to it, 0 meaning no reference.
 
     Between two factors it is linear in log(factor); beyond the ends it is that of the end.
@@ -41,7 +41,7 @@ class ResidualScale:
             )
         object.__setattr__(self, "std", dict(sorted(std.items())))
 
-    def at(self, factor_map: Tensor) -> Tensor:
+    def std_at(self, factor_map: Tensor) -> Tensor:
         """s for a map of factors (any shape); 0 where no reference acts."""
         factors = [n for n in self.std if n]
         knots = torch.tensor([math.log(n) for n in factors], device=factor_map.device)
@@ -52,16 +52,20 @@ class ResidualScale:
         s = torch.lerp(values[high - 1], values[high], share.clamp(0, 1))
         return torch.where(factor_map > 0, s, self.std[0])
 
-    def frame(self, hint: Hint | None, abar: Tensor, *, like: Tensor) -> Frame:
-        """The frame of a batch `like` x_t at `abar`, which broadcasts to it."""
-        if hint is None:
-            return Frame(torch.zeros_like(like), torch.full_like(like, self.std[0]), abar)
-        mean = torch.where(hint.factor_map > 0, hint.low_band, 0).to(like.dtype)
-        return Frame(mean, self.at(hint.factor_map).to(like.dtype), abar)
+    def at(
+        self, conditioning: Conditioning | None, abar: Tensor, *, like: Tensor
+    ) -> Preconditioning:
+        """The coefficients for a batch `like` x_t at `abar`, which broadcasts to it."""
+        if conditioning is None:
+            return Preconditioning(torch.zeros_like(like), torch.full_like(like, self.std[0]), abar)
+        mean = torch.where(conditioning.factor_map > 0, conditioning.low_pass_image, 0).to(
+            like.dtype
+        )
+        return Preconditioning(mean, self.std_at(conditioning.factor_map).to(like.dtype), abar)
 
 
 @dataclass(frozen=True)
-class Frame:
+class Preconditioning:
     """What network input, output and target are relative to: mean and deviation of x0 (B, 1, H, W)."""
 
     mean: Tensor
@@ -70,19 +74,27 @@ class Frame:
 
     @property
     def total(self) -> Tensor:
-        """Standard deviation of x_t around sqrt(abar) mean."""
+        """Standard deviation of x_t around sqrt(abar) mean; its inverse is c_in."""
         return (self.abar * self.std**2 + 1 - self.abar).sqrt()
+
+    @property
+    def c_skip(self) -> Tensor:
+        """How much of x_t - sqrt(abar) mean is already the residual."""
+        return self.abar.sqrt() * self.std**2 / self.total**2
+
+    @property
+    def c_out(self) -> Tensor:
+        """The scale of the network's output."""
+        return self.std * (1 - self.abar).sqrt() / self.total
 
     def network_input(self, x_t: Tensor) -> Tensor:
         """c_in (x_t - sqrt(abar) mean), of unit variance."""
         return (x_t - self.abar.sqrt() * self.mean) / self.total
 
     def to_x0(self, output: Tensor, x_t: Tensor) -> Tensor:
-        """mean + c_skip (x_t - sqrt(abar) mean) - c_out output."""
-        total = self.total
-        skip = self.abar.sqrt() * self.std**2 / total**2
-        out = self.std * (1 - self.abar).sqrt() / total
-        return self.mean + skip * (x_t - self.abar.sqrt() * self.mean) - out * output
+        """The mean, what c_skip passes of the input, less the network's part."""
+        residual = x_t - self.abar.sqrt() * self.mean
+        return self.mean + self.c_skip * residual - self.c_out * output
 
     def to_target(self, x0: Tensor, noise: Tensor) -> Tensor:
         """What the network is trained to output: `to_x0` solved for it, finite at every level."""

@@ -59,16 +59,16 @@ def sample(
     Raises:
         ValueError: noise is needed on the way and no generators were given; steps out of range.
     """
-    aware = _Aware(denoiser, conditions)
-    moves = aware.plan(sampler, steps)
+    conditioned = _Conditioned(denoiser, conditions)
+    planned = conditioned.plan(sampler, steps)
     draw = draw or _noise_source(sampler, conditions, generators, noise)
-    x, previous = start(noise, moves[0], conditions=conditions), None
-    for step in moves:
-        prediction = aware.at(step).predict(x, step.t)
+    x, previous = start(noise, planned[0], conditions=conditions), None
+    for step in planned:
+        prediction = conditioned.at(step).predict(x, step.t)
         x, x0 = advance(x, prediction, step, sampler, conditions, previous=previous, draw=draw)
         previous = (step, x0)
         on_step(step.index + 1, step.steps)
-    return refined(x, denoiser, conditions, moves[-1])
+    return refined(x, denoiser, conditions, planned[-1])
 
 
 def start(noise: Tensor, step: Step, *, conditions: Sequence[Condition]) -> Tensor:
@@ -80,7 +80,7 @@ def start(noise: Tensor, step: Step, *, conditions: Sequence[Condition]) -> Tens
     nothing = torch.zeros_like(noise)
     known = nothing
     for condition in conditions:
-        known = condition.impose(known, step)
+        known = condition.apply(known, step)
     if known is nothing:
         return noise
     return step.abar**0.5 * known + (1 - step.abar) ** 0.5 * noise
@@ -99,12 +99,12 @@ def advance(
     """One move: x at `step.t_next`, and the guided x0 that led there."""
     x0 = prediction.x0
     for condition in conditions:
-        x0 = condition.impose(x0, step) if condition.space == "x0" else x0
+        x0 = condition.apply(x0, step) if condition.space == "x0" else x0
     guided = Prediction(x0, prediction.variance_weight)
     fresh = draw(tuple(x.shape[1:])) if sampler.stochastic and not step.last else None
     x = sampler.step(x, guided, step, previous=previous, noise=fresh)
     for condition in conditions:
-        x = condition.impose_noised(x, step, draw=draw) if condition.space == "x_t" else x
+        x = condition.apply_noised(x, step, draw=draw) if condition.space == "x_t" else x
     return x, x0
 
 
@@ -122,7 +122,7 @@ def refined(x0: Tensor, denoiser: Denoiser, conditions: Sequence[Condition], las
         return x0
     x0 = x0 + correction(denoiser.refiner, x0)
     for condition in conditions:
-        x0 = condition.impose(x0, last)
+        x0 = condition.apply(x0, last)
     return x0
 
 
@@ -139,38 +139,44 @@ def guidance_errors(conditions: Sequence[Condition], x0: Tensor) -> list[dict[st
     return [{name: values[b] for name, values in figures.items()} for b in range(len(x0))]
 
 
-class _Aware:
+class _Conditioned:
     """The denoiser as it stands at a step: told about the references where it can listen."""
 
     def __init__(self, denoiser: Denoiser, conditions: Sequence[Condition]):
         self.plain, self.conditions = denoiser, conditions
-        self.hint, self.told = None, denoiser
+        self.conditioning, self.conditioned = None, denoiser
 
     def plan(self, sampler: Sampler, steps: int) -> tuple[Step, ...]:
         """The moves, from where the network was trained to begin."""
-        schedule, lowest = self.plain.schedule, self.plain.told_log_snr_min
-        moves = sampler.plan(schedule, steps)
+        schedule, lowest = self.plain.schedule, self.plain.conditioned_log_snr_min
+        planned = sampler.plan(schedule, steps)
         if lowest is None:
-            return moves
-        hint = self.at(moves[0]).hint
-        if hint is None or not bool((hint.factor_map > 0).all()):
-            return moves
-        return sampler.plan(schedule.until(lowest), steps)
+            return planned
+        conditioning = self.at(planned[0]).conditioning
+        if conditioning is None or not bool((conditioning.factor_map > 0).all()):
+            return planned
+        return sampler.plan(schedule.truncated(lowest), steps)
 
     def at(self, step: Step) -> Denoiser:
-        if not self.plain.reference_aware:
+        if not self.plain.reference_conditioned:
             return self.plain
-        hints = [hint for c in self.conditions if (hint := c.hint(step)) is not None]
-        if len(hints) > 1:
+        conditionings = [
+            conditioning
+            for c in self.conditions
+            if (conditioning := c.conditioning(step)) is not None
+        ]
+        if len(conditionings) > 1:
             raise ValueError(
-                f"only one condition can tell the network about references, got {len(hints)}; put "
+                f"only one condition can tell the network about references, got {len(conditionings)}; put "
                 f"all references into one LowFrequencyGuidance"
             )
-        hint = hints[0] if hints else None
-        if hint is not self.hint:
-            self.hint = hint
-            self.told = self.plain if hint is None else self.plain.with_hint(*hint)
-        return self.told
+        conditioning = conditionings[0] if conditionings else None
+        if conditioning is not self.conditioning:
+            self.conditioning = conditioning
+            self.conditioned = (
+                self.plain if conditioning is None else self.plain.with_conditioning(*conditioning)
+            )
+        return self.conditioned
 
 
 def _noise_source(

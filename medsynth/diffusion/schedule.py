@@ -75,7 +75,7 @@ class Schedule:
         high, low = table[index - 1], table[index]
         return (index - 1 + (high - value) / (high - low)).clamp(0, self.num_train_timesteps - 1)
 
-    def until(self, log_snr_min: float) -> Schedule:
+    def truncated(self, log_snr_min: float) -> Schedule:
         """The timesteps, under the same numbers, whose log-SNR is at least `log_snr_min`."""
         count = int((self.log_snr_table >= log_snr_min).sum())
         return Schedule(self.alphas_cumprod[: max(count, 2)])

@@ -88,7 +88,7 @@ class Preset:
     any scanner are brought to one scale; None: they fill the grid, whatever their size.
     `trained_pixel_mm` is the smallest and largest pixel trained on, where a reference is taken as it
     is; None: it is brought to the scale or the grid.
-    `low_band_weights` draw the low band of unguided images, where there is such a network.
+    `low_pass_weights` draw the low band of unguided images, where there is such a network.
     """
 
     name: str
@@ -111,7 +111,7 @@ class Preset:
     body_threshold: float = -500.0
     lesion_kinds: tuple[str, ...] = ()
     phantoms: tuple[str, ...] = ()
-    low_band_weights: str | None = None
+    low_pass_weights: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property

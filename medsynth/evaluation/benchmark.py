@@ -154,19 +154,23 @@ def overhead(
     guidance = _guidance(reference)
     prediction = denoiser.predict(x, step.t)
     with torch.inference_mode():
-        setup = _median(lambda: _told(denoiser, _guidance(reference), step), repeats)
-        impose = _median(lambda: guidance.impose(x, step), repeats)
+        setup = _median(lambda: _conditioned(denoiser, _guidance(reference), step), repeats)
+        apply = _median(lambda: guidance.apply(x, step), repeats)
         network = _median(lambda: float(denoiser(x, step.t).sum()), repeats)
         move = _median(lambda: sampler.step(x, prediction, step, previous=(before, x)), repeats)
-    return Overhead(network, impose + setup / nfe, move)
+    return Overhead(network, apply + setup / nfe, move)
 
 
 def _guidance(reference: Tensor) -> LowFrequencyGuidance:
     return LowFrequencyGuidance([LowFrequency("anatomy", reference, 8)])
 
 
-def _told(denoiser: Denoiser, guidance: LowFrequencyGuidance, step: Step) -> object:
-    return denoiser.with_hint(*guidance.hint(step)) if denoiser.reference_aware else guidance
+def _conditioned(denoiser: Denoiser, guidance: LowFrequencyGuidance, step: Step) -> object:
+    return (
+        denoiser.with_conditioning(*guidance.conditioning(step))
+        if denoiser.reference_conditioned
+        else guidance
+    )
 
 
 def _median(work: Callable[[], object], repeats: int) -> float:

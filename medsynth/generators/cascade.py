@@ -22,11 +22,11 @@ from medsynth.diffusion.noise import PerSampleNoise
 from medsynth.diffusion.samplers import Sampler
 from medsynth.diffusion.sampling import OnStep, sample, silent
 from medsynth.errors import CheckpointError
-from medsynth.networks import load_denoiser, read_card
+from medsynth.networks import load_denoiser, read_metadata
 
 
 @dataclass(frozen=True)
-class LowBandNetwork:
+class LowPassNetwork:
     """A denoiser of reduced images: `denoiser` on the grid of factor `factor`."""
 
     denoiser: Denoiser
@@ -54,31 +54,31 @@ class LowBandNetwork:
         return enlarged(small, self.factor, size=size)
 
 
-def check_low_band(path: Path, *, preset: str) -> int:
+def check_low_pass_weights(path: Path, *, preset: str) -> int:
     """The factor of the low bands that a file's network draws.
 
     Raises:
         CheckpointError: missing, damaged, of another preset, or no network of low bands.
     """
-    card = read_card(path)
-    factor = card.get("low_band_factor")
-    if not factor or card["preset"] != preset:
-        what = f"low bands for preset {card['preset']}" if factor else "whole images"
+    metadata = read_metadata(path)
+    factor = metadata.get("low_pass_factor")
+    if not factor or metadata["preset"] != preset:
+        what = f"low bands for preset {metadata['preset']}" if factor else "whole images"
         raise CheckpointError(
             f"{path} draws {what}; give weights that draw low bands for preset {preset}, from a "
-            "recipe with low_band_factor"
+            "recipe with low_pass_factor"
         )
     return factor
 
 
-def load_low_band(path: Path, *, preset: str, device: str = "cpu") -> LowBandNetwork:
-    """The network of a file that `medsynth train` wrote for a recipe with `low_band_factor`.
+def load_low_pass_network(path: Path, *, preset: str, device: str = "cpu") -> LowPassNetwork:
+    """The network of a file that `medsynth train` wrote for a recipe with `low_pass_factor`.
 
     Raises:
-        CheckpointError: as `check_low_band`.
+        CheckpointError: as `check_low_pass_weights`.
     """
-    factor = check_low_band(path, preset=preset)
-    return LowBandNetwork(load_denoiser(path, device=device), factor)
+    factor = check_low_pass_weights(path, preset=preset)
+    return LowPassNetwork(load_denoiser(path, device=device), factor)
 
 
 def sample_unguided(
@@ -88,24 +88,24 @@ def sample_unguided(
     steps: int,
     noise: Tensor,
     generators: Sequence[torch.Generator],
-    low_band: LowBandNetwork | None = None,
+    low_pass_network: LowPassNetwork | None = None,
     on_step: OnStep = silent,
 ) -> Tensor:
     """x0 (B, 1, H, W) for a batch of noise, guided by nobody; see `medsynth.diffusion.sampling.sample`.
 
-    With `low_band` (for a reference-aware denoiser) its draw, taken first from the generators, is the
+    With `low_band` (for a reference-conditioned denoiser) its draw, taken first from the generators, is the
     only reference. It makes `steps` calls of its own, each a hundredth of a call of the other.
 
     Raises:
         ValueError: `low_band` for a denoiser that cannot be told.
     """
     conditions = []
-    if low_band is not None:
-        if not denoiser.reference_aware:
+    if low_pass_network is not None:
+        if not denoiser.reference_conditioned:
             raise ValueError(
-                "a low band can only be drawn for a reference-aware network; leave low_band out"
+                "a low band can only be drawn for a reference-conditioned network; leave low_band out"
             )
-        reference = low_band.draw(
+        reference = low_pass_network.draw(
             sampler,
             steps=steps,
             size=tuple(noise.shape[-2:]),
@@ -114,7 +114,7 @@ def sample_unguided(
         )
         conditions = [
             LowFrequencyGuidance(
-                [LowFrequency("low_band", reference, low_band.factor, filter=FILTER)]
+                [LowFrequency("low_pass_image", reference, low_pass_network.factor, filter=FILTER)]
             )
         ]
     return sample(

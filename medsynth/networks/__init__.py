@@ -3,7 +3,7 @@
 from medsynth.networks.checkpoint import (
     load_denoiser,
     load_network,
-    read_card,
+    read_metadata,
     save_weights,
     sha256,
 )
@@ -14,7 +14,7 @@ __all__ = [
     "PatchUNetConfig",
     "load_denoiser",
     "load_network",
-    "read_card",
+    "read_metadata",
     "save_weights",
     "sha256",
 ]

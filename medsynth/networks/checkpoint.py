@@ -20,23 +20,24 @@ from torch import Tensor
 
 from medsynth.diffusion import schedule
 from medsynth.diffusion.denoiser import Denoiser
-from medsynth.diffusion.noise_level import TextureScale
-from medsynth.diffusion.preconditioning import ResidualScale
+from medsynth.diffusion.noise_level import NoiseLevelScale
+from medsynth.diffusion.preconditioning import ResidualPreconditioning
 from medsynth.errors import CheckpointError
 from medsynth.networks.patch_unet import PatchUNet, PatchUNetConfig
 from medsynth.networks.refiner import Refiner, RefinerConfig
+from medsynth.storage import aliases
 
 REFINER = "refiner."  # the tensors of the refiner begin so
 REQUIRED = ("network", "schedule", "prediction_type", "preset", "data", "licence")
 
 
-def save_weights(state: dict[str, Tensor], path: Path, *, card: dict[str, Any]) -> None:
+def save_weights(state: dict[str, Tensor], path: Path, *, metadata: dict[str, Any]) -> None:
     """Write weights and their self-description atomically.
 
     `card` needs the keys in `REQUIRED`. Floating-point tensors are stored in float16: half the
     size, and a relative error (2^-11) far below the bf16 that inference computes in.
     """
-    missing = [key for key in REQUIRED if key not in card]
+    missing = [key for key in REQUIRED if key not in metadata]
     if missing:
         raise ValueError(f"the card lacks {', '.join(missing)}")
     half = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
@@ -44,12 +45,12 @@ def save_weights(state: dict[str, Tensor], path: Path, *, card: dict[str, Any]) 
     partial = path.with_name(f".{path.name}.partial")
     partial.touch()
     mode = partial.stat().st_mode  # what the user's umask allows; safetensors makes private files
-    save_file(half, partial, metadata={"medsynth": json.dumps(card)})
+    save_file(half, partial, metadata={"medsynth": json.dumps(metadata)})
     partial.chmod(mode)
     os.replace(partial, path)
 
 
-def read_card(path: Path) -> dict[str, Any]:
+def read_metadata(path: Path) -> dict[str, Any]:
     """The self-description of a weights file, without loading torch tensors.
 
     Raises:
@@ -61,7 +62,8 @@ def read_card(path: Path) -> dict[str, Any]:
             if length > 100_000_000:
                 raise ValueError("header too long")
             header = json.loads(file.read(length))
-        return json.loads(header["__metadata__"]["medsynth"])
+        metadata = json.loads(header["__metadata__"]["medsynth"])
+        return aliases.current(metadata, where=str(path))
     except FileNotFoundError:
         raise CheckpointError(
             f"no weights at {path}; train them with `medsynth train` or name others with `weights:`"
@@ -88,9 +90,9 @@ def load_network(path: Path) -> tuple[PatchUNet, dict[str, Any]]:
     Raises:
         CheckpointError: missing, damaged, or not the weights that the header describes.
     """
-    card = read_card(path)
+    metadata = read_metadata(path)
     try:
-        network = PatchUNet(PatchUNetConfig.from_dict(card["network"]))
+        network = PatchUNet(PatchUNetConfig.from_dict(metadata["network"]))
         state = _state(path, refiner=False)
         network.load_state_dict(state)
     except (SafetensorError, OSError, RuntimeError, TypeError, KeyError) as error:
@@ -101,7 +103,7 @@ def load_network(path: Path) -> tuple[PatchUNet, dict[str, Any]]:
         ) from error
     if not all(torch.isfinite(value).all() for value in state.values()):
         raise CheckpointError(f"{path} holds values that are not finite; train again")
-    return network.eval(), card
+    return network.eval(), metadata
 
 
 def load_denoiser(path: Path, *, device: str = "cpu", dtype: torch.dtype | None = None) -> Denoiser:
@@ -110,38 +112,44 @@ def load_denoiser(path: Path, *, device: str = "cpu", dtype: torch.dtype | None 
     Raises:
         CheckpointError: as `load_network`.
     """
-    network, card = load_network(path)
+    network, metadata = load_network(path)
     try:
-        levels = schedule.build(**card["schedule"])
-        residual = ResidualScale(card["residual_std"]) if card.get("residual_std") else None
-        texture = TextureScale(**card["texture"]) if card.get("texture") else None
+        levels = schedule.build(**metadata["schedule"])
+        preconditioning = (
+            ResidualPreconditioning(metadata["residual_std"])
+            if metadata.get("residual_std")
+            else None
+        )
+        noise_level = (
+            NoiseLevelScale(**metadata["noise_level"]) if metadata.get("noise_level") else None
+        )
     except (TypeError, ValueError) as error:
         raise CheckpointError(
             f"{path} names a noise schedule, residual scale or texture that cannot be built: {error}"
         ) from error
-    if (texture is not None) != network.config.texture:
+    if (noise_level is not None) != network.config.noise_level:
         raise CheckpointError(
             f"{path}: a scale of texture and a network that is told it go together, the header has "
             "one of them; train again"
         )
-    refiner = load_refiner(path, card, device=device)
+    refiner = load_refiner(path, metadata, device=device)
     dtype = dtype or fastest_dtype(device)
     network.to(device=device, dtype=dtype, memory_format=torch.channels_last).requires_grad_(False)
     return Denoiser(
         network=network,
         schedule=levels,
-        prediction_type=card["prediction_type"],
+        prediction_type=metadata["prediction_type"],
         learned_variance=network.config.learned_variance,
-        reference_aware=network.config.reference_aware,
+        reference_conditioned=network.config.reference_conditioned,
         dtype=dtype,
-        residual=residual,
-        told_log_snr_min=card.get("told_log_snr_min"),
-        texture=texture,
+        preconditioning=preconditioning,
+        conditioned_log_snr_min=metadata.get("conditioned_log_snr_min"),
+        noise_level=noise_level,
         refiner=refiner,
     )
 
 
-def load_refiner(path: Path, card: dict[str, Any], *, device: str = "cpu") -> Refiner | None:
+def load_refiner(path: Path, metadata: dict[str, Any], *, device: str = "cpu") -> Refiner | None:
     """The refiner that lies in the file of the network it was taught behind; None without one.
 
     In float32: it sees whole images, whose finest detail bfloat16 would round away.
@@ -149,10 +157,10 @@ def load_refiner(path: Path, card: dict[str, Any], *, device: str = "cpu") -> Re
     Raises:
         CheckpointError: damaged, or not the refiner that the header describes.
     """
-    if not card.get("refiner"):
+    if not metadata.get("refiner"):
         return None
     try:
-        refiner = Refiner(RefinerConfig(**card["refiner"]))
+        refiner = Refiner(RefinerConfig(**metadata["refiner"]))
         state = _state(path, refiner=True)
         refiner.load_state_dict(state)
     except (SafetensorError, OSError, RuntimeError, TypeError, ValueError) as error:

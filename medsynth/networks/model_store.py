@@ -140,9 +140,9 @@ def entry(file: Path) -> Entry:
     Raises:
         CheckpointError: not a weights file of this program.
     """
-    from medsynth.networks.checkpoint import read_card
+    from medsynth.networks.checkpoint import read_metadata
 
-    return Entry(file.stat().st_size, sha256(file), read_card(file)["licence"])
+    return Entry(file.stat().st_size, sha256(file), read_metadata(file)["licence"])
 
 
 def write_index(models: Path = CHECKOUT, *, index_file: Path = INDEX) -> None:

@@ -18,9 +18,10 @@ from monai.networks.nets.diffusion_model_unet import get_timestep_embedding
 from torch import Tensor, nn
 from torch.nn import functional
 
-from medsynth.diffusion.denoiser import Hint
+from medsynth.diffusion.denoiser import Conditioning
+from medsynth.storage import aliases
 
-TEXTURE_LEVELS = 2
+NOISE_LEVEL_CHANNELS = 2
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class PatchUNetConfig:
 
     `image_size` is (H, W) of the full image in pixels, the frame of the coordinate channels.
     `attention_levels` and `channels` run from fine to coarse. `fine_channels` 0 means no fine stage.
-    `texture`: a reference-aware network is also told how grainy the reference is.
+    `texture`: a reference-conditioned network is also told how grainy the reference is.
     """
 
     image_size: tuple[int, int] = (512, 512)
@@ -39,20 +40,21 @@ class PatchUNetConfig:
     num_res_blocks: int = 2
     num_head_channels: int = 64
     coordinates: bool = True
-    reference_aware: bool = False
+    reference_conditioned: bool = False
     learned_variance: bool = False
     fine_channels: int = 0
     fine_patch_size: int = 2
     fine_blocks: int = 2
-    texture: bool = False
+    noise_level: bool = False
 
     def __post_init__(self) -> None:
-        if self.texture and not self.reference_aware:
-            raise ValueError("texture is told with a reference; set reference_aware too")
+        if self.noise_level and not self.reference_conditioned:
+            raise ValueError("texture is told with a reference; set reference_conditioned too")
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> PatchUNetConfig:
         """From a recipe or a header; unknown names raise TypeError."""
+        values = aliases.current(values, where="network")
         lists = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         return cls(**lists)
 
@@ -75,9 +77,9 @@ class PatchUNet(nn.Module):
         self.config = config
         patch_pixels = config.patch_size**2
         in_channels = patch_pixels + 2 * config.coordinates
-        if config.reference_aware:
+        if config.reference_conditioned:
             in_channels += patch_pixels + 1  # the low band, and the map of its factor
-        in_channels += TEXTURE_LEVELS * config.texture
+        in_channels += NOISE_LEVEL_CHANNELS * config.noise_level
         self.unet = DiffusionModelUNet(
             spatial_dims=2,
             in_channels=in_channels,
@@ -94,7 +96,7 @@ class PatchUNet(nn.Module):
         x: Tensor,
         timesteps: Tensor | None = None,
         *,
-        hint: Hint | None = None,
+        conditioning: Conditioning | None = None,
         origin: Tensor | None = None,
     ) -> Tensor:
         """`origin` (B, 2): row and column of each crop's corner in the full image, in pixels.
@@ -108,26 +110,30 @@ class PatchUNet(nn.Module):
         height, width = x.shape[-2:]
         missing = (-height % self.config.multiple, -width % self.config.multiple)
         if any(missing):
-            x, hint = _continued(x, missing), _continued_hint(hint, missing)
-        return self._forward(x, timesteps, hint, origin)[..., :height, :width]
+            x, conditioning = _continued(x, missing), _continued_conditioning(conditioning, missing)
+        return self._forward(x, timesteps, conditioning, origin)[..., :height, :width]
 
     def _forward(
-        self, x: Tensor, timesteps: Tensor, hint: Hint | None, origin: Tensor | None
+        self, x: Tensor, timesteps: Tensor, conditioning: Conditioning | None, origin: Tensor | None
     ) -> Tensor:
         r = self.config.patch_size
         channels = [functional.pixel_unshuffle(x, r)]
-        if self.config.reference_aware:
-            channels += _hint_channels(x, hint, r)
-        if self.config.texture:
-            channels.append(_texture_channels(channels[0], hint))
+        if self.config.reference_conditioned:
+            channels += _conditioning_channels(x, conditioning, r)
+        if self.config.noise_level:
+            channels.append(_noise_level_channels(channels[0], conditioning))
         if self.config.coordinates:
             channels.append(self._coordinates(x, origin))
         joined = torch.cat(channels, dim=1).contiguous(memory_format=torch.channels_last)
         output = functional.pixel_shuffle(self.unet(joined, timesteps), r)
         if self.fine is None:
             return output
-        hints = _hint_channels(x, hint, self.fine.patch_size) if self.config.reference_aware else []
-        return output + self.fine(x, output, hints, timesteps)
+        conditionings = (
+            _conditioning_channels(x, conditioning, self.fine.patch_size)
+            if self.config.reference_conditioned
+            else []
+        )
+        return output + self.fine(x, output, conditionings, timesteps)
 
     def _coordinates(self, x: Tensor, origin: Tensor | None) -> Tensor:
         """Row and column of each patch's centre, -1 ... 1 over the full image; (B, 2, H/r, W/r)."""
@@ -160,13 +166,13 @@ class FineStage(nn.Module):
         self.patch_size, width = config.fine_patch_size, config.fine_channels
         pixels = self.patch_size**2
         out_channels = pixels * (2 if config.learned_variance else 1)
-        hint_channels = pixels + 1 if config.reference_aware else 0
+        conditioning_channels = pixels + 1 if config.reference_conditioned else 0
         self.embed = nn.Sequential(
             nn.Linear(self.EMBEDDING, self.EMBEDDING),
             nn.SiLU(),
             nn.Linear(self.EMBEDDING, 2 * width * config.fine_blocks),
         )
-        self.first = nn.Conv2d(pixels + out_channels + hint_channels, width, 3, padding=1)
+        self.first = nn.Conv2d(pixels + out_channels + conditioning_channels, width, 3, padding=1)
         self.blocks = nn.ModuleList(
             nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
             for _ in range(config.fine_blocks)
@@ -175,10 +181,12 @@ class FineStage(nn.Module):
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
-    def forward(self, x: Tensor, output: Tensor, hints: list[Tensor], timesteps: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, output: Tensor, conditionings: list[Tensor], timesteps: Tensor
+    ) -> Tensor:
         """The correction, shaped as `output` (B, 1 or 2, H, W)."""
         patches = [functional.pixel_unshuffle(v.to(x.dtype), self.patch_size) for v in (x, output)]
-        joined = torch.cat([*patches, *hints], dim=1)
+        joined = torch.cat([*patches, *conditionings], dim=1)
         h = self.first(joined.contiguous(memory_format=torch.channels_last))
         embedding = get_timestep_embedding(timesteps, self.EMBEDDING).to(x.dtype)
         scales = self.embed(embedding)[:, :, None, None].to(h.dtype).chunk(2 * len(self.blocks), 1)
@@ -188,27 +196,31 @@ class FineStage(nn.Module):
         return functional.pixel_shuffle(self.last(functional.silu(h)), self.patch_size)
 
 
-def _hint_channels(x: Tensor, hint: Hint | None, patch_size: int) -> list[Tensor]:
+def _conditioning_channels(
+    x: Tensor, conditioning: Conditioning | None, patch_size: int
+) -> list[Tensor]:
     """Low band and level of the reference on the patch grid: patch_size^2 and 1 channels."""
-    if hint is None:
+    if conditioning is None:
         empty = torch.zeros_like(x)
-        hint = Hint(empty, empty)
-    present = hint.factor_map > 0
-    low_band = torch.where(present, hint.low_band, 0).to(x.dtype)
+        conditioning = Conditioning(empty, empty)
+    present = conditioning.factor_map > 0
+    low_pass_image = torch.where(present, conditioning.low_pass_image, 0).to(x.dtype)
     # 0 = no reference, then 1/6 for factor 1 and 1/6 more for each doubling.
-    level = torch.where(present, (1 + hint.factor_map.clamp(min=1).log2()) / 6, 0).to(x.dtype)
+    level = torch.where(present, (1 + conditioning.factor_map.clamp(min=1).log2()) / 6, 0).to(
+        x.dtype
+    )
     return [
-        functional.pixel_unshuffle(low_band, patch_size),
+        functional.pixel_unshuffle(low_pass_image, patch_size),
         functional.avg_pool2d(level, patch_size),
     ]
 
 
-def _texture_channels(like: Tensor, hint: Hint | None) -> Tensor:
+def _noise_level_channels(like: Tensor, conditioning: Conditioning | None) -> Tensor:
     """The levels of the texture, each all over the grid of `like`: (B, 2, h, w)."""
-    shape = (len(like), TEXTURE_LEVELS, *like.shape[-2:])
-    if hint is None or hint.texture is None:
+    shape = (len(like), NOISE_LEVEL_CHANNELS, *like.shape[-2:])
+    if conditioning is None or conditioning.noise_level is None:
         return like.new_zeros(shape)
-    return hint.texture.to(like.dtype)[:, :, None, None].expand(shape)
+    return conditioning.noise_level.to(like.dtype)[:, :, None, None].expand(shape)
 
 
 def _continued(image: Tensor, missing: tuple[int, int]) -> Tensor:
@@ -216,8 +228,12 @@ def _continued(image: Tensor, missing: tuple[int, int]) -> Tensor:
     return functional.pad(image, (0, missing[1], 0, missing[0]), mode="replicate")
 
 
-def _continued_hint(hint: Hint | None, missing: tuple[int, int]) -> Hint | None:
-    if hint is None:
+def _continued_conditioning(
+    conditioning: Conditioning | None, missing: tuple[int, int]
+) -> Conditioning | None:
+    if conditioning is None:
         return None
-    low_band, factor_map = (_continued(v, missing) for v in (hint.low_band, hint.factor_map))
-    return Hint(low_band, factor_map, hint.texture)
+    low_pass_image, factor_map = (
+        _continued(v, missing) for v in (conditioning.low_pass_image, conditioning.factor_map)
+    )
+    return Conditioning(low_pass_image, factor_map, conditioning.noise_level)

@@ -14,7 +14,7 @@ from medsynth.diffusion.denoiser import Denoiser
 from medsynth.domains import Preset
 from medsynth.errors import CheckpointError
 from medsynth.events import Event, Listener, ignore
-from medsynth.networks import load_denoiser, model_store, read_card, sha256
+from medsynth.networks import load_denoiser, model_store, read_metadata, sha256
 from medsynth.pipeline import estimate as cost
 from medsynth.pipeline import write_outputs as deliver
 from medsynth.pipeline.generate import Generated, conditions_of_slice, generate, worst
@@ -63,7 +63,7 @@ def _run(
 ) -> Result | cost.Estimate:
     preset = presets.get(request.preset)
     weights = weights_path(request, preset)
-    card = check_card(weights, preset)
+    metadata = check_metadata(weights, preset)
     device = choose_device(request.device)
     clock = Clock()
     with clock("preparing"):
@@ -96,7 +96,7 @@ def _run(
             expected=seconds,
         )
     record = describe(request, prepared, generated, denoiser, preset=preset, device=device)
-    checkpoint = Checkpoint(weights.name, sha256(weights), card.get("steps"))
+    checkpoint = Checkpoint(weights.name, sha256(weights), metadata.get("steps"))
     delivery = deliver.Delivery(request, prepared, generated.volume, preset, checkpoint)
     with output as folder:
         result = deliver.write(
@@ -116,23 +116,23 @@ def weights_path(request: Request, preset: Preset) -> Path:
     return request.weights or model_store.path(preset.weights)
 
 
-def check_card(weights: Path, preset: Preset) -> dict:
+def check_metadata(weights: Path, preset: Preset) -> dict:
     """The card of the weights.
 
     Raises:
         CheckpointError: missing, damaged, or trained for another preset or for low bands only.
     """
-    card = read_card(weights)
-    if card.get("low_band_factor"):
+    metadata = read_metadata(weights)
+    if metadata.get("low_pass_factor"):
         raise CheckpointError(
             f"{weights} draws the low bands of unguided images, not images; leave `weights` out for "
             "the preset's own"
         )
-    if card["preset"] != preset.name:
+    if metadata["preset"] != preset.name:
         raise CheckpointError(
-            f"{weights} was trained for preset {card['preset']}, the request asks for {preset.name}"
+            f"{weights} was trained for preset {metadata['preset']}, the request asks for {preset.name}"
         )
-    return card
+    return metadata
 
 
 def choose_device(name: str) -> str:

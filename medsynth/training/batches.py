@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from medsynth.datasets.data import Slices
-from medsynth.diffusion.denoiser import Hint
+from medsynth.diffusion.denoiser import Conditioning
 from medsynth.diffusion.guidance import low_pass
 from medsynth.diffusion.guidance.reduced import reduced
 from medsynth.diffusion.schedule import Schedule
@@ -26,7 +26,7 @@ from medsynth.training.recipe import Augment, Phase, Recipe, Reference
 # The stream of random numbers that training uses, apart from those of sampling (0 and 1).
 TRAINING = 2
 # Share of the samples whose texture is not told, so that a phantom's network knows what to do.
-UNTOLD_TEXTURE = 0.1
+NOISE_LEVEL_DROPOUT = 0.1
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Batch:
 
     x0: Tensor
     noise: Tensor
-    position: Tensor
+    quantiles: Tensor
     origin: Tensor
-    hint: Hint | None
+    conditioning: Conditioning | None
 
     def to(self, device: str) -> Batch:
         """On `device`, without waiting for copies from pinned memory; positions stay on the CPU."""
@@ -51,11 +51,17 @@ class Batch:
         return self._each(lambda tensor: tensor.pin_memory())
 
     def _each(self, move) -> Batch:
-        hint = self.hint
-        if hint:
-            texture = None if hint.texture is None else move(hint.texture)
-            hint = Hint(move(hint.low_band), move(hint.factor_map), texture)
-        return Batch(move(self.x0), move(self.noise), self.position, move(self.origin), hint)
+        conditioning = self.conditioning
+        if conditioning:
+            noise_level = (
+                None if conditioning.noise_level is None else move(conditioning.noise_level)
+            )
+            conditioning = Conditioning(
+                move(conditioning.low_pass_image), move(conditioning.factor_map), noise_level
+            )
+        return Batch(
+            move(self.x0), move(self.noise), self.quantiles, move(self.origin), conditioning
+        )
 
 
 def _generator(*entropy: int) -> torch.Generator:
@@ -71,38 +77,40 @@ def draw_batch(
     On the device that `slices.images` lie on: the CPU for an array. Random numbers come from the CPU.
     """
     phase = recipe.phase_at(step)
-    position = draw_positions(phase.batch_size, _generator(recipe.seed, TRAINING, step))[share]
+    quantiles = draw_quantiles(phase.batch_size, _generator(recipe.seed, TRAINING, step))[share]
     samples = []
     for index in range(phase.batch_size)[share]:
         # From 1: SeedSequence takes a trailing 0 for nothing, which would be the step's own stream.
         generator = _generator(recipe.seed, TRAINING, step, index + 1)
         samples.append(_sample(slices, recipe, preset, phase, generator))
-    x0, noise, origin, low_band, factor_map, texture = (
+    x0, noise, origin, low_pass_image, factor_map, noise_level = (
         torch.stack(s) for s in zip(*samples, strict=True)
     )
-    hint = None
-    if recipe.network.get("reference_aware"):
-        hint = Hint(low_band, factor_map, texture if recipe.texture else None)
-    return Batch(x0, noise, position, origin, hint)
+    conditioning = None
+    if recipe.network.get("reference_conditioned"):
+        conditioning = Conditioning(
+            low_pass_image, factor_map, noise_level if recipe.noise_level else None
+        )
+    return Batch(x0, noise, quantiles, origin, conditioning)
 
 
-def told_positions(batch: Batch, log_snr_min: float | None, schedule: Schedule) -> Tensor:
+def conditioned_quantiles(batch: Batch, log_snr_min: float | None, schedule: Schedule) -> Tensor:
     """The batch's positions, squeezed to levels above `log_snr_min` for images told everywhere.
 
     For distributions that are uniform over the timesteps; None changes nothing.
     """
-    if log_snr_min is None or batch.hint is None:
-        return batch.position
-    told = (batch.hint.factor_map > 0).flatten(1).all(dim=1).cpu()
+    if log_snr_min is None or batch.conditioning is None:
+        return batch.quantiles
+    conditioned = (batch.conditioning.factor_map > 0).flatten(1).all(dim=1).cpu()
     share = (float(schedule.t_at_log_snr(log_snr_min)) + 1) / schedule.num_train_timesteps
-    return torch.where(told, batch.position * share, batch.position)
+    return torch.where(conditioned, batch.quantiles * share, batch.quantiles)
 
 
-def draw_positions(count: int, generator: torch.Generator) -> Tensor:
+def draw_quantiles(count: int, generator: torch.Generator) -> Tensor:
     """`count` positions in [0, 1), float64, stratified: one in each `count`-th, in random order."""
     within = torch.rand(count, generator=generator, dtype=torch.float64)
-    position = (torch.arange(count) + within) / count
-    return position[torch.randperm(count, generator=generator)]
+    quantiles = (torch.arange(count) + within) / count
+    return quantiles[torch.randperm(count, generator=generator)]
 
 
 def _sample(
@@ -112,26 +120,26 @@ def _sample(
     index = _draw_index(len(slices.images), generator)
     image = _unit_image(slices.images[index], preset.intensity)
     image = augment(image, recipe.augment, generator)
-    if recipe.low_band_factor:
-        image = reduced(image, recipe.low_band_factor)
+    if recipe.low_pass_factor:
+        image = reduced(image, recipe.low_pass_factor)
     height, width = image.shape[1:]
     crop_height, crop_width = (phase.crop or height), (phase.crop or width)
     step = recipe.network.get("patch_size", 4)  # corners on the patch grid
     row = _draw_index((height - crop_height) // step + 1, generator) * step
     column = _draw_index((width - crop_width) // step + 1, generator) * step
     window = (..., slice(row, row + crop_height), slice(column, column + crop_width))
-    low_band = factor_map = image[window]
-    if recipe.network.get("reference_aware"):
-        low_band, factor_map = (
+    low_pass_image = factor_map = image[window]
+    if recipe.network.get("reference_conditioned"):
+        low_pass_image, factor_map = (
             part[window] for part in draw_reference(image, recipe.reference, generator)
         )
     x0 = image[window]
     noise = torch.randn(x0.shape, generator=generator).to(x0.device)
     corner = torch.tensor([row, column], device=x0.device)
-    texture = torch.zeros(2, device=x0.device)
-    if recipe.texture and _draw(generator) >= UNTOLD_TEXTURE:
-        texture = torch.as_tensor(slices.texture[index]).to(texture)
-    return x0, noise, corner, low_band, factor_map, texture
+    noise_level = torch.zeros(2, device=x0.device)
+    if recipe.noise_level and _draw(generator) >= NOISE_LEVEL_DROPOUT:
+        noise_level = torch.as_tensor(slices.noise_level[index]).to(noise_level)
+    return x0, noise, corner, low_pass_image, factor_map, noise_level
 
 
 def _unit_image(values: np.ndarray | Tensor, intensity: IntensityMap) -> Tensor:
@@ -187,21 +195,21 @@ def draw_reference(
     As while sampling: the weights blend the low bands, the map names the stronger reference.
     """
     factor = _choose(options.factors, options.weights, generator)
-    low_band = _low_band(image, factor)
+    low_pass_image = _low_pass_image(image, factor)
     factor_map = torch.full_like(image, factor)
     if _draw(generator) < options.region:
         other = _choose(options.region_factors, None, generator)
         weight = _ellipse(image.shape[1:], generator).to(image.device)
         inside = weight > 0.5
         if other and factor:
-            low_band = torch.lerp(low_band, _low_band(image, other), weight)
+            low_pass_image = torch.lerp(low_pass_image, _low_pass_image(image, other), weight)
         elif other:
-            low_band = _low_band(image, other)
+            low_pass_image = _low_pass_image(image, other)
         factor_map = torch.where(inside, float(other), factor_map)
-    return low_band, factor_map
+    return low_pass_image, factor_map
 
 
-def _low_band(image: Tensor, factor: int) -> Tensor:
+def _low_pass_image(image: Tensor, factor: int) -> Tensor:
     if factor == 0:
         return torch.zeros_like(image)
     return low_pass.build("dct", size=tuple(image.shape[-2:]), factor=factor)(image)

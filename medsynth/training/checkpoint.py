@@ -20,10 +20,11 @@ from torch import Tensor, nn
 
 from medsynth.errors import CheckpointError
 from medsynth.networks import PatchUNetConfig
+from medsynth.storage import aliases
 
 RECORD = "checkpoint.json"
 # The parts of a recipe that a run cannot change on its way.
-FIXED = ("network", "schedule", "prediction_type", "texture", "low_band_factor")
+FIXED = ("network", "schedule", "prediction_type", "noise_level", "low_pass_factor")
 
 
 def exists(run: Path) -> bool:
@@ -53,7 +54,7 @@ def load(run: Path, *, recipe: dict[str, Any], data_digest: str) -> tuple[dict, 
     record = read_record(run)
     if "recipe" not in record:
         raise CheckpointError(f"{run} holds the teaching of a refiner; choose another folder")
-    saved = record["recipe"]
+    saved = aliases.current(record["recipe"], where=str(run / RECORD))
     saved["network"] = PatchUNetConfig.from_dict(saved["network"]).to_dict()
     for key in FIXED:
         if saved.get(key) != recipe[key]:
@@ -80,7 +81,7 @@ def read_tensors(run: Path, record: dict[str, Any]) -> dict[str, Tensor]:
         CheckpointError: damaged.
     """
     try:
-        return load_file(run / record["tensors"])
+        return aliases.current_tensors(load_file(run / record["tensors"]))
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{run / record['tensors']} cannot be read: {error}") from error
 

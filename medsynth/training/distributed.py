@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 
 @dataclass(frozen=True)
-class World:
+class DistributedContext:
     """Process `rank` of `size`. Alone, nothing here communicates."""
 
     rank: int = 0
@@ -56,7 +56,7 @@ class World:
         devices = [device.index] if device.type == "cuda" else None
         return DistributedDataParallel(network, device_ids=devices, gradient_as_bucket_view=True)
 
-    def agree(self, value: str, *, what: str) -> None:
+    def assert_same(self, value: str, *, what: str) -> None:
         """Refuse to go on where the processes see different things.
 
         Raises:
@@ -71,7 +71,9 @@ class World:
 
 
 @contextlib.contextmanager
-def joined(device: str, environment: Mapping[str, str] = os.environ) -> Iterator[tuple[World, str]]:
+def joined(
+    device: str, environment: Mapping[str, str] = os.environ
+) -> Iterator[tuple[DistributedContext, str]]:
     """The world that torchrun made, and this process's device; alone where it made none.
 
     gloo between CPUs, NCCL between GPUs, of which every process gets one.
@@ -81,7 +83,7 @@ def joined(device: str, environment: Mapping[str, str] = os.environ) -> Iterator
     """
     size = int(environment.get("WORLD_SIZE", 1))
     if size == 1:
-        yield World(), device
+        yield DistributedContext(), device
         return
     local_rank = int(environment.get("LOCAL_RANK", 0))
     if device == "cuda":
@@ -95,7 +97,7 @@ def joined(device: str, environment: Mapping[str, str] = os.environ) -> Iterator
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     try:
-        yield World(dist.get_rank(), dist.get_world_size()), device
+        yield DistributedContext(dist.get_rank(), dist.get_world_size()), device
         # The first process still writes: gloo can abort one that leaves while another is connected.
         dist.barrier()
     finally:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-class Pace(Protocol):
+class LearningRateSchedule(Protocol):
     """The settings of a recipe that say it."""
 
     lr: float
@@ -16,11 +16,11 @@ class Pace(Protocol):
     decay: float
 
 
-def learning_rate(step: int, *, steps: int, pace: Pace) -> float:
+def learning_rate(step: int, *, steps: int, schedule: LearningRateSchedule) -> float:
     """Linear warm-up, constant, linear decay to zero over the last `decay` share of the steps."""
-    rise = (step + 1) / max(1, pace.warmup)
-    fall = (steps - step) / max(1.0, pace.decay * steps)
-    return pace.lr * min(1.0, rise, max(0.0, fall))
+    rise = (step + 1) / max(1, schedule.warmup)
+    fall = (steps - step) / max(1.0, schedule.decay * steps)
+    return schedule.lr * min(1.0, rise, max(0.0, fall))
 
 
 @torch.no_grad()

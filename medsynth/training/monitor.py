@@ -48,7 +48,7 @@ its low band, factor {factor}; an unguided image. Synthetic: not for diagnosis.<
 <img alt="Real, guided and unguided images" src="{image}">"""
 
 
-class Watch:
+class Monitor:
     """Called after every step of `trainer`; writes what is due.
 
     `held_out` are the slices that guide the samples; without them training slices do.
@@ -59,8 +59,10 @@ class Watch:
         self.kind = "training" if held_out is None else "held-out"
         images = (held_out or trainer.slices).images
         self.references = sample_sheet.chosen(images, self.options.count)
-        if factor := trainer.recipe.low_band_factor:
-            self.references = sample_sheet.low_bands(self.references, factor, preset=trainer.preset)
+        if factor := trainer.recipe.low_pass_factor:
+            self.references = sample_sheet.low_pass_images(
+                self.references, factor, preset=trainer.preset
+            )
         self.first_step, self.started = trainer.step, time.monotonic()
         self.written = -SECONDS_BETWEEN_PAGES
         self.events = _event_writer(trainer)

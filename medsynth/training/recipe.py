@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from medsynth.storage import aliases
+
 RECIPES = Path(__file__).parent / "recipes"
 
 
@@ -73,7 +75,7 @@ class Augment:
 
 @dataclass(frozen=True)
 class Reference:
-    """What a reference-aware network is told during training.
+    """What a reference-conditioned network is told during training.
 
     `factors` are drawn with `weights`; 0 = no reference. With probability `region` an elliptic
     region of the image has a factor of its own, as a pathology's reference has. Images told a
@@ -110,7 +112,7 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class NoiseLevels:
+class TimestepSamplerOptions:
     """How often each noise level is trained (see `medsynth.training.timestep_samplers`).
 
     `uniform` over the training timesteps; `log_normal`: ln sigma ~ N(`loc`, `scale`^2), by default
@@ -128,18 +130,21 @@ class NoiseLevels:
     bins: int | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in LEVEL_OPTIONS:
+        if self.kind not in TIMESTEP_SAMPLER_OPTIONS:
             raise ValueError(
-                f"noise_levels: kind must be one of {', '.join(LEVEL_OPTIONS)}, got {self.kind!r}"
+                f"timestep_sampler: kind must be one of {', '.join(TIMESTEP_SAMPLER_OPTIONS)}, got {self.kind!r}"
             )
         for f in fields(self)[1:]:
-            if getattr(self, f.name) is not None and f.name not in LEVEL_OPTIONS[self.kind]:
-                raise ValueError(f"noise_levels: {f.name} does nothing with kind {self.kind}")
+            if (
+                getattr(self, f.name) is not None
+                and f.name not in TIMESTEP_SAMPLER_OPTIONS[self.kind]
+            ):
+                raise ValueError(f"timestep_sampler: {f.name} does nothing with kind {self.kind}")
         if self.scale is not None and not self.scale > 0:
-            raise ValueError(f"noise_levels: scale must be above 0, got {self.scale:g}")
+            raise ValueError(f"timestep_sampler: scale must be above 0, got {self.scale:g}")
 
 
-LEVEL_OPTIONS = {
+TIMESTEP_SAMPLER_OPTIONS = {
     "uniform": (),
     "log_normal": ("loc", "scale"),
     "loss_second_moment": ("history", "bins"),
@@ -166,7 +171,7 @@ class Refinement:
 
     A pool of `images` crops of `crop` pixels is made behind references of `factors`, drawn with
     `weights`, in `sampling_steps` network calls each. Then `steps` turns of judges and refiner on
-    `batch_size` patches of `patch` pixels, AdamW with rate `lr` (the judges' is `judge_pace` times
+    `batch_size` patches of `patch` pixels, AdamW with rate `lr` (the judges' is `discriminator_lr_ratio` times
     that: judges as slow as the refiner let it win too early), `warmup`, a linear `decay` over the
     last share of the steps, and an average with `ema`. `network` are fields of `RefinerConfig`.
     """
@@ -181,7 +186,7 @@ class Refinement:
     batch_size: int = 12
     patch: int = 64
     lr: float = 3e-4
-    judge_pace: float = 4.0
+    discriminator_lr_ratio: float = 4.0
     warmup: int = 100
     decay: float = 0.4
     ema: float = 0.998
@@ -213,7 +218,7 @@ class Refinement:
     def _check_teaching(self) -> None:
         for name, low, high in (
             ("lr", 0.0, math.inf),
-            ("judge_pace", 0.0, math.inf),
+            ("discriminator_lr_ratio", 0.0, math.inf),
             ("warmup", 0, math.inf),
             ("decay", 0.0, 1.0),
             ("ema", 0.0, 1.0),
@@ -231,11 +236,11 @@ class Recipe:
     """One network's training.
 
     `network` are the fields of `PatchUNetConfig`, `schedule` the arguments of
-    `medsynth.diffusion.schedule.build`. `residual_std` lets a reference-aware network predict the
+    `medsynth.diffusion.schedule.build`. `residual_std` lets a reference-conditioned network predict the
     residual to the low band at its own scale (`medsynth.diffusion.preconditioning`), `texture` is the scale on
     which a network with `network.texture` is told how grainy the reference is
     (`medsynth.diffusion.noise_level`). `vlb_weight` belongs
-    to a learned variance (None: 0.001). With `low_band_factor` the network draws low bands of that
+    to a learned variance (None: 0.001). With `low_pass_factor` the network draws low bands of that
     factor instead of images, on a grid that much coarser (`medsynth.generators.cascade`).
     `precision` is what the network computes in: float32, bfloat16, or `auto`, the fastest here.
     `workers` processes draw batches ahead (0: none), `compile` runs the network through
@@ -249,11 +254,11 @@ class Recipe:
     network: dict[str, Any] = field(default_factory=dict)
     schedule: dict[str, Any] = field(default_factory=lambda: {"kind": "log_snr_linear"})
     prediction_type: str = "v_prediction"
-    noise_levels: NoiseLevels = field(default_factory=NoiseLevels)
+    timestep_sampler: TimestepSamplerOptions = field(default_factory=TimestepSamplerOptions)
     residual_std: dict[int, float] | None = None
-    texture: dict[str, list[float]] | None = None
+    noise_level: dict[str, list[float]] | None = None
     vlb_weight: float | None = None
-    low_band_factor: int | None = None
+    low_pass_factor: int | None = None
     augment: Augment = field(default_factory=Augment)
     reference: Reference = field(default_factory=Reference)
     optimizer: Optimizer = field(default_factory=Optimizer)
@@ -267,23 +272,23 @@ class Recipe:
     data_on_device: bool = False
 
     def __post_init__(self) -> None:
-        if self.reference.log_snr_min is not None and self.noise_levels.kind != "uniform":
+        if self.reference.log_snr_min is not None and self.timestep_sampler.kind != "uniform":
             raise ValueError(
-                f"reference.log_snr_min cuts uniform noise levels short; with noise_levels.kind "
-                f"{self.noise_levels.kind} leave it out"
+                f"reference.log_snr_min cuts uniform noise levels short; with timestep_sampler.kind "
+                f"{self.timestep_sampler.kind} leave it out"
             )
-        if bool(self.texture) != bool(self.network.get("texture")):
+        if bool(self.noise_level) != bool(self.network.get("noise_level")):
             raise ValueError(
-                "texture (its scale) and network.texture (to be told it) go together; set both or "
+                "noise_level (its scale) and network.noise_level (to be conditioned on it) go together; set both or "
                 "neither"
             )
-        if self.low_band_factor is not None:
-            if self.low_band_factor < 2:
-                raise ValueError(f"low_band_factor must be at least 2, got {self.low_band_factor}")
-            if self.network.get("reference_aware"):
+        if self.low_pass_factor is not None:
+            if self.low_pass_factor < 2:
+                raise ValueError(f"low_pass_factor must be at least 2, got {self.low_pass_factor}")
+            if self.network.get("reference_conditioned"):
                 raise ValueError(
-                    "low_band_factor is for a network that draws what others are told; leave out "
-                    "network.reference_aware"
+                    "low_pass_factor is for a network that draws what others are told; leave out "
+                    "network.reference_conditioned"
                 )
 
     @property
@@ -319,8 +324,9 @@ def load_recipe(name: str | Path, *, overrides: dict[str, Any] | None = None) ->
     values = yaml.safe_load(path.read_text())
     if not isinstance(values, dict):
         raise ValueError(f"{path} must hold a mapping, got {type(values).__name__}")
+    values = aliases.current(values, where=str(path))
     for key, value in (overrides or {}).items():
-        _set(values, key.split("."), value)
+        _set(values, aliases.current_key(key).split("."), value)
     return _build(Recipe, values, where=str(path))
 
 

@@ -24,7 +24,7 @@ def chosen(images: np.ndarray, count: int) -> np.ndarray:
     return np.stack([np.asarray(images[i], dtype=np.float32) for i in places])
 
 
-def low_bands(images: np.ndarray, factor: int, *, preset: Preset) -> np.ndarray:
+def low_pass_images(images: np.ndarray, factor: int, *, preset: Preset) -> np.ndarray:
     """What a network of low bands shall draw: `images` (N, H, W) on its grid, in physical units."""
     units = torch.from_numpy(preset.intensity.to_unit(images))
     return preset.intensity.from_unit(reduced(units, factor).numpy())

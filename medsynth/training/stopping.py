@@ -40,12 +40,12 @@ class Interrupt:
     """
 
     def __init__(self) -> None:
-        self.wished = False
+        self.requested = False
 
     def _wish(self, signum: int, frame: FrameType | None) -> None:
-        if self.wished and signum == signal.SIGINT:
+        if self.requested and signum == signal.SIGINT:
             raise KeyboardInterrupt
-        self.wished = True
+        self.requested = True
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[Interrupt]:

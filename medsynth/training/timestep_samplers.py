@@ -1,6 +1,6 @@
 """Which noise levels are trained: distributions over the training timesteps.
 
-A batch carries `position`, stratified numbers in [0, 1) that are a function of (seed, step) alone;
+A batch carries `quantiles`, stratified numbers in [0, 1) that are a function of (seed, step) alone;
 a distribution maps them to timesteps through the inverse of its cumulative distribution. What it has
 learned from the losses is its state, which belongs to the checkpoint.
 """
@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 
 from medsynth.diffusion.schedule import Schedule
-from medsynth.training.recipe import NoiseLevels
+from medsynth.training.recipe import TimestepSamplerOptions
 
 
-class Levels(Protocol):
+class TimestepSampler(Protocol):
     """What the trainer asks of a distribution of noise levels."""
 
-    def at(self, position: Tensor) -> tuple[Tensor, Tensor]:
-        """Timesteps (B,), int64, and the weights (B,) of their losses, for positions in [0, 1)."""
+    def sample(self, quantiles: Tensor) -> tuple[Tensor, Tensor]:
+        """Timesteps (B,), int64, and the weights (B,) of their losses, for quantiles in [0, 1)."""
         ...
 
     def update(self, t: Tensor, losses: Tensor) -> None:
@@ -53,20 +53,20 @@ class _Fixed:
 
 
 @dataclass(frozen=True)
-class Uniform(_Fixed):
+class UniformSampler(_Fixed):
     """Every training timestep as often; under `log_snr_linear` that is uniform log-SNR."""
 
     schedule: Schedule
 
-    def at(self, position: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Levels`."""
+    def sample(self, quantiles: Tensor) -> tuple[Tensor, Tensor]:
+        """See `TimestepSampler`."""
         last = self.schedule.num_train_timesteps - 1
-        t = (position * (last + 1)).long().clamp(max=last)
+        t = (quantiles * (last + 1)).long().clamp(max=last)
         return t, torch.ones(len(t))
 
 
 @dataclass(frozen=True)
-class LogNormal(_Fixed):
+class LogNormalSampler(_Fixed):
     """ln sigma ~ N(loc, scale^2) (Karras et al. 2022, table 1), cut at the schedule's ends.
 
     A choice of what the network shall be good at, so the losses are not weighted back.
@@ -84,7 +84,7 @@ class LogNormal(_Fixed):
         if not high - low >= 0.01:
             ends = (math.exp(-0.5 * float(self.schedule.log_snr_table[i])) for i in (0, -1))
             raise ValueError(
-                "noise_levels: a log-normal sigma around {:.3g} lies outside the schedule, whose "
+                "timestep_sampler: a log-normal sigma around {:.3g} lies outside the schedule, whose "
                 "sigma is {:.3g} to {:.3g}; choose loc between their logarithms".format(
                     math.exp(self.loc), *ends
                 )
@@ -97,16 +97,16 @@ class LogNormal(_Fixed):
         low, high = torch.special.ndtr((ln_sigma - self.loc) / self.scale).tolist()
         return low, high
 
-    def at(self, position: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Levels`."""
+    def sample(self, quantiles: Tensor) -> tuple[Tensor, Tensor]:
+        """See `TimestepSampler`."""
         low, high = self._ends
-        normal = torch.special.ndtri(torch.lerp(*torch.tensor([low, high]).double(), position))
+        normal = torch.special.ndtri(torch.lerp(*torch.tensor([low, high]).double(), quantiles))
         ln_sigma = self.loc + self.scale * normal
         t = self.schedule.t_at_log_snr(-2 * ln_sigma).round().long()
         return t, torch.ones(len(t))
 
 
-class LossSecondMoment:
+class LossSecondMomentResampler:
     """p_t in proportion to sqrt(E[L_t^2]) over the last losses (Nichol & Dhariwal 2021, eq. 18).
 
     Losses are weighted by 1 / (T p_t), so that their expectation stays that of uniform timesteps.
@@ -124,10 +124,10 @@ class LossSecondMoment:
         bins = self.timesteps if bins is None else bins
         if bins < 1 or self.timesteps % bins:
             raise ValueError(
-                f"noise_levels: bins must divide the {self.timesteps} training timesteps, got {bins}"
+                f"timestep_sampler: bins must divide the {self.timesteps} training timesteps, got {bins}"
             )
         if history < 1:
-            raise ValueError(f"noise_levels: history must be at least 1, got {history}")
+            raise ValueError(f"timestep_sampler: history must be at least 1, got {history}")
         # What stays uniform, so that no level is forgotten; 0.001 in the paper's code.
         self.floor = floor
         self.losses = torch.zeros(bins, history, dtype=torch.float64)
@@ -143,19 +143,19 @@ class LossSecondMoment:
             return uniform
         return torch.lerp(weight / weight.sum(), uniform, self.floor)
 
-    def at(self, position: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Levels`."""
+    def sample(self, quantiles: Tensor) -> tuple[Tensor, Tensor]:
+        """See `TimestepSampler`."""
         probabilities = self.probabilities
         bins = len(probabilities)
         upper = probabilities.cumsum(0)
-        chosen = torch.searchsorted(upper, position.double(), right=True).clamp(max=bins - 1)
-        into = (position - (upper - probabilities)[chosen]) / probabilities[chosen]
+        chosen = torch.searchsorted(upper, quantiles.double(), right=True).clamp(max=bins - 1)
+        into = (quantiles - (upper - probabilities)[chosen]) / probabilities[chosen]
         size = self.timesteps // bins
         within = (into * size).long().clamp(0, size - 1)
         return chosen * size + within, (1 / (bins * probabilities[chosen])).float()
 
     def update(self, t: Tensor, losses: Tensor) -> None:
-        """See `Levels`."""
+        """See `TimestepSampler`."""
         bins, history = self.losses.shape
         for index, loss in zip((t * bins // self.timesteps).tolist(), losses.tolist(), strict=True):
             if self.counts[index] == history:
@@ -166,16 +166,16 @@ class LossSecondMoment:
                 self.counts[index] += 1
 
     def state(self) -> dict[str, Tensor]:
-        """See `Levels`."""
+        """See `TimestepSampler`."""
         return {"losses": self.losses.clone(), "counts": self.counts.clone()}
 
     def load(self, state: dict[str, Tensor]) -> None:
-        """See `Levels`."""
+        """See `TimestepSampler`."""
         if state.keys() == {"losses", "counts"} and state["losses"].shape == self.losses.shape:
             self.losses, self.counts = state["losses"].clone(), state["counts"].clone()
 
 
-def build(options: NoiseLevels, schedule: Schedule) -> Levels:
+def build(options: TimestepSamplerOptions, schedule: Schedule) -> TimestepSampler:
     """The distribution that the recipe asks for.
 
     Raises:
@@ -183,8 +183,8 @@ def build(options: NoiseLevels, schedule: Schedule) -> Levels:
     """
     if options.kind == "log_normal":
         loc = -2.0 if options.loc is None else options.loc
-        return LogNormal(schedule, loc, 1.2 if options.scale is None else options.scale)
+        return LogNormalSampler(schedule, loc, 1.2 if options.scale is None else options.scale)
     if options.kind == "loss_second_moment":
         history = 10 if options.history is None else options.history
-        return LossSecondMoment(schedule, history=history, bins=options.bins)
-    return Uniform(schedule)
+        return LossSecondMomentResampler(schedule, history=history, bins=options.bins)
+    return UniformSampler(schedule)

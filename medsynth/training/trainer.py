@@ -19,27 +19,26 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 import medsynth
-from medsynth.datasets.data import Slices, with_texture
+from medsynth.datasets.data import Slices, with_noise_level
 from medsynth.diffusion import schedule as schedules
 from medsynth.diffusion.denoiser import Denoiser
 from medsynth.diffusion.guidance.reduced import reduced_size
 from medsynth.diffusion.loss import Objective
-from medsynth.diffusion.noise_level import TextureScale
-from medsynth.diffusion.preconditioning import ResidualScale
+from medsynth.diffusion.noise_level import NoiseLevelScale
+from medsynth.diffusion.preconditioning import ResidualPreconditioning
 from medsynth.domains import Preset, get
 from medsynth.errors import CheckpointError
 from medsynth.events import Listener, Stage, ignore
 from medsynth.networks import PatchUNet, PatchUNetConfig, save_weights
 from medsynth.networks.checkpoint import fastest_dtype
-from medsynth.training import checkpoint
-from medsynth.training import timestep_samplers as levels
-from medsynth.training.batches import Batch, draw_batch, told_positions
-from medsynth.training.distributed import World
+from medsynth.training import checkpoint, timestep_samplers
+from medsynth.training.batches import Batch, conditioned_quantiles, draw_batch
+from medsynth.training.distributed import DistributedContext
 from medsynth.training.learning_rate import learning_rate, update_average
 from medsynth.training.recipe import Recipe
 from medsynth.training.stopping import Interrupt, Limits
 from medsynth.training.timestep_log import LevelLog
-from medsynth.training.warm_start import started
+from medsynth.training.warm_start import warm_start
 from medsynth.training.workers import drawn_ahead, leave_to_parent
 
 __all__ = ["Limits", "Trainer"]
@@ -52,10 +51,10 @@ class _Steps(Dataset):
     slices: Slices
     recipe: Recipe
     preset: Preset
-    world: World
+    context: DistributedContext
 
     def __getitem__(self, step: int) -> Batch:
-        share = self.world.share(self.recipe.phase_at(step).batch_size)
+        share = self.context.share(self.recipe.phase_at(step).batch_size)
         return draw_batch(
             self.slices, recipe=self.recipe, preset=self.preset, step=step, share=share
         )
@@ -81,30 +80,34 @@ class Trainer:
         run: Path,
         device: str = "cpu",
         start_from: Path | None = None,
-        world: World = World(),  # noqa: B008 (frozen)
+        context: DistributedContext = DistributedContext(),  # noqa: B008 (frozen)
         listener: Listener = ignore,
     ):
         self.recipe, self.slices, self.run, self.device = recipe, slices, run, device
-        self.world = world
+        self.context = context
         for phase in recipe.phases:
-            world.share(phase.batch_size)
-        world.agree(slices.digest, what="images")
+            context.share(phase.batch_size)
+        context.assert_same(slices.digest, what="images")
         self.preset = get(recipe.preset)
         self.schedule = schedules.build(**recipe.schedule)
         self.config = _config(recipe)
-        _check_low_band(recipe, self.config, size=slices.images.shape[1:])
+        _check_low_pass(recipe, self.config, size=slices.images.shape[1:])
         self.objective = Objective(
             self.schedule,
             prediction_type=recipe.prediction_type,
             learned_variance=self.config.learned_variance,
             vlb_weight=recipe.vlb_weight,
-            residual=ResidualScale(recipe.residual_std) if recipe.residual_std else None,
+            preconditioning=ResidualPreconditioning(recipe.residual_std)
+            if recipe.residual_std
+            else None,
         )
-        self.levels = levels.build(recipe.noise_levels, self.schedule)
+        self.timestep_sampler = timestep_samplers.build(recipe.timestep_sampler, self.schedule)
         self.level_log = LevelLog(self.schedule)
-        self.texture = _texture(recipe)
-        if self.texture:
-            slices = with_texture(slices, self.texture, self.preset.intensity, listener=listener)
+        self.noise_level = _noise_level(recipe)
+        if self.noise_level:
+            slices = with_noise_level(
+                slices, self.noise_level, self.preset.intensity, listener=listener
+            )
         self.images = self._placed(slices)
         if start_from is not None and checkpoint.exists(run):
             raise CheckpointError(
@@ -112,7 +115,9 @@ class Trainer:
                 f"start from {start_from}"
             )
         torch.manual_seed(recipe.seed)  # of the initial weights; what is drawn later has its own
-        network = PatchUNet(self.config) if start_from is None else started(start_from, self.config)
+        network = (
+            PatchUNet(self.config) if start_from is None else warm_start(start_from, self.config)
+        )
         self.network = network.to(device=device, memory_format=torch.channels_last)
         self.ema = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         self.optimizer = torch.optim.AdamW(
@@ -128,7 +133,7 @@ class Trainer:
         run.mkdir(parents=True, exist_ok=True)
         if checkpoint.exists(run):
             self._load()
-        self._forward = world.wrapped(
+        self._forward = context.wrapped(
             torch.compile(self.network) if recipe.compile else self.network
         )
 
@@ -146,11 +151,11 @@ class Trainer:
             schedule=self.schedule,
             prediction_type=self.recipe.prediction_type,
             learned_variance=self.config.learned_variance,
-            reference_aware=self.config.reference_aware,
+            reference_conditioned=self.config.reference_conditioned,
             dtype=self.dtype,
-            residual=self.objective.residual,
-            told_log_snr_min=self.recipe.reference.log_snr_min,
-            texture=self.texture,
+            preconditioning=self.objective.preconditioning,
+            conditioned_log_snr_min=self.recipe.reference.log_snr_min,
+            noise_level=self.noise_level,
         )
 
     def train(
@@ -178,7 +183,7 @@ class Trainer:
             Stage("training", total=last - self.step, listener=listener) as stage,
         ):
             for batch in drawn_ahead(self._batches(last)):
-                stop = self._optimize(batch, [interrupt.wished, limits.over])
+                stop = self._optimize(batch, [interrupt.requested, limits.over])
                 stage.advance(message=f"loss {self.losses[-1][1]:.4f}", step=self.step)
                 if self.step % self.recipe.checkpoint_every == 0:
                     self.save()
@@ -200,7 +205,7 @@ class Trainer:
 
     def learning_rate(self, step: int) -> float:
         """As the recipe's optimizer wants it."""
-        return learning_rate(step, steps=self.recipe.steps, pace=self.recipe.optimizer)
+        return learning_rate(step, steps=self.recipe.steps, schedule=self.recipe.optimizer)
 
     def _placed(self, slices: Slices) -> Slices:
         """The images where batches are drawn: in the GPU's memory, if the recipe says so."""
@@ -214,7 +219,7 @@ class Trainer:
         """The batches of the steps from here to `last`, drawn ahead by worker processes."""
         workers = 0 if self.recipe.data_on_device else self.recipe.workers
         return DataLoader(
-            _Steps(self.images, self.recipe, self.preset, self.world),
+            _Steps(self.images, self.recipe, self.preset, self.context),
             batch_size=None,
             sampler=range(self.step, last),
             num_workers=workers,
@@ -223,19 +228,21 @@ class Trainer:
             pin_memory=self.device.startswith("cuda") and not self.recipe.data_on_device,
         )
 
-    def _optimize(self, batch: Batch, wishes: list[bool]) -> list[bool]:
+    def _optimize(self, batch: Batch, stop_requests: list[bool]) -> list[bool]:
         """One step; the wishes of any process."""
         rate = self.learning_rate(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         whole = self.recipe.phase_at(self.step).batch_size
-        position = told_positions(batch, self.recipe.reference.log_snr_min, self.schedule)
-        t, weight = self.levels.at(position)
+        quantiles = conditioned_quantiles(batch, self.recipe.reference.log_snr_min, self.schedule)
+        t, weight = self.timestep_sampler.sample(quantiles)
         losses = self.objective.losses(self._predict, batch.to(self.device), t)
         # Gradients are averaged over the processes, and shall be the mean over the whole batch.
         mean = (losses * weight.to(losses)).sum() / whole
-        (mean * self.world.size).backward()
-        t, losses, weight, wishes = self._told(t, losses.detach(), weight, wishes, whole=whole)
+        (mean * self.context.size).backward()
+        t, losses, weight, stop_requests = self._gathered(
+            t, losses.detach(), weight, stop_requests, whole=whole
+        )
         loss = float((losses * weight).mean())
         norm = torch.nn.utils.clip_grad_norm_(
             self.network.parameters(), self.recipe.optimizer.clip_norm
@@ -250,20 +257,20 @@ class Trainer:
         self.optimizer.zero_grad()
         state = self.network.state_dict()
         update_average(self.ema, state, step=self.step, ema=self.recipe.optimizer.ema)
-        self.levels.update(t, losses)
+        self.timestep_sampler.update(t, losses)
         self.level_log.add(t, losses)
         self.step += 1
         self.losses.append((self.step, loss, rate))
         self._between_steps = True
-        return wishes
+        return stop_requests
 
     def _predict(self, x_t: Tensor, timesteps: Tensor, **options: object) -> Tensor:
         kind = torch.device(self.device).type
         with torch.autocast(kind, self.dtype, enabled=self.dtype != torch.float32):
             return self._forward(x_t, timesteps, **options)
 
-    def _told(
-        self, t: Tensor, losses: Tensor, weight: Tensor, wishes: list[bool], *, whole: int
+    def _gathered(
+        self, t: Tensor, losses: Tensor, weight: Tensor, stop_requests: list[bool], *, whole: int
     ) -> tuple[Tensor, Tensor, Tensor, list[bool]]:
         """What every process tells the others: its rows of the whole batch, and whether to stop.
 
@@ -271,22 +278,22 @@ class Trainer:
         """
         rows = torch.zeros(whole + 1, 3, dtype=torch.float64, device=losses.device)
         mine = torch.stack([t.to(losses.device), losses.double(), weight.to(losses.device)], dim=1)
-        rows[:whole][self.world.share(whole)] = mine
-        rows[whole, :2] = torch.tensor(wishes, device=losses.device)
-        rows = self.world.total(rows).cpu()
+        rows[:whole][self.context.share(whole)] = mine
+        rows[whole, :2] = torch.tensor(stop_requests, device=losses.device)
+        rows = self.context.total(rows).cpu()
         t, losses, weight = rows[:whole].unbind(dim=1)
         return t.long(), losses, weight, (rows[whole, :2] > 0).tolist()
 
-    def card(self) -> dict:
+    def metadata(self) -> dict:
         """What the weights file says of itself."""
         return {
             "network": self.config.to_dict(),
             "schedule": dict(self.recipe.schedule),
             "prediction_type": self.recipe.prediction_type,
             "residual_std": self.recipe.residual_std,
-            "told_log_snr_min": self.recipe.reference.log_snr_min,
-            "texture": self.recipe.texture,
-            "low_band_factor": self.recipe.low_band_factor,
+            "conditioned_log_snr_min": self.recipe.reference.log_snr_min,
+            "noise_level": self.recipe.noise_level,
+            "low_pass_factor": self.recipe.low_pass_factor,
             "preset": self.recipe.preset,
             "data": self.recipe.data.statement,
             "held_out": list(self.recipe.data.held_out),
@@ -298,13 +305,13 @@ class Trainer:
 
     def save(self) -> None:
         """Write checkpoint, EMA weights and the loss tables; each file replaces its older self."""
-        if not self.world.first:
+        if not self.context.first:
             return
         parts = {
             "network": self.network.state_dict(),
             "ema": self.ema,
             "optimizer": checkpoint.optimizer_tensors(self.optimizer),
-            "levels": self.levels.state(),
+            "timestep_sampler": self.timestep_sampler.state(),
         }
         tensors = {f"{part}.{k}": v for part, values in parts.items() for k, v in values.items()}
         record = {
@@ -313,7 +320,7 @@ class Trainer:
             "data_digest": self.slices.digest,
         }
         checkpoint.save(self.run, tensors, record)
-        save_weights(self.ema, self.weights, card=self.card())
+        save_weights(self.ema, self.weights, metadata=self.metadata())
         header = ("step", "loss", "learning_rate")
         checkpoint.write_table(self.run / "losses.csv", header, self.losses)
         self.level_log.write(self.run, step=self.step)
@@ -326,7 +333,7 @@ class Trainer:
             self.ema[key].copy_(value)
         optimizer = checkpoint.below("optimizer.", tensors)
         checkpoint.load_optimizer(self.optimizer, self.network, optimizer)
-        self.levels.load(checkpoint.below("levels.", tensors))
+        self.timestep_sampler.load(checkpoint.below("timestep_sampler.", tensors))
         self.step = record["step"]
         self.losses = checkpoint.read_table(self.run / "losses.csv", until=self.step)
         self.level_log.read(self.run, until=self.step)
@@ -347,25 +354,25 @@ def _config(recipe: Recipe) -> PatchUNetConfig:
         raise ValueError(f"network: {error}") from None
 
 
-def _texture(recipe: Recipe) -> TextureScale | None:
+def _noise_level(recipe: Recipe) -> NoiseLevelScale | None:
     """The scale that the recipe describes."""
-    if not recipe.texture:
+    if not recipe.noise_level:
         return None
     try:
-        return TextureScale(**recipe.texture)
+        return NoiseLevelScale(**recipe.noise_level)
     except TypeError:
         raise ValueError(
-            f"texture needs log_mean and log_std, two numbers each, got {recipe.texture!r}"
+            f"noise_level needs log_mean and log_std, two numbers each, got {recipe.noise_level!r}"
         ) from None
 
 
-def _check_low_band(recipe: Recipe, config: PatchUNetConfig, *, size: tuple[int, int]) -> None:
+def _check_low_pass(recipe: Recipe, config: PatchUNetConfig, *, size: tuple[int, int]) -> None:
     """The frame of a network of low bands is their grid: sampling takes its images to be centred."""
-    if not recipe.low_band_factor:
+    if not recipe.low_pass_factor:
         return
-    grid = reduced_size(size, recipe.low_band_factor)
+    grid = reduced_size(size, recipe.low_pass_factor)
     if config.image_size != grid:
         raise ValueError(
-            f"low_band_factor {recipe.low_band_factor} makes {grid[0]} x {grid[1]} pixels of these "
+            f"low_pass_factor {recipe.low_pass_factor} makes {grid[0]} x {grid[1]} pixels of these "
             f"images, network.image_size is {list(config.image_size)}; set it to {list(grid)}"
         )

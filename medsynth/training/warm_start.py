@@ -10,13 +10,13 @@ from torch import Tensor
 
 from medsynth.errors import CheckpointError
 from medsynth.networks import PatchUNet, PatchUNetConfig, load_network
-from medsynth.networks.patch_unet import TEXTURE_LEVELS
+from medsynth.networks.patch_unet import NOISE_LEVEL_CHANNELS
 
 # May differ from the file's network.
-GROWN = ("fine_channels", "fine_patch_size", "fine_blocks", "image_size", "texture")
+WIDENED = ("fine_channels", "fine_patch_size", "fine_blocks", "image_size", "noise_level")
 
 
-def started(path: Path, config: PatchUNetConfig) -> PatchUNet:
+def warm_start(path: Path, config: PatchUNetConfig) -> PatchUNet:
     """The network of `config` that computes what the weights at `path` do.
 
     It may have a fine stage that the file lacks, another `image_size`, and an ear for texture or none:
@@ -27,11 +27,11 @@ def started(path: Path, config: PatchUNetConfig) -> PatchUNet:
     """
     old, _ = load_network(path)
     frozen = old.config.fine_channels > 0
-    grown = [name for name in GROWN if not (frozen and name.startswith("fine_"))]
+    widened = [name for name in WIDENED if not (frozen and name.startswith("fine_"))]
     wanted = config.to_dict()
-    same = replace(old.config, **{name: getattr(config, name) for name in grown})
+    same = replace(old.config, **{name: getattr(config, name) for name in widened})
     if same != config:
-        differ = [k for k, v in old.config.to_dict().items() if v != wanted[k] and k not in grown]
+        differ = [k for k, v in old.config.to_dict().items() if v != wanted[k] and k not in widened]
         was = ", ".join(f"{k} {old.config.to_dict()[k]} there, {wanted[k]} here" for k in differ)
         raise CheckpointError(f"{path} holds another network than the recipe describes: {was}")
     network = PatchUNet(config)
@@ -39,8 +39,8 @@ def started(path: Path, config: PatchUNetConfig) -> PatchUNet:
     state = old.state_dict()
     if config.coordinates:
         _reframe(state, old=old.config.image_size, new=config.image_size)
-    if config.texture != old.config.texture:
-        _hear_texture(state, hear=config.texture, before=2 * config.coordinates)
+    if config.noise_level != old.config.noise_level:
+        _add_noise_level_channels(state, hear=config.noise_level, before=2 * config.coordinates)
     network.load_state_dict(state, strict=False)
     return network.train()
 
@@ -57,14 +57,14 @@ def _reframe(state: dict[str, Tensor], *, old: tuple[int, int], new: tuple[int, 
     state["unet.conv_in.conv.weight"] = weight
 
 
-def _hear_texture(state: dict[str, Tensor], *, hear: bool, before: int) -> None:
+def _add_noise_level_channels(state: dict[str, Tensor], *, hear: bool, before: int) -> None:
     """Input channels for the texture that say nothing yet, or none; `before` so many of the last.
 
     Typical texture is told as 0, so that without these channels all images are typical.
     """
     weight = state["unet.conv_in.conv.weight"]
     end = weight.shape[1] - before
-    start = end if hear else end - TEXTURE_LEVELS
-    silent = weight.new_zeros(len(weight), TEXTURE_LEVELS * hear, *weight.shape[2:])
+    start = end if hear else end - NOISE_LEVEL_CHANNELS
+    silent = weight.new_zeros(len(weight), NOISE_LEVEL_CHANNELS * hear, *weight.shape[2:])
     parts = [weight[:, :start], silent, weight[:, end:]]
     state["unet.conv_in.conv.weight"] = torch.cat(parts, dim=1)

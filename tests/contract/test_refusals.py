@@ -89,7 +89,7 @@ def weights(folder):
     )
     torch.manual_seed(0)
     state = PatchUNet(config).state_dict()
-    card = {
+    metadata = {
         "network": config.to_dict(),
         "schedule": {"kind": "cosine", "num_train_timesteps": 1000},
         "prediction_type": "v_prediction",
@@ -98,14 +98,14 @@ def weights(folder):
         "licence": "none",
         "steps": 0,
     }
-    save_weights(state, folder / "tiny.safetensors", card=card)
-    save_weights(state, folder / "other.safetensors", card=card | {"preset": "brain_mri"})
+    save_weights(state, folder / "tiny.safetensors", metadata=metadata)
+    save_weights(state, folder / "other.safetensors", metadata=metadata | {"preset": "brain_mri"})
     whole = (folder / "tiny.safetensors").read_bytes()
     (folder / "short.safetensors").write_bytes(whole[: len(whole) // 2])
     (folder / "noise.safetensors").write_bytes(b"\x00" * 1000)
     spoilt = {k: v.clone() for k, v in state.items()}
     next(iter(spoilt.values()))[0] = float("nan")
-    save_weights(spoilt, folder / "nan.safetensors", card=card)
+    save_weights(spoilt, folder / "nan.safetensors", metadata=metadata)
 
 
 @pytest.fixture

@@ -105,7 +105,7 @@ def test_an_image_that_fulfils_everything_is_left_alone(filter_kind):
         ]
     )
     move = samplers.build("ddim").plan(schedule.build("linear"), 2)[0]
-    torch.testing.assert_close(guidance.impose(composed, move), composed)
+    torch.testing.assert_close(guidance.apply(composed, move), composed)
     errors = guidance.errors(composed)
     assert max(values[0] for values in errors.values()) < 1e-9
 
@@ -118,11 +118,11 @@ def test_bands_are_disjoint():
     )
     composed = torch.lerp(anatomy, lesion, weights)
     move = samplers.build("ddim").plan(schedule.build("linear"), 2)[0]
-    mended = guidance.impose(composed + phi(4)(image(3)), move)
+    mended = guidance.apply(composed + phi(4)(image(3)), move)
     torch.testing.assert_close(mended, composed)
 
 
-def test_hint_follows_the_largest_share():
+def test_conditioning_follows_the_largest_share():
     weights = 0.7 * box((0, 4), (0, 12)) + 0.3 * box((6, 12), (0, 12))
     references = [
         LowFrequency("anatomy", image(1), 6),
@@ -130,11 +130,11 @@ def test_hint_follows_the_largest_share():
     ]
     composed = torch.lerp(image(1), image(2), weights)
     for kind, lesion_says in (("nested", phi(2)(composed)), ("weighted", phi(2)(image(2)))):
-        low_band, factor_map = composition.compose(references, kind=kind).hint()
+        low_pass_image, factor_map = composition.compose(references, kind=kind).conditioning()
         assert factor_map[0, 0, :, 0].tolist() == [2.0] * 4 + [6.0] * 8
-        torch.testing.assert_close(low_band[..., :4, :], lesion_says[..., :4, :])
+        torch.testing.assert_close(low_pass_image[..., :4, :], lesion_says[..., :4, :])
         anatomy_says = phi(6)(composed if kind == "nested" else image(1))
-        torch.testing.assert_close(low_band[..., 4:, :], anatomy_says[..., 4:, :])
+        torch.testing.assert_close(low_pass_image[..., 4:, :], anatomy_says[..., 4:, :])
 
 
 def test_overlapping_regions_share_the_plane():
@@ -185,7 +185,7 @@ def test_sum_without_overlap_is_the_papers_equation():
         r.weights * (phi(r.factor, "block")(r.reference) - phi(r.factor, "block")(x))
         for r in references
     )
-    torch.testing.assert_close(guidance.impose(x, move), literal)
+    torch.testing.assert_close(guidance.apply(x, move), literal)
 
 
 def test_refused_sum_does_diverge(monkeypatch):
@@ -238,9 +238,9 @@ def test_slices_of_a_batch_do_not_see_each_other():
     alone = LowFrequencyGuidance([LowFrequency("anatomy", image(2), 4)])
     move = samplers.build("ddim").plan(schedule.build("linear"), 2)[0]
     x = torch.cat([image(5), image(6)])
-    ours = both.impose(x, move)[1:]
-    torch.testing.assert_close(ours, alone.impose(image(6), move))
-    errors = synthesis.guidance_errors([both], both.impose(x, move))
+    ours = both.apply(x, move)[1:]
+    torch.testing.assert_close(ours, alone.apply(image(6), move))
+    errors = synthesis.guidance_errors([both], both.apply(x, move))
     assert errors[0]["l"] is not None
     assert errors[1]["l"] is None
     assert errors[1]["anatomy"] < 1e-9
@@ -251,13 +251,13 @@ def test_regions_without_anatomy_act_in_their_place_only():
     guidance = LowFrequencyGuidance([LowFrequency("lesion", image(1), 2, weights=weights)])
     move = samplers.build("ddim").plan(schedule.build("linear"), 2)[0]
     x = image(2)
-    corrected = guidance.impose(x, move)
+    corrected = guidance.apply(x, move)
     torch.testing.assert_close(corrected * (1 - weights), x * (1 - weights))
     wanted = x + weights * (phi(2)(image(1)) - phi(2)(x))
     torch.testing.assert_close(corrected, wanted)
-    low_band, factor_map, _ = guidance.hint(move)
+    low_pass_image, factor_map, _ = guidance.conditioning(move)
     torch.testing.assert_close(factor_map, 2 * weights)
-    torch.testing.assert_close(low_band * weights, phi(2)(image(1)) * weights)
+    torch.testing.assert_close(low_pass_image * weights, phi(2)(image(1)) * weights)
 
 
 def test_guidance_that_cannot_work_is_refused():

@@ -100,7 +100,7 @@ def test_strongly_correlated_bands_leave_a_floor(name, steps, space, figure):
 @pytest.mark.parametrize("kind", ["dct", "block"])
 @pytest.mark.parametrize("space", ["x0", "x_t"])
 @pytest.mark.parametrize("name", samplers.SAMPLERS)
-def test_projectors_make_the_low_band_exact(name, space, kind):
+def test_projectors_make_the_low_pass_image_exact(name, space, kind):
     data = smooth_data(mean=-0.6)
     reference = drawn(data, seed=2)
     denoiser = GaussianDenoiser(data, schedule.build("cosine"))
@@ -139,7 +139,7 @@ def test_bicubic_is_ilvr_and_leaves_what_ilvr_leaves(steps, low, high):
 
 @pytest.mark.parametrize("kind", ["dct", "block"])
 @pytest.mark.parametrize("name", samplers.SAMPLERS)
-def test_low_band_has_the_noise_level_of_the_new_sample_at_every_step(name, kind):
+def test_low_pass_image_has_the_noise_level_of_the_new_sample_at_every_step(name, kind):
     """After every x_t correction phi(x) ~ N(sqrt(abar) phi(y), (1 - abar) phi), abar at t_next.
 
     The official ILVR code noises the reference to the old level and leaves the last step unguided.
@@ -148,12 +148,12 @@ def test_low_band_has_the_noise_level_of_the_new_sample_at_every_step(name, kind
     reference = drawn(data, seed=3)
     denoiser = GaussianDenoiser(data, schedule.build("cosine"))
     condition, sampler = guided(reference, space="x_t", filter=kind), samplers.build(name)
-    moves = sampler.plan(denoiser.schedule, 12)
+    planned = sampler.plan(denoiser.schedule, 12)
     for count in range(1, 13):
         mean, covariance = outcome(
-            denoiser, Shortened(sampler, moves[:count]), steps=12, conditions=[condition]
+            denoiser, Shortened(sampler, planned[:count]), steps=12, conditions=[condition]
         )
-        abar = moves[count - 1].abar_next
+        abar = planned[count - 1].abar_next
         torch.testing.assert_close(phi @ mean, abar**0.5 * phi @ reference, rtol=1e-9, atol=1e-9)
         torch.testing.assert_close(phi @ covariance @ phi, (1 - abar) * phi, rtol=1e-9, atol=1e-9)
 
@@ -161,12 +161,12 @@ def test_low_band_has_the_noise_level_of_the_new_sample_at_every_step(name, kind
 class Shortened:
     """A sampler that is watched before it has finished."""
 
-    def __init__(self, sampler, moves):
+    def __init__(self, sampler, planned):
         self.order, self.stochastic, self.step = sampler.order, sampler.stochastic, sampler.step
-        self.moves = moves
+        self.planned = planned
 
     def plan(self, schedule, steps):
-        return self.moves
+        return self.planned
 
 
 def test_first_level_has_the_mean_of_what_is_known():
@@ -186,16 +186,16 @@ def test_first_level_has_the_mean_of_what_is_known():
 
 def acting(stop, *, steps=20, kind="cosine"):
     one = LowFrequency("a", torch.zeros(1, 1, *SIZE), 3, stop=stop)
-    moves = samplers.build("dpmpp_2m").plan(schedule.build(kind), steps)
-    return moves, [one.active(move) for move in moves]
+    planned = samplers.build("dpmpp_2m").plan(schedule.build(kind), steps)
+    return planned, [one.active(move) for move in planned]
 
 
 def test_stop_by_sigma_looks_at_the_new_level():
-    moves, active = acting(Stop(sigma=0.1))
-    assert active == [move.sigma_next >= 0.1 for move in moves]
+    planned, active = acting(Stop(sigma=0.1))
+    assert active == [move.sigma_next >= 0.1 for move in planned]
     last = max(i for i, acts in enumerate(active) if acts)
-    assert moves[last + 1].sigma == moves[last].sigma_next  # the move that starts there is free
-    assert moves[last].sigma_next >= 0.1 > moves[last + 1].sigma_next
+    assert planned[last + 1].sigma == planned[last].sigma_next  # the move that starts there is free
+    assert planned[last].sigma_next >= 0.1 > planned[last + 1].sigma_next
     assert not active[-1]
 
 
@@ -212,12 +212,12 @@ def test_stop_by_fraction_counts_moves(fraction, guided_moves):
 
 def test_stop_by_sigma_means_the_same_at_any_number_of_steps():
     for steps in (20, 100, 1000):
-        moves, active = acting(Stop(sigma=0.3), steps=steps)
-        freed = next(move for move, acts in zip(moves, active, strict=True) if not acts)
+        planned, active = acting(Stop(sigma=0.3), steps=steps)
+        freed = next(move for move, acts in zip(planned, active, strict=True) if not acts)
         assert freed.sigma >= 0.3 > freed.sigma_next
 
 
-def test_the_earlier_it_stops_the_larger_the_low_band_error():
+def test_the_earlier_it_stops_the_larger_the_low_pass_image_error():
     data = smooth_data()
     reference, phi = drawn(data, seed=1), low_pass_matrix()
     denoiser = GaussianDenoiser(data, schedule.build("linear"))
@@ -278,21 +278,21 @@ def test_noise_of_a_stochastic_condition_needs_generators():
 class Listening(GaussianDenoiser):
     """A network that can be told about references, and remembers what it was told."""
 
-    reference_aware = True
-    told = None
+    reference_conditioned = True
+    conditioned = None
 
-    def with_hint(self, low_band, factor_map, texture=None):
+    def with_conditioning(self, low_pass_image, factor_map, noise_level=None):
         bound = Listening(self.data, self.schedule)
-        bound.told, bound.log = (low_band, factor_map), self.log
+        bound.conditioned, bound.log = (low_pass_image, factor_map), self.log
         self.log.append("told")
         return bound
 
     def predict(self, x_t, t):
-        self.log.append(self.told)
+        self.log.append(self.conditioned)
         return Prediction(super().predict(x_t, t).x0)
 
 
-def test_reference_aware_network_is_told_what_acts_and_only_when_it_changes():
+def test_reference_conditioned_network_is_told_what_acts_and_only_when_it_changes():
     data = smooth_data()
     denoiser = Listening(data, schedule.build("cosine"))
     denoiser.log = []
@@ -312,15 +312,15 @@ def test_reference_aware_network_is_told_what_acts_and_only_when_it_changes():
         noise=torch.zeros(1, 1, *SIZE, dtype=DOUBLE),
         conditions=[condition],
     )
-    told = [entry for entry in denoiser.log if entry != "told"]
+    conditioned = [entry for entry in denoiser.log if entry != "told"]
     assert denoiser.log.count("told") == 3
     # When both have stopped it is told the texture alone.
-    assert [bool((entry[1] > 0).any()) for entry in told] == [True] * 6 + [False] * 2
-    assert told[0] is told[3]
-    assert told[3] is not told[4]
-    (low_band, factor_map), (_, later) = told[0], told[4]
+    assert [bool((entry[1] > 0).any()) for entry in conditioned] == [True] * 6 + [False] * 2
+    assert conditioned[0] is conditioned[3]
+    assert conditioned[3] is not conditioned[4]
+    (low_pass_image, factor_map), (_, later) = conditioned[0], conditioned[4]
     assert sorted(factor_map.unique().tolist()) == [2, 6]
     assert bool((factor_map[..., 4:8, 4:8] == 2).all())
     assert sorted(later.unique().tolist()) == [0, 2]
     outside = low_pass.build("dct", size=SIZE, factor=6)(torch.lerp(anatomy, lesion, weights))
-    torch.testing.assert_close(low_band[..., :4, :], outside[..., :4, :])
+    torch.testing.assert_close(low_pass_image[..., :4, :], outside[..., :4, :])

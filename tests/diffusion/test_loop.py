@@ -134,10 +134,10 @@ def test_slices_that_do_not_exist_are_refused(change, message):
 
 
 def test_progress_is_told_and_cancelling_ends_the_loop():
-    told = []
+    conditioned = []
 
     def cancel_at_3(done, steps):
-        told.append((done, steps))
+        conditioned.append((done, steps))
         if done == 3:
             raise KeyboardInterrupt
 
@@ -149,7 +149,7 @@ def test_progress_is_told_and_cancelling_ends_the_loop():
             noise=torch.zeros(1, 1, *SIZE),
             on_step=cancel_at_3,
         )
-    assert told == [(1, 8), (2, 8), (3, 8)]
+    assert conditioned == [(1, 8), (2, 8), (3, 8)]
 
 
 def test_one_generator_per_sample_is_needed():

@@ -58,11 +58,11 @@ def error_of_std(sampler, steps):
     sampler has forgotten its start. The last call shrinks by the denoiser's own gain.
     """
     denoiser = one_pixel(num_train_timesteps=8001, beta_start=1.25e-5, beta_end=2.5e-3)
-    moves = sampler.plan(denoiser.schedule, steps)
+    planned = sampler.plan(denoiser.schedule, steps)
     c = 0.3**2
-    first, last = (abar * c + 1 - abar for abar in (moves[0].abar, moves[-1].abar))
+    first, last = (abar * c + 1 - abar for abar in (planned[0].abar, planned[-1].abar))
     variance = last if sampler.stochastic else last / first
-    exact = math.sqrt(variance * moves[-1].abar) * c / last
+    exact = math.sqrt(variance * planned[-1].abar) * c / last
     return abs(std_of(denoiser, sampler, steps) - exact)
 
 
@@ -109,11 +109,11 @@ def test_cosine_schedule_is_entered_where_noise_is_all_there_is():
 
 
 def test_default_sampler_is_evenly_spaced_in_log_snr():
-    moves = samplers.build("dpmpp_2m").plan(schedule.build("cosine"), 20)
-    levels = torch.tensor([move.log_snr for move in moves], dtype=DOUBLE)
+    planned = samplers.build("dpmpp_2m").plan(schedule.build("cosine"), 20)
+    levels = torch.tensor([move.log_snr for move in planned], dtype=DOUBLE)
     torch.testing.assert_close(levels.diff(), levels.diff().mean().expand(19), rtol=1e-6, atol=0)
-    assert moves[-1].t_next == schedule.CLEAN
-    assert math.isinf(moves[-1].log_snr_next)
+    assert planned[-1].t_next == schedule.CLEAN
+    assert math.isinf(planned[-1].log_snr_next)
 
 
 def test_ddim_with_eta_1_is_ancestral_sampling_with_small_variance():

@@ -12,11 +12,11 @@ from medsynth.diffusion.guidance import low_pass
 from medsynth.diffusion.guidance.reduced import enlarged, reduced, reduced_size
 from medsynth.diffusion.sampling import generators
 from medsynth.errors import CheckpointError
-from medsynth.generators.cascade import LowBandNetwork, load_low_band, sample_unguided
-from medsynth.networks import PatchUNet, PatchUNetConfig, read_card, save_weights
-from medsynth.pipeline.synthesize import check_card
+from medsynth.generators.cascade import LowPassNetwork, load_low_pass_network, sample_unguided
+from medsynth.networks import PatchUNet, PatchUNetConfig, read_metadata, save_weights
+from medsynth.pipeline.synthesize import check_metadata
 from medsynth.training.batches import draw_batch
-from medsynth.training.monitor import Watch
+from medsynth.training.monitor import Monitor
 from medsynth.training.recipe import Augment, Phase, Recipe
 from medsynth.training.trainer import Trainer
 
@@ -48,11 +48,11 @@ class Constant(torch.nn.Module):
 
     def __init__(self, value):
         super().__init__()
-        self.value, self.seen, self.hints = value, [], []
+        self.value, self.seen, self.conditionings = value, [], []
 
-    def forward(self, x, timesteps, *, hint=None):
+    def forward(self, x, timesteps, *, conditioning=None):
         self.seen.append(tuple(x.shape[-2:]))
-        self.hints.append(hint)
+        self.conditionings.append(conditioning)
         return torch.full_like(x, self.value)
 
 
@@ -60,29 +60,29 @@ def denoiser(value, **options):
     return Denoiser(Constant(value), LEVELS, prediction_type="sample", **options)
 
 
-def unguided(large, low_band, size=(64, 64)):
+def unguided(large, low_pass_image, size=(64, 64)):
     return sample_unguided(
         large,
         samplers.build("dpmpp_2m"),
         steps=3,
         noise=noise(1, 1, *size),
         generators=generators(0, [0]),
-        low_band=low_band,
+        low_pass_network=low_pass_image,
     )
 
 
 @pytest.mark.parametrize("size", [(64, 64), (50, 36)])
-def test_the_low_band_is_drawn_small_and_told_to_the_large_network(size):
+def test_the_low_pass_image_is_drawn_small_and_told_to_the_large_network(size):
     small = denoiser(0.25)
-    large = denoiser(-0.5, reference_aware=True)
-    x0 = unguided(large, LowBandNetwork(small, 8), size)
+    large = denoiser(-0.5, reference_conditioned=True)
+    x0 = unguided(large, LowPassNetwork(small, 8), size)
     assert set(small.network.seen) == {reduced_size(size, 8)}
     assert len(small.network.seen) == 3
     assert set(large.network.seen) == {size}
     assert len(large.network.seen) == 3
-    for hint in large.network.hints:
-        assert torch.allclose(hint.low_band, torch.tensor(0.25), atol=1e-5)
-        assert (hint.factor_map == 8).all()
+    for conditioning in large.network.conditionings:
+        assert torch.allclose(conditioning.low_pass_image, torch.tensor(0.25), atol=1e-5)
+        assert (conditioning.factor_map == 8).all()
     phi = low_pass.build("dct", size=size, factor=8)
     assert torch.allclose(phi(x0), torch.tensor(0.25), atol=1e-4)
 
@@ -91,45 +91,45 @@ def test_the_reference_is_what_the_small_network_drew_with_the_projector_of_both
     """Of a drawn image that is not flat, each sample follows its own."""
     torch.manual_seed(0)
     network = PatchUNet(PatchUNetConfig((8, 8), 1, (32, 32), (False, False), 1, 32))
-    low_band = LowBandNetwork(Denoiser(network.requires_grad_(False), LEVELS), 8)
+    low_pass_image = LowPassNetwork(Denoiser(network.requires_grad_(False), LEVELS), 8)
     solver, options = samplers.build("dpmpp_2m"), {"steps": 3}
-    large = denoiser(-0.5, reference_aware=True)
+    large = denoiser(-0.5, reference_conditioned=True)
     x0 = sample_unguided(
         large,
         solver,
         noise=noise(2, 1, 64, 64),
         generators=generators(0, [0, 1]),
-        low_band=low_band,
+        low_pass_network=low_pass_image,
         **options,
     )
-    drawn = low_band.draw(solver, size=(64, 64), generators=generators(0, [0, 1]), **options)
+    drawn = low_pass_image.draw(solver, size=(64, 64), generators=generators(0, [0, 1]), **options)
     phi = low_pass.build("dct", size=(64, 64), factor=8)
     assert drawn.std() > 0.1
     assert torch.allclose(phi(x0), drawn, atol=1e-4)
 
 
-def test_without_a_low_band_network_nobody_is_told_anything():
-    large = denoiser(-0.5, reference_aware=True)
+def test_without_a_low_pass_image_network_nobody_is_told_anything():
+    large = denoiser(-0.5, reference_conditioned=True)
     assert torch.allclose(unguided(large, None), torch.tensor(-0.5), atol=1e-4)
-    assert large.network.hints == [None] * 3
+    assert large.network.conditionings == [None] * 3
 
 
-def test_every_sample_has_a_low_band_of_its_own_seed():
+def test_every_sample_has_a_low_pass_image_of_its_own_seed():
     torch.manual_seed(0)
     config = PatchUNetConfig((8, 8), 1, (32, 32), (False, False), 1, 32)
     network = PatchUNet(config).requires_grad_(False)
-    low_band = LowBandNetwork(Denoiser(network, LEVELS), 8)
+    low_pass_image = LowPassNetwork(Denoiser(network, LEVELS), 8)
     options = {"steps": 2, "size": (64, 64)}
     solver = samplers.build("dpmpp_2m_sde")
-    both = low_band.draw(solver, generators=generators(0, [0, 1]), **options)
-    again = low_band.draw(solver, generators=generators(0, [1]), **options)
+    both = low_pass_image.draw(solver, generators=generators(0, [0, 1]), **options)
+    again = low_pass_image.draw(solver, generators=generators(0, [1]), **options)
     assert torch.allclose(both[1:], again, atol=1e-5)
     assert (both[0] - both[1]).abs().max() > 0.01
 
 
-def test_a_network_that_cannot_be_told_takes_no_low_band():
-    with pytest.raises(ValueError, match="reference-aware"):
-        unguided(denoiser(0.0), LowBandNetwork(denoiser(0.0), 8))
+def test_a_network_that_cannot_be_told_takes_no_low_pass_image():
+    with pytest.raises(ValueError, match="reference-conditioned"):
+        unguided(denoiser(0.0), LowPassNetwork(denoiser(0.0), 8))
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def recipe(**changes):
         "preset": "lung_ct",
         "phases": (Phase(steps=2, batch_size=3),),
         "network": network,
-        "low_band_factor": 4,
+        "low_pass_factor": 4,
         "augment": Augment(flip=0, shift_pixels=0, affine=0),
         "workers": 0,
     }
@@ -163,7 +163,7 @@ def test_such_a_network_is_trained_on_reduced_images(slices):
     batch = draw_batch(slices, recipe=recipe(), preset=PRESET, step=0)
     expected = reduced(torch.from_numpy(PRESET.intensity.to_unit(slices.images))[:, None], 4)
     assert batch.x0.shape == (3, 1, 16, 16)
-    assert batch.hint is None
+    assert batch.conditioning is None
     for x0 in batch.x0:
         assert min((x0 - e).abs().max() for e in expected) < 1e-5
 
@@ -180,42 +180,42 @@ def test_images_are_changed_at_their_full_size_and_reduced_then(slices):
         assert min((x0 - e).abs().max() for e in expected) < 1e-5
 
 
-def test_the_frame_is_the_grid_of_the_low_band_and_stays(slices, tmp_path):
+def test_the_frame_is_the_grid_of_the_low_pass_image_and_stays(slices, tmp_path):
     network = recipe().network | {"image_size": [32, 32]}
     with pytest.raises(ValueError, match=r"image_size is \[32, 32\]; set it to \[16, 16\]"):
         Trainer(recipe(network=network), slices, run=tmp_path / "run")
     Trainer(recipe(), slices, run=tmp_path / "run").train()
     larger = np.pad(slices.images, ((0, 0), (32, 32), (32, 32)))
     other = Slices(larger, slices.patients, slices.series)
-    with pytest.raises(CheckpointError, match="another low_band_factor"):
-        Trainer(recipe(low_band_factor=8), other, run=tmp_path / "run")
+    with pytest.raises(CheckpointError, match="another low_pass_factor"):
+        Trainer(recipe(low_pass_factor=8), other, run=tmp_path / "run")
 
 
 def test_its_file_says_so_and_is_taken_for_nothing_else(slices, tmp_path):
     trainer = Trainer(recipe(), slices, run=tmp_path / "run")
     trainer.train()
-    assert load_low_band(trainer.weights, preset="lung_ct").factor == 4
+    assert load_low_pass_network(trainer.weights, preset="lung_ct").factor == 4
     with pytest.raises(CheckpointError, match="draws low bands for preset lung_ct"):
-        load_low_band(trainer.weights, preset="brain_mri")
+        load_low_pass_network(trainer.weights, preset="brain_mri")
     with pytest.raises(CheckpointError, match="the low bands of unguided images"):
-        check_card(trainer.weights, PRESET)
+        check_metadata(trainer.weights, PRESET)
     whole = tmp_path / "whole.safetensors"
-    card = read_card(trainer.weights) | {"low_band_factor": None}
-    save_weights(trainer.ema, whole, card=card)
+    metadata = read_metadata(trainer.weights) | {"low_pass_factor": None}
+    save_weights(trainer.ema, whole, metadata=metadata)
     with pytest.raises(CheckpointError, match="draws whole images"):
-        load_low_band(whole, preset="lung_ct")
+        load_low_pass_network(whole, preset="lung_ct")
 
 
-def test_its_sheets_show_low_bands(slices, tmp_path):
+def test_its_sheets_show_low_pass_images(slices, tmp_path):
     trainer = Trainer(recipe(), slices, run=tmp_path / "run")
-    watch = Watch(trainer, held_out=slices)
-    assert watch.references.shape[1:] == (16, 16)
-    watch.sample()
+    monitor = Monitor(trainer, held_out=slices)
+    assert monitor.references.shape[1:] == (16, 16)
+    monitor.sample()
     assert list((tmp_path / "run/samples").glob("*.png"))
 
 
 def test_recipes_that_contradict_themselves_are_refused():
     with pytest.raises(ValueError, match="at least 2"):
-        recipe(low_band_factor=1)
-    with pytest.raises(ValueError, match="reference_aware"):
-        recipe(network=recipe().network | {"reference_aware": True})
+        recipe(low_pass_factor=1)
+    with pytest.raises(ValueError, match="reference_conditioned"):
+        recipe(network=recipe().network | {"reference_conditioned": True})

@@ -33,8 +33,8 @@ class GaussianData:
 class GaussianDenoiser:
     """The optimal denoiser of Gaussian data: E[x0 | x_t]."""
 
-    reference_aware = False
-    told_log_snr_min = None
+    reference_conditioned = False
+    conditioned_log_snr_min = None
     refiner = None
 
     def __init__(self, data: GaussianData, schedule: Schedule):
@@ -72,14 +72,14 @@ def outcome(denoiser, sampler, *, steps, conditions=()) -> tuple[Tensor, Tensor]
     `synthesis.advance` on a basis of the state and of every noise it draws.
     """
     size, n = denoiser.data.size, denoiser.data.mean.numel()
-    moves = sampler.plan(denoiser.schedule, steps)
+    planned = sampler.plan(denoiser.schedule, steps)
     basis = torch.cat([torch.zeros(1, n, dtype=DOUBLE), torch.eye(n, dtype=DOUBLE)])
-    x = synthesis.start(basis.reshape(-1, 1, *size), moves[0], conditions=conditions).flatten(1)
+    x = synthesis.start(basis.reshape(-1, 1, *size), planned[0], conditions=conditions).flatten(1)
     mean = torch.cat([x[0], torch.zeros(n, dtype=DOUBLE)])
     covariance = torch.zeros(2 * n, 2 * n, dtype=DOUBLE)
     covariance[:n, :n] = (x[1:] - x[0]).T @ (x[1:] - x[0])
-    for step in moves:
-        before = moves[step.index - 1] if step.index else None
+    for step in planned:
+        before = planned[step.index - 1] if step.index else None
         keep = 2 * n if before else n  # at the first step there is no x0 to remember
         offset, state, noise = _linearised(
             denoiser, sampler, conditions, step, before=before, keep=keep

@@ -1,4 +1,4 @@
-"""The small reference-aware network that tests make up."""
+"""The small reference-conditioned network that tests make up."""
 
 from medsynth.networks import PatchUNetConfig
 
@@ -9,5 +9,5 @@ SMALL = PatchUNetConfig(
     attention_levels=(False, False),
     num_res_blocks=1,
     num_head_channels=32,
-    reference_aware=True,
+    reference_conditioned=True,
 )

@@ -8,10 +8,10 @@ from torch import nn
 from medsynth import domains as presets
 from medsynth.datasets.data import Slices
 from medsynth.diffusion.guidance import low_pass
-from medsynth.networks import PatchUNet, read_card, save_weights
+from medsynth.networks import PatchUNet, read_metadata, save_weights
 from medsynth.networks.refiner import Refiner, RefinerConfig
 from medsynth.training.recipe import Refinement
-from medsynth.training.refinement.paired_crops import Pool
+from medsynth.training.refinement.paired_crops import PairedCrops
 from medsynth.training.refinement.trainer import RefinementTrainer
 
 PRESET = presets.get("lung_ct")
@@ -45,7 +45,7 @@ def save_network(folder):
     """A network file as `medsynth train` writes it."""
     torch.manual_seed(0)
     path = folder / "network.safetensors"
-    card = {
+    metadata = {
         "network": NETWORK.to_dict(),
         "schedule": {"kind": "log_snr_linear"},
         "prediction_type": "v_prediction",
@@ -53,30 +53,30 @@ def save_network(folder):
         "data": "made up",
         "licence": "none",
     }
-    save_weights(PatchUNet(NETWORK).state_dict(), path, card=card)
+    save_weights(PatchUNet(NETWORK).state_dict(), path, metadata=metadata)
     return path
 
 
-def trainer(weights, pool, run, *, start_from=None, **changes):
+def trainer(weights, paired_crops, run, *, start_from=None, **changes):
     options = Refinement(**{**vars(OPTIONS), **changes})
     return RefinementTrainer(
         options,
-        pool,
+        paired_crops,
         preset=PRESET,
         weights=weights,
-        card=read_card(weights),
+        metadata=read_metadata(weights),
         run=run,
         made_by={"weights": "w"},
         start_from=start_from,
     )
 
 
-def made_pool():
+def made_paired_crops():
     """Real patches of smooth noise; synthetic ones with a fine pattern on top, that nobody asked for."""
     smooth = low_pass.build("dct", size=(32, 32), factor=4)(noise(24, 1, 32, 32)) * 0.2
     grain = noise(24, 1, 32, 32, seed=1) * 0.02
     pattern = 0.05 * (-1.0) ** (torch.arange(32)[:, None] + torch.arange(32))
-    return Pool(smooth + grain + pattern, smooth + grain, np.full(24, 4))
+    return PairedCrops(smooth + grain + pattern, smooth + grain, np.full(24, 4))
 
 
 def loud(config=SMALL):

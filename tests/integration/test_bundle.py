@@ -36,7 +36,7 @@ NETWORK = {
     "attention_levels": [False, False],
     "num_res_blocks": 1,
     "num_head_channels": 32,
-    "reference_aware": True,
+    "reference_conditioned": True,
 }
 REQUEST = {
     "preset": "lung_ct",
@@ -61,7 +61,7 @@ def folder(tmp_path_factory):
         name: 0.1 * torch.randn(value.shape, generator=generator)
         for name, value in PatchUNet(config).state_dict().items()
     }
-    card = {
+    metadata = {
         "network": config.to_dict(),
         "schedule": {"kind": "log_snr_linear"},
         "prediction_type": "v_prediction",
@@ -69,7 +69,7 @@ def folder(tmp_path_factory):
         "data": "none",
         "licence": "none",
     }
-    save_weights(state, folder / "tiny.safetensors", card=card)
+    save_weights(state, folder / "tiny.safetensors", metadata=metadata)
     request = REQUEST | {"weights": "tiny.safetensors"}
     (folder / "request.yaml").write_text(yaml.safe_dump(request))
     return folder

@@ -24,7 +24,7 @@ CONFIG = PatchUNetConfig(
     attention_levels=(False, False),
     num_res_blocks=1,
     num_head_channels=32,
-    reference_aware=True,
+    reference_conditioned=True,
 )
 DOMAINS = ("chest_xray", "brain_mri", "brain_ct")
 CLASSES = {
@@ -60,7 +60,7 @@ def folder(tmp_path_factory):
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.03)
     for name in DOMAINS:
-        card = {
+        metadata = {
             "network": CONFIG.to_dict(),
             "schedule": {"kind": "log_snr_linear"},
             "prediction_type": "v_prediction",
@@ -68,7 +68,7 @@ def folder(tmp_path_factory):
             "data": "none",
             "licence": "none",
         }
-        save_weights(network.state_dict(), folder / f"{name}.safetensors", card=card)
+        save_weights(network.state_dict(), folder / f"{name}.safetensors", metadata=metadata)
     write_picture(folder / "film.png", film())
     write_picture(folder / "film.jpg", film())
     write_picture(folder / "film16.png", film().astype(np.uint16) * 200 + 1000)

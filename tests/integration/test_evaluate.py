@@ -46,11 +46,11 @@ def films(tmp_path_factory):
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     made_up = {"held_out": recipe["data"]["held_out"]}
     save_made_up(folder / "tiny.safetensors", NETWORK, **made_up)
-    save_made_up(folder / "told.safetensors", NETWORK | {"reference_aware": True}, **made_up)
+    save_made_up(folder / "told.safetensors", NETWORK | {"reference_conditioned": True}, **made_up)
     small = NETWORK | {"image_size": [32, 32]}
-    save_made_up(folder / "low.safetensors", small, low_band_factor=8, **made_up)
+    save_made_up(folder / "low.safetensors", small, low_pass_factor=8, **made_up)
     others = {"held_out": ["person-09"]}
-    save_made_up(folder / "other.safetensors", small, low_band_factor=8, **others)
+    save_made_up(folder / "other.safetensors", small, low_pass_factor=8, **others)
     return folder
 
 
@@ -62,12 +62,12 @@ def save_made_up(path, network, **said):
         name: 0.05 * torch.randn(value.shape, generator=generator)
         for name, value in PatchUNet(config).state_dict().items()
     }
-    card = {
+    metadata = {
         **{"network": config.to_dict(), "schedule": {"kind": "log_snr_linear"}},
         **{"prediction_type": "v_prediction", "preset": "chest_xray", "data": "", "licence": ""},
         **said,
     }
-    save_weights(state, path, card=card)
+    save_weights(state, path, metadata=metadata)
 
 
 def evaluate(films, out, *words):
@@ -197,7 +197,7 @@ def test_the_low_band_of_free_samples_is_drawn_for_a_network_that_is_told(films,
     assert evaluate(films, tmp_path / "plain", *spectrum) == 2
     assert "no free samples are asked for" in capsys.readouterr().err
     assert evaluate(films, tmp_path / "plain", "--low-band", low) == 2
-    assert "not reference-aware" in capsys.readouterr().err
+    assert "not reference-conditioned" in capsys.readouterr().err
     assert (
         evaluate(films, tmp_path / "plain", *words[-2:], "--low-band", films / "tiny.safetensors")
         == 2
@@ -210,7 +210,7 @@ def test_the_low_band_of_free_samples_is_drawn_for_a_network_that_is_told(films,
 def test_free_samples_go_without_the_presets_low_band_where_it_does_not_fit(
     given, films, done, tmp_path, monkeypatch, capsys
 ):
-    preset = replace(presets.get("chest_xray"), low_band_weights=given)
+    preset = replace(presets.get("chest_xray"), low_pass_weights=given)
     monkeypatch.setattr(presets, "get", lambda name: preset)
     monkeypatch.setattr("medsynth.networks.model_store.folders", lambda: [films])
     out = tmp_path / "out"

@@ -27,7 +27,7 @@ CONFIG = PatchUNetConfig(
     attention_levels=(False, False),
     num_res_blocks=1,
     num_head_channels=32,
-    reference_aware=True,
+    reference_conditioned=True,
 )
 # A rotation about z and then x: no axis of the oblique grid lies on one of the patient's.
 COS, SIN = np.cos(0.3), np.sin(0.3)
@@ -62,7 +62,7 @@ def folder(tmp_path_factory):
     network = PatchUNet(CONFIG)
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.03)
-    card = {
+    metadata = {
         "network": CONFIG.to_dict(),
         "schedule": {"kind": "log_snr_linear"},
         "prediction_type": "v_prediction",
@@ -70,7 +70,7 @@ def folder(tmp_path_factory):
         "data": "none",
         "licence": "none",
     }
-    save_weights(network.state_dict(), folder / "tiny.safetensors", card=card)
+    save_weights(network.state_dict(), folder / "tiny.safetensors", metadata=metadata)
     sitk.WriteImage(chest(), str(folder / "straight.nrrd"))
     sitk.WriteImage(chest(direction=OBLIQUE), str(folder / "oblique.nrrd"))
     sitk.WriteImage(chest() + 0.25, str(folder / "fractions.nrrd"))

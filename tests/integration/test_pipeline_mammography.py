@@ -26,7 +26,7 @@ CONFIG = PatchUNetConfig(
     attention_levels=(False, False),
     num_res_blocks=1,
     num_head_channels=32,
-    reference_aware=True,
+    reference_conditioned=True,
 )
 PRESET = presets.get("mammography")
 MASS = {
@@ -45,7 +45,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mammography")
     torch.manual_seed(0)
     network = PatchUNet(CONFIG)
-    card = {
+    metadata = {
         "network": CONFIG.to_dict(),
         "schedule": {"kind": "log_snr_linear"},
         "prediction_type": "v_prediction",
@@ -53,7 +53,7 @@ def folder(tmp_path_factory):
         "data": "none",
         "licence": "none",
     }
-    save_weights(network.state_dict(), folder / "tiny.safetensors", card=card)
+    save_weights(network.state_dict(), folder / "tiny.safetensors", metadata=metadata)
     film = sitk.GetArrayFromImage(breast(seed=2, laterality="R").image)[0]
     Image.fromarray(film.astype(np.uint8)).save(folder / "film.png")
     mask = np.zeros(film.shape, np.uint8)

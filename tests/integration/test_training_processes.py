@@ -21,7 +21,7 @@ from medsynth.bundle import check_processes
 from medsynth.cli import app as cli
 from medsynth.dicom import Job, write_series
 from medsynth.networks import PatchUNet, PatchUNetConfig
-from medsynth.training.distributed import World, joined
+from medsynth.training.distributed import DistributedContext, joined
 
 CONFIGS = Path(__file__).resolve().parents[2] / "monai_bundle" / "configs"
 RECIPE = {
@@ -34,11 +34,11 @@ RECIPE = {
         "num_res_blocks": 1,
         "num_head_channels": 32,
         "learned_variance": True,
-        "reference_aware": True,
+        "reference_conditioned": True,
     },
     "schedule": {"kind": "cosine", "num_train_timesteps": 100},
     "prediction_type": "epsilon",
-    "noise_levels": {"kind": "loss_second_moment", "history": 2, "bins": 2},
+    "timestep_sampler": {"kind": "loss_second_moment", "history": 2, "bins": 2},
     # 3 samples for 2 processes: shares of different size.
     "phases": [{"crop": 32, "batch_size": 3, "steps": 5000}],
     "optimizer": {"lr": 1e-3, "warmup": 1},
@@ -113,7 +113,7 @@ def assert_same_run(run, expected):
     for part, zero in (("network.", beginning()), ("ema.", beginning()), (".exp_avg", 0.0)):
         one, other = flat(ours, part) - zero, flat(theirs, part) - zero
         assert (one - other).norm() < 2e-3 * other.norm(), part
-    assert torch.equal(ours["levels.counts"], theirs["levels.counts"])
+    assert torch.equal(ours["timestep_sampler.counts"], theirs["timestep_sampler.counts"])
     tables = [csv.reader((r / "losses.csv").read_text().splitlines()) for r in (run, expected)]
     np.testing.assert_allclose(*(np.array(list(rows)[1:], float) for rows in tables), rtol=1e-4)
 
@@ -138,7 +138,7 @@ def two(made):
 def test_two_processes_train_what_one_does_and_it_goes_on_alone(made, expected, two):
     run, _ = two
     moved = tensors(expected)
-    assert moved["levels.counts"].sum() == 4  # the histories are full, and have mattered
+    assert moved["timestep_sampler.counts"].sum() == 4  # the histories are full, and have mattered
     alone(made, run, 6)
     assert_same_run(run, expected)
 
@@ -228,10 +228,10 @@ def test_the_bundles_second_config_needs_torchrun(capsys):
 
 
 def test_a_batch_must_have_a_sample_for_every_process():
-    shares = [World(rank, 3).share(7) for rank in range(3)]
+    shares = [DistributedContext(rank, 3).share(7) for rank in range(3)]
     assert [i for share in shares for i in range(7)[share]] == list(range(7))
     with pytest.raises(ValueError, match="batch of 2 cannot be shared by 3 processes"):
-        World(0, 3).share(2)
+        DistributedContext(0, 3).share(2)
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch):
@@ -244,6 +244,6 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
 
 
 def test_without_torchrun_one_is_alone():
-    with joined("cpu", {}) as (world, device):
-        assert (world, device) == (World(), "cpu")
-        assert world.first
+    with joined("cpu", {}) as (context, device):
+        assert (context, device) == (DistributedContext(), "cpu")
+        assert context.first

@@ -37,14 +37,14 @@ def test_the_index_is_that_of_the_shipped_files():
 
 def test_every_domain_finds_its_networks_in_the_index():
     for preset in domains.PRESETS.values():
-        for file in filter(None, (preset.weights, preset.low_band_weights)):
+        for file in filter(None, (preset.weights, preset.low_pass_weights)):
             assert file.removesuffix(".safetensors") in model_store.index()
 
 
 def test_every_model_card_and_license_text_is_beside_its_network():
     for name, entry in model_store.index().items():
-        card = (model_store.CHECKOUT / f"{name}.md").read_text()
-        assert ("research use" in card) == ("research use" in entry.license)
+        metadata = (model_store.CHECKOUT / f"{name}.md").read_text()
+        assert ("research use" in metadata) == ("research use" in entry.license)
     statement = (model_store.CHECKOUT.parent / "docs" / "data_license.txt").read_text()
     assert all(f"{name}.safetensors" in statement for name in model_store.index())
 

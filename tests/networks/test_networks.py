@@ -7,14 +7,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from medsynth.diffusion.denoiser import Hint
+from medsynth.diffusion.denoiser import Conditioning
 from medsynth.errors import CheckpointError
 from medsynth.networks import (
     PatchUNet,
     PatchUNetConfig,
     load_denoiser,
     load_network,
-    read_card,
+    read_metadata,
     save_weights,
     sha256,
 )
@@ -26,7 +26,7 @@ CONFIG = PatchUNetConfig(
     attention_levels=(False, False),
     num_res_blocks=1,
     num_head_channels=32,
-    reference_aware=True,
+    reference_conditioned=True,
 )
 CARD = {
     "network": CONFIG.to_dict(),
@@ -49,7 +49,7 @@ def network(config=CONFIG):
 @pytest.fixture
 def weights(tmp_path):
     path = tmp_path / "net.safetensors"
-    save_weights(network().state_dict(), path, card=CARD)
+    save_weights(network().state_dict(), path, metadata=CARD)
     return path
 
 
@@ -76,18 +76,18 @@ def test_a_crop_knows_where_it_is():
 
 
 @torch.inference_mode()
-def test_no_hint_is_a_factor_of_0_and_a_hint_changes_the_output():
+def test_no_conditioning_is_a_factor_of_0_and_a_conditioning_changes_the_output():
     net, x = network(), torch.randn(1, 1, 32, 32)
-    low_band = torch.randn(1, 1, 32, 32)
-    nothing = Hint(low_band, torch.zeros_like(low_band))
-    told = Hint(low_band, torch.full_like(low_band, 8.0))
-    assert torch.equal(net(x, torch.ones(1)), net(x, torch.ones(1), hint=nothing))
-    assert not torch.equal(net(x, torch.ones(1)), net(x, torch.ones(1), hint=told))
+    low_pass_image = torch.randn(1, 1, 32, 32)
+    nothing = Conditioning(low_pass_image, torch.zeros_like(low_pass_image))
+    conditioned = Conditioning(low_pass_image, torch.full_like(low_pass_image, 8.0))
+    assert torch.equal(net(x, torch.ones(1)), net(x, torch.ones(1), conditioning=nothing))
+    assert not torch.equal(net(x, torch.ones(1)), net(x, torch.ones(1), conditioning=conditioned))
 
 
 def test_weights_come_back_in_half_precision(weights):
-    loaded, card = load_network(weights)
-    assert card == CARD
+    loaded, metadata = load_network(weights)
+    assert metadata == CARD
     for key, value in network().state_dict().items():
         torch.testing.assert_close(loaded.state_dict()[key], value, rtol=1e-3, atol=1e-5)
 
@@ -95,13 +95,13 @@ def test_weights_come_back_in_half_precision(weights):
 def test_the_denoiser_is_what_the_card_says(weights):
     denoiser = load_denoiser(weights, dtype=torch.float32)
     assert denoiser.prediction_type == "v_prediction"
-    assert denoiser.reference_aware
+    assert denoiser.reference_conditioned
     assert denoiser.schedule.num_train_timesteps == 1000
 
 
 def test_missing_weights(tmp_path):
     with pytest.raises(CheckpointError, match="no weights at"):
-        read_card(tmp_path / "none.safetensors")
+        read_metadata(tmp_path / "none.safetensors")
 
 
 @pytest.mark.parametrize("keep", [0, 4, 100, 5000])
@@ -128,14 +128,14 @@ def test_weights_of_another_network_than_the_header_describes(weights):
 def test_weights_that_are_not_finite(tmp_path):
     state = network().state_dict()
     next(iter(state.values()))[0] = float("nan")
-    save_weights(state, tmp_path / "nan.safetensors", card=CARD)
+    save_weights(state, tmp_path / "nan.safetensors", metadata=CARD)
     with pytest.raises(CheckpointError, match="not finite"):
         load_network(tmp_path / "nan.safetensors")
 
 
 def test_a_card_must_be_complete(tmp_path):
     with pytest.raises(ValueError, match="lacks licence"):
-        save_weights({}, tmp_path / "x", card={k: v for k, v in CARD.items() if k != "licence"})
+        save_weights({}, tmp_path / "x", metadata={k: v for k, v in CARD.items() if k != "licence"})
 
 
 def test_the_checksum_is_sha256(tmp_path):
@@ -146,7 +146,7 @@ def test_the_checksum_is_sha256(tmp_path):
 @pytest.mark.parametrize("schedule", [{"kind": "none"}, {"kind": "cosine", "speed": 3}, {}])
 def test_a_schedule_that_cannot_be_built(tmp_path, schedule):
     path = tmp_path / "net.safetensors"
-    save_weights(network().state_dict(), path, card=CARD | {"schedule": schedule})
+    save_weights(network().state_dict(), path, metadata=CARD | {"schedule": schedule})
     with pytest.raises(CheckpointError, match="noise schedule"):
         load_denoiser(path)
 

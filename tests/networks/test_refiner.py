@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from refinement_made_up import loud, made_pool, noise, save_network, trainer
+from refinement_made_up import loud, made_paired_crops, noise, save_network, trainer
 from safetensors.torch import load_file
 from torch import nn
 
@@ -13,7 +13,7 @@ from medsynth.diffusion.denoiser import Denoiser
 from medsynth.diffusion.guidance import KnownRegion, LowFrequency, LowFrequencyGuidance, low_pass
 from medsynth.diffusion.sampling import correction, generators, sample
 from medsynth.errors import CheckpointError
-from medsynth.networks import load_denoiser, load_network, read_card, save_weights
+from medsynth.networks import load_denoiser, load_network, read_metadata, save_weights
 from medsynth.networks.refiner import Refiner, RefinerConfig
 from medsynth.training.recipe import Refinement
 from medsynth.training.refinement.trainer import refiner_config
@@ -26,12 +26,12 @@ def weights(tmp_path):
 
 
 @pytest.fixture
-def pool():
-    return made_pool()
+def paired_crops():
+    return made_paired_crops()
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (6, 40)])
-def test_a_correction_has_no_low_band(size):
+def test_a_correction_has_no_low_pass_image(size):
     x0 = noise(2, 1, *size)
     change = correction(loud(), x0)
     assert change.shape == x0.shape
@@ -46,7 +46,7 @@ def test_a_new_refiner_hardly_changes_anything():
 
 
 class Zero(nn.Module):
-    def forward(self, x, timesteps, *, hint=None):
+    def forward(self, x, timesteps, *, conditioning=None):
         return torch.zeros_like(x)
 
 
@@ -76,12 +76,12 @@ def test_a_refined_sample_still_follows_every_condition_exactly(space):
             assert torch.equal(after[..., :16], reference[..., :16])
 
 
-def test_the_file_holds_network_and_refiner(weights, pool, tmp_path):
-    run = trainer(weights, pool, tmp_path / "run")
+def test_the_file_holds_network_and_refiner(weights, paired_crops, tmp_path):
+    run = trainer(weights, paired_crops, tmp_path / "run")
     run.train()
-    card = read_card(run.weights)
-    assert card["refiner_steps"] == 6
-    assert card["refiner"]["factor"] == 8
+    metadata = read_metadata(run.weights)
+    assert metadata["refiner_steps"] == 6
+    assert metadata["refiner"]["factor"] == 8
     network, _ = load_network(run.weights)
     before, _ = load_network(weights)
     for key, value in before.state_dict().items():
@@ -108,29 +108,29 @@ def test_a_loop_in_float64_is_refined_too():
     assert torch.allclose(change.float(), correction(loud(), x0), atol=1e-5)
 
 
-def damaged(path, *, card=None, drop="", value=None):
+def damaged(path, *, metadata=None, drop="", value=None):
     """The file with another header, without some tensors, or with `value` in the refiner."""
     tensors = load_file(path)
     tensors = {k: v for k, v in tensors.items() if not drop or not k.startswith(drop)}
     if value is not None:
         tensors["refiner.last.bias"][:] = value
     other = path.with_name("damaged.safetensors")
-    save_weights(tensors, other, card=read_card(path) | (card or {}))
+    save_weights(tensors, other, metadata=read_metadata(path) | (metadata or {}))
     return other
 
 
-def test_a_file_without_the_refiner_it_names_is_refused(weights, pool, tmp_path):
-    run = trainer(weights, pool, tmp_path / "run")
+def test_a_file_without_the_refiner_it_names_is_refused(weights, paired_crops, tmp_path):
+    run = trainer(weights, paired_crops, tmp_path / "run")
     run.train(limits=Limits(step=1))
     wrong = {"refiner": run.config.to_dict() | {"channels": [8, 16]}}
     for change in (
         {"drop": "refiner."},
         {"drop": "refiner.last"},
-        {"card": wrong},
-        {"card": {"refiner": {"channels": []}}},
-        {"card": {"refiner": {"chanels": [8]}}},
-        {"card": {"refiner": run.config.to_dict() | {"factor": 0}}},
-        {"card": {"refiner": [1]}},
+        {"metadata": wrong},
+        {"metadata": {"refiner": {"channels": []}}},
+        {"metadata": {"refiner": {"chanels": [8]}}},
+        {"metadata": {"refiner": run.config.to_dict() | {"factor": 0}}},
+        {"metadata": {"refiner": [1]}},
     ):
         with pytest.raises(CheckpointError, match="does not hold the refiner its header describes"):
             load_denoiser(damaged(run.weights, **change))
@@ -138,8 +138,8 @@ def test_a_file_without_the_refiner_it_names_is_refused(weights, pool, tmp_path)
         load_denoiser(damaged(run.weights, value=math.nan))
 
 
-def test_a_refiner_computes_in_float32_whatever_the_network_does(weights, pool, tmp_path):
-    run = trainer(weights, pool, tmp_path / "run")
+def test_a_refiner_computes_in_float32_whatever_the_network_does(weights, paired_crops, tmp_path):
+    run = trainer(weights, paired_crops, tmp_path / "run")
     run.train(limits=Limits(step=1))
     refiner = load_denoiser(run.weights, dtype=torch.bfloat16).refiner
     assert {p.dtype for p in refiner.parameters()} == {torch.float32}

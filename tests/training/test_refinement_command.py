@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from medsynth.cli import app as cli
 from medsynth.errors import CheckpointError
-from medsynth.networks import read_card, save_weights
+from medsynth.networks import read_metadata, save_weights
 from medsynth.training import checkpoint
 from medsynth.training.recipe import Refinement
 
@@ -77,11 +77,11 @@ def test_the_command_trains_refines_and_goes_on(films, capfd):
     itself = ["refine", recipe, data, f"--weights={films / 'refined/weights.safetensors'}"]
     assert cli.main([*itself, "-o", str(films / "refined")]) == 2
     assert "would be replaced by its refined self" in capfd.readouterr().err
-    assert read_card(films / "refined/weights.safetensors")["refiner_steps"] == 2
+    assert read_metadata(films / "refined/weights.safetensors")["refiner_steps"] == 2
     assert {p.name for p in (films / "refined").iterdir()} >= {"split.csv", "samples.png", "pool"}
 
 
-def test_the_command_refuses_the_pool_of_other_settings(films, capsys):
+def test_the_command_refuses_the_paired_crops_of_other_settings(films, capsys):
     recipe, data = str(films / "recipe.yaml"), f"--data={films / 'films'}"
     assert cli.main(["train", recipe, data, "-o", str(films / "run")]) == 0
     weights = f"--weights={films / 'run/weights.safetensors'}"
@@ -94,14 +94,14 @@ def test_the_command_refuses_the_pool_of_other_settings(films, capsys):
     assert "images_digest" in capsys.readouterr().err
 
 
-def test_the_command_refuses_before_the_pool_what_cannot_work(films, capsys, monkeypatch):
+def test_the_command_refuses_before_the_paired_crops_what_cannot_work(films, capsys, monkeypatch):
     recipe, data = str(films / "recipe.yaml"), f"--data={films / 'films'}"
     assert cli.main(["train", recipe, data, "-o", str(films / "run")]) == 0
     weights = films / "run/weights.safetensors"
-    card = read_card(weights)
-    del card["split"]
+    metadata = read_metadata(weights)
+    del metadata["split"]
     older = films / "older.safetensors"
-    save_weights(load_file(weights), older, card=card | {"held_out": ["p1"]})
+    save_weights(load_file(weights), older, metadata=metadata | {"held_out": ["p1"]})
     refine = ["refine", recipe, data, "-o", str(films / "refined")]
     for words, message in (
         ([f"--weights={older}"], "holds out p1, on whom the recipe trains"),
@@ -119,7 +119,7 @@ def test_the_command_refuses_before_the_pool_what_cannot_work(films, capsys, mon
     assert "one process, got 2" in capsys.readouterr().err
 
 
-def test_the_command_stopped_in_the_pool_says_where_it_goes_on(films, capsys, monkeypatch):
+def test_the_command_stopped_in_the_paired_crops_says_where_it_goes_on(films, capsys, monkeypatch):
     recipe, data = str(films / "recipe.yaml"), f"--data={films / 'films'}"
     assert cli.main(["train", recipe, data, "-o", str(films / "run")]) == 0
     weights = f"--weights={films / 'run/weights.safetensors'}"
@@ -153,6 +153,6 @@ def test_settings_that_cannot_work_are_refused():
         ({"ema": 1.5}, "refinement.ema must lie in 0 ... 1"),
     ],
 )
-def test_values_that_would_fail_after_the_pool_are_refused_before(values, message):
+def test_values_that_would_fail_after_the_paired_crops_are_refused_before(values, message):
     with pytest.raises(ValueError, match=message):
         Refinement(**values)

@@ -11,7 +11,7 @@ from medsynth import domains as presets
 from medsynth.datasets.data import Slices
 from medsynth.diffusion.guidance import low_pass
 from medsynth.training import batches
-from medsynth.training.batches import augment, draw_batch, draw_positions, draw_reference
+from medsynth.training.batches import augment, draw_batch, draw_quantiles, draw_reference
 from medsynth.training.recipe import Augment, Phase, Recipe, Reference
 
 PRESET = presets.get("lung_ct")
@@ -28,7 +28,7 @@ def slices():
 
 
 def recipe(**changes):
-    network = {"patch_size": 4, "reference_aware": True}
+    network = {"patch_size": 4, "reference_conditioned": True}
     values = {"preset": "lung_ct", "phases": (Phase(9, 3, crop=32),), "network": network}
     return Recipe(**(values | changes))
 
@@ -41,7 +41,7 @@ def test_a_step_always_draws_the_same_batch_and_another_step_another(slices):
     one, again, other = batch(slices, 4), batch(slices, 4), batch(slices, 5)
     assert torch.equal(one.x0, again.x0)
     assert torch.equal(one.noise, again.noise)
-    assert torch.equal(one.hint.low_band, again.hint.low_band)
+    assert torch.equal(one.conditioning.low_pass_image, again.conditioning.low_pass_image)
     assert not torch.equal(one.x0, other.x0)
     assert not torch.equal(one.noise, batch(slices, 4, seed=1).noise)
 
@@ -57,8 +57,8 @@ def test_crops_are_cut_from_the_image_at_the_corner_they_name(slices):
 
 
 def test_every_stratum_of_the_noise_levels_is_drawn_once():
-    position = draw_positions(10, generator())
-    assert sorted((position * 10).long().tolist()) == list(range(10))
+    quantiles = draw_quantiles(10, generator())
+    assert sorted((quantiles * 10).long().tolist()) == list(range(10))
 
 
 def test_the_shares_of_several_processes_are_the_whole_batch(slices):
@@ -69,11 +69,11 @@ def test_the_shares_of_several_processes_are_the_whole_batch(slices):
         for share in (slice(0, 2), slice(2, 5))
     ]
     whole = draw_batch(slices, recipe=many, preset=PRESET, step=2)
-    for name in ("x0", "noise", "position", "origin"):
+    for name in ("x0", "noise", "quantiles", "origin"):
         joined = torch.cat([getattr(part, name) for part in parts])
         assert torch.equal(joined, getattr(whole, name)), name
-    joined = torch.cat([part.hint.low_band for part in parts])
-    assert torch.equal(joined, whole.hint.low_band)
+    joined = torch.cat([part.conditioning.low_pass_image for part in parts])
+    assert torch.equal(joined, whole.conditioning.low_pass_image)
 
 
 def test_every_sample_has_random_numbers_of_its_own(slices, monkeypatch):
@@ -100,31 +100,35 @@ def test_images_may_lie_on_the_device_as_a_tensor(slices):
     assert torch.equal(one.noise, other.noise)
 
 
-def test_the_hint_is_the_low_band_that_guidance_imposes():
+def test_the_conditioning_is_the_low_pass_image_that_guidance_applies():
     image = torch.randn(1, 64, 64, generator=generator())
     options = Reference(factors=(8,), weights=(1.0,), region=0.0)
-    low_band, factor_map = draw_reference(image, options, generator())
+    low_pass_image, factor_map = draw_reference(image, options, generator())
     phi = low_pass.build("dct", size=(64, 64), factor=8)
-    assert torch.equal(low_band, phi(image))
+    assert torch.equal(low_pass_image, phi(image))
     assert (factor_map == 8).all()
 
 
-def test_a_region_has_its_own_factor_and_low_band():
+def test_a_region_has_its_own_factor_and_low_pass_image():
     image = torch.randn(1, 64, 64, generator=generator())
     options = Reference(factors=(16,), weights=(1.0,), region=1.0, region_factors=(2,))
-    low_band, factor_map = draw_reference(image, options, generator(3))
+    low_pass_image, factor_map = draw_reference(image, options, generator(3))
     coarse, fine = (low_pass.build("dct", size=(64, 64), factor=n)(image) for n in (16, 2))
     assert set(factor_map.unique().tolist()) == {2.0, 16.0}
     inside = factor_map == 2
-    assert (low_band - fine)[inside].abs().mean() < (low_band - coarse)[inside].abs().mean()
-    assert (low_band - coarse)[~inside].abs().mean() < (low_band - fine)[~inside].abs().mean()
+    assert (low_pass_image - fine)[inside].abs().mean() < (low_pass_image - coarse)[
+        inside
+    ].abs().mean()
+    assert (low_pass_image - coarse)[~inside].abs().mean() < (low_pass_image - fine)[
+        ~inside
+    ].abs().mean()
 
 
 def test_without_a_reference_nothing_is_told():
     image = torch.randn(1, 64, 64, generator=generator())
     options = Reference(factors=(0,), weights=(1.0,), region=0.0)
-    low_band, factor_map = draw_reference(image, options, generator())
-    assert not low_band.any()
+    low_pass_image, factor_map = draw_reference(image, options, generator())
+    assert not low_pass_image.any()
     assert not factor_map.any()
 
 

@@ -8,11 +8,11 @@ from torch import nn
 
 from medsynth.diffusion import schedule
 from medsynth.diffusion import variational_bound as vlb
-from medsynth.diffusion.conditioning import Hint
+from medsynth.diffusion.conditioning import Conditioning
 from medsynth.diffusion.denoiser import PREDICTION_TYPES, Prediction, to_target, to_x0
 from medsynth.diffusion.loss import Objective
-from medsynth.diffusion.preconditioning import ResidualScale
-from medsynth.training.batches import Batch, told_positions
+from medsynth.diffusion.preconditioning import ResidualPreconditioning
+from medsynth.training.batches import Batch, conditioned_quantiles
 
 SCHEDULE = schedule.build("cosine", num_train_timesteps=100)
 T = torch.tensor([0, 1, 40, 99])
@@ -32,7 +32,7 @@ class Output(nn.Module):
         super().__init__()
         self.output = nn.Parameter(output)
 
-    def forward(self, x_t, timesteps, *, hint=None, origin=None):
+    def forward(self, x_t, timesteps, *, conditioning=None, origin=None):
         return self.output
 
 
@@ -83,30 +83,30 @@ def test_the_bound_teaches_the_variance_and_never_the_mean(kind):
     assert bool((net.output.grad[:, 1:].abs().sum(dim=(1, 2, 3)) > 0).all())
 
 
-def told(batch):
+def conditioned(batch):
     """The batch, told a low band of factor 8 in its upper half."""
     factor_map = torch.zeros_like(batch.x0)
     factor_map[..., :4, :] = 8
-    return replace(batch, hint=Hint(batch.x0 * 0.9, factor_map))
+    return replace(batch, conditioning=Conditioning(batch.x0 * 0.9, factor_map))
 
 
-RESIDUAL = ResidualScale({0: 1.0, 4: 0.05, 8: 0.1})
+PRECONDITIONING = ResidualPreconditioning({0: 1.0, 4: 0.05, 8: 0.1})
 
 
 def test_with_a_residual_scale_the_loss_is_that_of_its_own_target():
-    b = told(batch())
+    b = conditioned(batch())
     abar = SCHEDULE.abar(T).float().reshape(-1, 1, 1, 1)
-    frame = RESIDUAL.frame(b.hint, abar, like=b.x0)
+    scaled = PRECONDITIONING.at(b.conditioning, abar, like=b.x0)
     seen = []
 
-    def net(x, timesteps, *, hint, origin):
+    def net(x, timesteps, *, conditioning, origin):
         seen.append(x)
-        return frame.to_target(b.x0, b.noise) + 0.5
+        return scaled.to_target(b.x0, b.noise) + 0.5
 
-    losses = objective(residual=RESIDUAL, learned_variance=False).losses(net, b, T)
+    losses = objective(preconditioning=PRECONDITIONING, learned_variance=False).losses(net, b, T)
     torch.testing.assert_close(losses, torch.full((4,), 0.25))
     x_t = SCHEDULE.add_noise(b.x0, b.noise, T)
-    torch.testing.assert_close(seen[0], frame.network_input(x_t))
+    torch.testing.assert_close(seen[0], scaled.network_input(x_t))
 
 
 def test_with_a_residual_scale_too_the_bound_never_teaches_the_mean():
@@ -114,9 +114,9 @@ def test_with_a_residual_scale_too_the_bound_never_teaches_the_mean():
     gradients = []
     for learned in (True, False):
         net = Output(out if learned else out[:, :1].clone())
-        options = {"residual": RESIDUAL, "learned_variance": learned}
+        options = {"preconditioning": PRECONDITIONING, "learned_variance": learned}
         objective(**options, **({"vlb_weight": 1.0} if learned else {})).losses(
-            net, told(batch()), T
+            net, conditioned(batch()), T
         ).sum().backward()
         gradients.append(net.output.grad[:, :1])
     torch.testing.assert_close(*gradients)
@@ -124,21 +124,23 @@ def test_with_a_residual_scale_too_the_bound_never_teaches_the_mean():
 
 def test_a_residual_scale_needs_v_prediction():
     with pytest.raises(ValueError, match="v_prediction"):
-        objective(prediction_type="epsilon", residual=RESIDUAL)
+        objective(prediction_type="epsilon", preconditioning=PRECONDITIONING)
 
 
 def test_images_told_everywhere_are_noised_to_their_own_level_at_most():
-    b = told(batch())
+    b = conditioned(batch())
     everywhere = torch.full_like(b.x0[:1], 8)
-    factor_map = torch.cat([everywhere, b.hint.factor_map[1:]])
+    factor_map = torch.cat([everywhere, b.conditioning.factor_map[1:]])
     b = replace(
-        b, hint=Hint(b.x0, factor_map), position=torch.full((4,), 1 - 1e-9, dtype=torch.float64)
+        b,
+        conditioning=Conditioning(b.x0, factor_map),
+        quantiles=torch.full((4,), 1 - 1e-9, dtype=torch.float64),
     )
-    position = told_positions(b, 0.0, SCHEDULE)
-    last = (position * SCHEDULE.num_train_timesteps).long().clamp(max=99)
+    quantiles = conditioned_quantiles(b, 0.0, SCHEDULE)
+    last = (quantiles * SCHEDULE.num_train_timesteps).long().clamp(max=99)
     assert float(SCHEDULE.log_snr(last[0])) == pytest.approx(0.0, abs=0.2)
     assert last[1:].tolist() == [99] * 3
-    assert torch.equal(told_positions(b, None, SCHEDULE), b.position)
+    assert torch.equal(conditioned_quantiles(b, None, SCHEDULE), b.quantiles)
 
 
 def test_the_hybrid_loss_is_least_at_the_best_variance():

@@ -8,10 +8,10 @@ from medsynth import domains as presets
 from medsynth.training.recipe import (
     RECIPES,
     Data,
-    NoiseLevels,
     Phase,
     Recipe,
     Reference,
+    TimestepSamplerOptions,
     load_recipe,
 )
 
@@ -31,14 +31,14 @@ def test_the_plain_recipe_is_the_papers_network_on_the_same_data():
     assert plain.data == ours.data
     assert plain.phases == ours.phases
     assert plain.optimizer == ours.optimizer
-    later = {"fine_channels", "fine_blocks", "texture"}
+    later = {"fine_channels", "fine_blocks", "noise_level"}
     shared = {k: v for k, v in ours.network.items() if k not in later}
-    assert plain.network == shared | {"reference_aware": False, "learned_variance": True}
+    assert plain.network == shared | {"reference_conditioned": False, "learned_variance": True}
     assert plain.residual_std is None
-    assert plain.texture is None
+    assert plain.noise_level is None
     assert (plain.prediction_type, plain.schedule["kind"]) == ("epsilon", "cosine")
-    assert plain.noise_levels.kind == "loss_second_moment"
-    assert plain.noise_levels.history == 10
+    assert plain.timestep_sampler.kind == "loss_second_moment"
+    assert plain.timestep_sampler.history == 10
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda p: p.stem)
@@ -49,7 +49,7 @@ def test_every_shipped_recipe_has_a_loss_and_noise_levels_that_can_be_built(path
 
     recipe = load_recipe(path)
     built = schedule.build(**recipe.schedule)
-    levels.build(recipe.noise_levels, built)
+    levels.build(recipe.timestep_sampler, built)
     Objective(
         built,
         prediction_type=recipe.prediction_type,
@@ -152,5 +152,5 @@ def test_a_cut_of_levels_is_refused_where_levels_are_not_uniform():
             preset="lung_ct",
             phases=(),
             reference=Reference(log_snr_min=-2.5),
-            noise_levels=NoiseLevels(kind="loss_second_moment"),
+            timestep_sampler=TimestepSamplerOptions(kind="loss_second_moment"),
         )

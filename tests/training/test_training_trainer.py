@@ -13,9 +13,17 @@ import torch
 from medsynth.datasets.data import Slices
 from medsynth.diffusion import samplers
 from medsynth.errors import CheckpointError
-from medsynth.networks import load_denoiser, read_card
+from medsynth.networks import load_denoiser, read_metadata
 from medsynth.training import trainer as trainer_module
-from medsynth.training.recipe import Augment, Data, NoiseLevels, Optimizer, Phase, Recipe, Reference
+from medsynth.training.recipe import (
+    Augment,
+    Data,
+    Optimizer,
+    Phase,
+    Recipe,
+    Reference,
+    TimestepSamplerOptions,
+)
 from medsynth.training.trainer import Limits, Trainer
 
 NETWORK = {
@@ -25,7 +33,7 @@ NETWORK = {
     "attention_levels": [False, False],
     "num_res_blocks": 1,
     "num_head_channels": 32,
-    "reference_aware": True,
+    "reference_conditioned": True,
 }
 
 
@@ -76,7 +84,7 @@ def test_interrupting_keeps_a_checkpoint_at_the_last_step(slices, tmp_path):
     assert Trainer(recipe(), slices, run=tmp_path).step == 2
 
 
-RESAMPLER = NoiseLevels("loss_second_moment", history=2, bins=2)
+RESAMPLER = TimestepSamplerOptions("loss_second_moment", history=2, bins=2)
 
 
 def test_resuming_continues_bit_for_bit_with_what_the_noise_levels_have_learned(slices, tmp_path):
@@ -85,18 +93,18 @@ def test_resuming_continues_bit_for_bit_with_what_the_noise_levels_have_learned(
         network=NETWORK | {"learned_variance": True, "fine_channels": 4},
         prediction_type="epsilon",
         schedule={"kind": "cosine", "num_train_timesteps": 100},
-        noise_levels=RESAMPLER,
+        timestep_sampler=RESAMPLER,
     )
     whole = Trainer(refined, slices, run=tmp_path / "whole")
     whole.train(limits=Limits(step=6))
-    assert whole.levels.probabilities[0] != whole.levels.probabilities[1]
+    assert whole.timestep_sampler.probabilities[0] != whole.timestep_sampler.probabilities[1]
     Trainer(refined, slices, run=tmp_path / "parts").train(limits=Limits(step=4))
     parts = Trainer(refined, slices, run=tmp_path / "parts")
     parts.train(limits=Limits(step=6))
     for key, value in state(whole).items():
         assert torch.equal(value, state(parts)[key]), key
     assert parts.losses == whole.losses
-    assert torch.equal(parts.levels.losses, whole.levels.losses)
+    assert torch.equal(parts.timestep_sampler.losses, whole.timestep_sampler.losses)
 
 
 @pytest.mark.parametrize(
@@ -106,8 +114,8 @@ def test_resuming_continues_bit_for_bit_with_what_the_noise_levels_have_learned(
         {"prediction_type": "epsilon"},
         {"prediction_type": "sample"},
         {"prediction_type": "epsilon", "network": NETWORK | {"learned_variance": True}},
-        {"noise_levels": RESAMPLER, "schedule": {"kind": "cosine", "shift": -2.0}},
-        {"noise_levels": NoiseLevels("log_normal", loc=-1.0)},
+        {"timestep_sampler": RESAMPLER, "schedule": {"kind": "cosine", "shift": -2.0}},
+        {"timestep_sampler": TimestepSamplerOptions("log_normal", loc=-1.0)},
     ],
     ids=["v", "epsilon", "sample", "learned variance", "resampler", "log-normal"],
 )
@@ -141,9 +149,9 @@ def test_a_network_trained_on_1000_steps_takes_the_betas_of_its_50_when_sampled(
     table = denoiser.schedule.alphas_cumprod
     assert len(table) == 1000
     sampler = samplers.build("ddpm", variance="learned")
-    moves = sampler.plan(denoiser.schedule, 50)
+    planned = sampler.plan(denoiser.schedule, 50)
     x = torch.randn(1, 1, 32, 32, generator=torch.Generator().manual_seed(0))
-    for move in (moves[5], moves[25], moves[48]):
+    for move in (planned[5], planned[25], planned[48]):
         prediction = denoiser.predict(x, move.t)
         noisy, mean = (
             sampler.step(x, prediction, move, noise=noise)
@@ -162,11 +170,11 @@ def test_a_network_trained_on_1000_steps_takes_the_betas_of_its_50_when_sampled(
 def test_the_weights_sample_and_describe_themselves(slices, tmp_path):
     trainer = Trainer(recipe(), slices, run=tmp_path)
     trainer.train(limits=Limits(step=2))
-    card = read_card(trainer.weights)
-    assert card["steps"] == 2
-    assert card["data"] == "made up"
+    metadata = read_metadata(trainer.weights)
+    assert metadata["steps"] == 2
+    assert metadata["data"] == "made up"
     denoiser = load_denoiser(trainer.weights)
-    assert denoiser.reference_aware
+    assert denoiser.reference_conditioned
     x0 = denoiser(torch.zeros(1, 1, 32, 32), 500.0)
     assert x0.shape == (1, 1, 32, 32)
     assert torch.isfinite(x0).all()

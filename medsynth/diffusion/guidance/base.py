@@ -23,16 +23,16 @@ class Condition(Protocol):
     name: str
     space: str
 
-    def impose(self, x0: Tensor, step: Step) -> Tensor:
+    def apply(self, x0: Tensor, step: Step) -> Tensor:
         """A clean image with what the condition knows put in; `x0` itself where it has stopped."""
         ...
 
-    def impose_noised(self, x: Tensor, step: Step, *, draw: Draw) -> Tensor:
+    def apply_noised(self, x: Tensor, step: Step, *, draw: Draw) -> Tensor:
         """The same for a sample at `step.t_next`; `draw(shape)` gives N(0, 1) of (B, *shape)."""
         ...
 
-    def hint(self, step: Step) -> tuple[Tensor, Tensor, Tensor | None] | None:
-        """Low band, factor map and levels of texture for a reference-aware network.
+    def conditioning(self, step: Step) -> tuple[Tensor, Tensor, Tensor | None] | None:
+        """Low band, factor map and levels of texture for a reference-conditioned network.
 
         Texture None: unknown. None instead of all: nothing to tell.
 

@@ -126,22 +126,24 @@ class Composition:
         """What x lacks of the low band that reference `s` asks for, (B, 1, H, W)."""
         return sum(band.missing(x) for band in self.asked[s])
 
-    def hint(self) -> tuple[Tensor, Tensor]:
+    def conditioning(self) -> tuple[Tensor, Tensor]:
         """In each pixel the low band and the factor of the reference with the largest share.
 
         Both (B, 1, H, W); factor 0 (and low band 0) where no reference has any. The finer one wins
         a tie.
         """
         order = sorted(range(len(self.factors)), key=lambda s: self.factors[s])
-        low_bands = [sum(band.of_target() for band in self.asked[s]) for s in order]
-        low_band, factor_map, largest = (torch.zeros_like(low_bands[0]) for _ in range(3))
-        for s, own in zip(order, low_bands, strict=True):
+        low_pass_images = [sum(band.of_target() for band in self.asked[s]) for s in order]
+        low_pass_image, factor_map, largest = (
+            torch.zeros_like(low_pass_images[0]) for _ in range(3)
+        )
+        for s, own in zip(order, low_pass_images, strict=True):
             share = self.shares[s].expand_as(largest)
             ahead = share > largest
-            low_band = torch.where(ahead, own, low_band)
+            low_pass_image = torch.where(ahead, own, low_pass_image)
             factor_map = torch.where(ahead, float(self.factors[s]), factor_map)
             largest = torch.where(ahead, share, largest)
-        return low_band, factor_map
+        return low_pass_image, factor_map
 
 
 def compose(references: Sequence[Reference], *, kind: str) -> Composition:

@@ -16,7 +16,7 @@ from medsynth.diffusion.guidance import low_pass
 from medsynth.diffusion.guidance.base import check_space
 from medsynth.diffusion.guidance.composition import Composition, compose
 from medsynth.diffusion.noise import Draw
-from medsynth.diffusion.noise_level import texture_levels
+from medsynth.diffusion.noise_level import image_noise_levels
 from medsynth.diffusion.step import Step
 from medsynth.request import Stop
 
@@ -109,41 +109,41 @@ class LowFrequencyGuidance:
                 f"{names}"
             )
         self._compositions: dict[tuple[int, ...], Composition] = {}
-        self._hints: dict[tuple[int, ...], tuple[Tensor, Tensor, Tensor | None] | None] = {}
-        self._texture: Tensor | None = None
+        self._conditionings: dict[tuple[int, ...], tuple[Tensor, Tensor, Tensor | None] | None] = {}
+        self._noise_level: Tensor | None = None
         self._all = self._composed(tuple(range(len(self.references))))
 
-    def impose(self, x0: Tensor, step: Step) -> Tensor:
+    def apply(self, x0: Tensor, step: Step) -> Tensor:
         """x0 with the low frequencies of the active references."""
         active = self._active(step)
         return self._composed(active).apply(x0) if active else x0
 
-    def impose_noised(self, x: Tensor, step: Step, *, draw: Draw) -> Tensor:
+    def apply_noised(self, x: Tensor, step: Step, *, draw: Draw) -> Tensor:
         """x at the new level with the low frequencies of the references noised to that level."""
         active = self._active(step)
         return self._composed(active).apply(x, abar=step.abar_next, draw=draw) if active else x
 
-    def hint(self, step: Step) -> tuple[Tensor, Tensor, Tensor | None] | None:
+    def conditioning(self, step: Step) -> tuple[Tensor, Tensor, Tensor | None] | None:
         """The composed low band and factor map of the active references, 0 when none is.
 
         The texture is that of the first reference of the whole frame, also after it stopped: grain is
         drawn in the last steps. None: there is no such; None instead of all: nothing to tell.
         """
         active = self._active(step)
-        if active not in self._hints:
-            self._hints[active] = self._told(active)
-        return self._hints[active]
+        if active not in self._conditionings:
+            self._conditionings[active] = self._gathered(active)
+        return self._conditionings[active]
 
-    def _told(self, active: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor | None] | None:
+    def _gathered(self, active: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor | None] | None:
         whole = [r.reference for r in self.references if r.weights is None]
-        if whole and self._texture is None:
-            self._texture = texture_levels(whole[0])
+        if whole and self._noise_level is None:
+            self._noise_level = image_noise_levels(whole[0])
         if active:
-            return (*self._composed(active).hint(), self._texture)
+            return (*self._composed(active).conditioning(), self._noise_level)
         if not whole:
             return None
         nothing = torch.zeros_like(whole[0])
-        return nothing, nothing, self._texture
+        return nothing, nothing, self._noise_level
 
     def errors(self, x0: Tensor) -> dict[str, list[float | None]]:
         """RMS of phi_s(x0) against the composed low band, in each reference's part of the plane.

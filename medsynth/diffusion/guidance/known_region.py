@@ -42,18 +42,18 @@ class KnownRegion:
         self.reference, self.weights, self.space = reference, weights, check_space(space)
         self.name = name
 
-    def impose(self, x0: Tensor, step: Step) -> Tensor:
+    def apply(self, x0: Tensor, step: Step) -> Tensor:
         """Known pixels are the reference's."""
         return torch.lerp(x0, self.reference, self.weights)
 
-    def impose_noised(self, x: Tensor, step: Step, *, draw: Draw) -> Tensor:
+    def apply_noised(self, x: Tensor, step: Step, *, draw: Draw) -> Tensor:
         """Known pixels are the reference's, noised to the new level."""
         known = step.abar_next**0.5 * self.reference
         if step.abar_next < 1:
             known = known + (1 - step.abar_next) ** 0.5 * draw(tuple(x.shape[1:]))
         return torch.lerp(x, known, self.weights)
 
-    def hint(self, step: Step) -> tuple[Tensor, Tensor, Tensor | None] | None:
+    def conditioning(self, step: Step) -> tuple[Tensor, Tensor, Tensor | None] | None:
         """Nothing: networks are told low bands only."""
         return None
 

@@ -25,13 +25,13 @@ DETAIL_SIGMA = 1.0
 ROUNDING = 1.0  # physical units: real images hold whole ones, which must not give them away
 
 
-class Judges(nn.Module):
+class Discriminators(nn.Module):
     """One judge for each window: patches (B, 1, h, w) in [-1, 1] to scores (B, windows)."""
 
     def __init__(self, windows: Sequence[Window], intensity: IntensityMap):
         super().__init__()
         self.windows, self.intensity = tuple(windows), intensity
-        self.judges = nn.ModuleList(_judge() for _ in self.windows)
+        self.discriminators = nn.ModuleList(_discriminator() for _ in self.windows)
         reach = math.ceil(3 * DETAIL_SIGMA)
         places = torch.arange(-reach, reach + 1, dtype=torch.float32)
         kernel = torch.exp(-0.5 * (places / DETAIL_SIGMA) ** 2)
@@ -53,8 +53,10 @@ class Judges(nn.Module):
     def forward(self, views: Tensor) -> Tensor:
         """Scores; higher looks more real."""
         scores = [
-            judge(views[:, w].contiguous(memory_format=torch.channels_last)).mean(dim=(1, 2, 3))
-            for w, judge in enumerate(self.judges)
+            discriminator(views[:, w].contiguous(memory_format=torch.channels_last)).mean(
+                dim=(1, 2, 3)
+            )
+            for w, discriminator in enumerate(self.discriminators)
         ]
         return torch.stack(scores, dim=1)
 
@@ -65,7 +67,7 @@ class Judges(nn.Module):
         return functional.conv2d(rows, self.kernel[None, None, None, :])
 
 
-def _judge() -> nn.Sequential:
+def _discriminator() -> nn.Sequential:
     layers: list[nn.Module] = []
     sizes = ((2, WIDTH, 5, 2), (WIDTH, 2 * WIDTH, 3, 2), (2 * WIDTH, 3 * WIDTH, 3, 1))
     for before, after, kernel, stride in (*sizes, (3 * WIDTH, 3 * WIDTH, 3, 2)):
@@ -87,14 +89,16 @@ def to_physical(unit: Tensor, intensity: IntensityMap) -> Tensor:
     return physical[piece] + (unit - knots[piece]) * slope[piece]
 
 
-def judging_loss(judges: Judges, real: Tensor, made: Tensor, *, penalty: float) -> Tensor:
+def discriminator_loss(
+    discriminators: Discriminators, real: Tensor, made: Tensor, *, penalty: float
+) -> Tensor:
     """What the judges are taught by, from views of real patches and of refined ones.
 
     softplus(-(score of the real - score of the refined)) and penalty / 2 times the squared norms of
     both scores' gradients at what was seen.
     """
     real, made = (v.detach().requires_grad_(True) for v in (real, made))
-    scores = judges(real), judges(made)
+    scores = discriminators(real), discriminators(made)
     loss = functional.softplus(scores[1] - scores[0]).sum(dim=1).mean()
     for score, seen in zip(scores, (real, made), strict=True):
         (slope,) = torch.autograd.grad(score.sum(), seen, create_graph=True)
@@ -102,8 +106,8 @@ def judging_loss(judges: Judges, real: Tensor, made: Tensor, *, penalty: float) 
     return loss
 
 
-def refining_loss(judges: Judges, real: Tensor, made: Tensor) -> Tensor:
+def adversarial_loss(discriminators: Discriminators, real: Tensor, made: Tensor) -> Tensor:
     """What the refiner is taught by: the refined patches shall score as high as the real ones."""
     with torch.no_grad():
-        target = judges(real)
-    return functional.softplus(target - judges(made)).sum(dim=1).mean()
+        target = discriminators(real)
+    return functional.softplus(target - discriminators(made)).sum(dim=1).mean()

@@ -41,7 +41,7 @@ NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True, eq=False)
-class Pool:
+class PairedCrops:
     """`synthetic` and `real` (N, 1, h, w) in [-1, 1]; `factors` (N,) of the reference between them."""
 
     synthetic: Tensor
@@ -49,7 +49,7 @@ class Pool:
     factors: np.ndarray
 
 
-def make_pool(
+def make_paired_crops(
     denoiser: Denoiser,
     slices: Slices,
     *,
@@ -60,7 +60,7 @@ def make_pool(
     seed: int,
     limits: Limits = NO_LIMITS,
     listener: Listener = ignore,
-) -> Pool | None:
+) -> PairedCrops | None:
     """`options.images` pairs of crops; those that `folder` holds already are taken from there.
 
     Returns:
@@ -86,7 +86,7 @@ def make_pool(
             parts.append(_read(path))
             stage.advance()
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return Pool(
+    return PairedCrops(
         torch.from_numpy(joined["synthetic"]), torch.from_numpy(joined["real"]), joined["factors"]
     )
 

@@ -22,17 +22,22 @@ from medsynth.marking import png_chunks
 from medsynth.networks import load_network, save_weights
 from medsynth.networks.checkpoint import REFINER
 from medsynth.networks.refiner import Refiner, RefinerConfig
+from medsynth.storage import aliases
 from medsynth.training import checkpoint
 from medsynth.training.learning_rate import learning_rate, update_average
 from medsynth.training.recipe import Refinement, plain
-from medsynth.training.refinement.discriminators import Judges, judging_loss, refining_loss
-from medsynth.training.refinement.paired_crops import AIR, CONTENT, Pool
+from medsynth.training.refinement.discriminators import (
+    Discriminators,
+    adversarial_loss,
+    discriminator_loss,
+)
+from medsynth.training.refinement.paired_crops import AIR, CONTENT, PairedCrops
 from medsynth.training.stopping import Interrupt, Limits
 
 # Random numbers of a step: which part of it they are for.
-JUDGING, REFINING = 0, 1
+DISCRIMINATOR_TURN, REFINER_TURN = 0, 1
 BETAS = (0.0, 0.99)
-TABLE = ("step", "judges", "refiner", "correction")
+TABLE = ("step", "discriminators", "refiner", "correction")
 SHOWN = 4
 DIVERGED = (
     "refinement diverged at step {step}; what was done before stays; begin another run with a lower "
@@ -55,11 +60,11 @@ class RefinementTrainer:
     def __init__(
         self,
         options: Refinement,
-        pool: Pool,
+        paired_crops: PairedCrops,
         *,
         preset: Preset,
         weights: Path,
-        card: dict[str, Any],
+        metadata: dict[str, Any],
         run: Path,
         made_by: dict[str, Any],
         seed: int = 0,
@@ -68,14 +73,16 @@ class RefinementTrainer:
     ):
         self.options, self.preset, self.run, self.device = options, preset, run, device
         # Read once: the file may be replaced while the refiner is taught.
-        self.network, self.network_card = load_network(weights)[0].state_dict(), card
+        self.network, self.network_metadata = load_network(weights)[0].state_dict(), metadata
         self.made_by = made_by | {"refinement": asdict(options)}
         self.seed, self.step = seed, 0
-        self.pool = Pool(pool.synthetic.to(device), pool.real.to(device), pool.factors)
-        self.places = np.argwhere(_content(pool.real, options.patch))
+        self.paired_crops = PairedCrops(
+            paired_crops.synthetic.to(device), paired_crops.real.to(device), paired_crops.factors
+        )
+        self.places = np.argwhere(_content(paired_crops.real, options.patch))
         if not len(self.places):
             raise ValueError("no patch of the pool shows anything but air; use other images")
-        of_places = pool.factors[self.places[:, 0]]
+        of_places = paired_crops.factors[self.places[:, 0]]
         self.places_of = {int(n): self.places[of_places == n] for n in np.unique(of_places)}
         self.config = refiner_config(options)
         torch.manual_seed(seed)  # of the initial weights; what is drawn later has its own
@@ -83,10 +90,10 @@ class RefinementTrainer:
         if start_from is not None:
             self._begin_as(start_from)
         self.refiner.to(device, memory_format=torch.channels_last)
-        self.judges = Judges(preset.windows, preset.intensity)
-        self.judges.to(device, memory_format=torch.channels_last)
+        self.discriminators = Discriminators(preset.windows, preset.intensity)
+        self.discriminators.to(device, memory_format=torch.channels_last)
         self.ema = {k: v.detach().clone() for k, v in self.refiner.state_dict().items()}
-        self.players = {"refiner": self.refiner, "judges": self.judges}
+        self.players = {"refiner": self.refiner, "discriminators": self.discriminators}
         self.optimizers = {
             name: torch.optim.AdamW(player.parameters(), lr=options.lr, betas=BETAS)
             for name, player in self.players.items()
@@ -121,43 +128,45 @@ class RefinementTrainer:
                 with Stage("refining", total=last - self.step, listener=listener) as stage:
                     while self.step < last:
                         self._optimize()
-                        _, judges, refiner, _ = self.losses[-1]
-                        words = f"judges {judges:.3f}, refiner {refiner:.3f}"
+                        _, discriminators, refiner, _ = self.losses[-1]
+                        words = f"discriminators {discriminators:.3f}, refiner {refiner:.3f}"
                         stage.advance(message=words, step=self.step)
                         if self.step % self.options.checkpoint_every == 0:
                             self.save()
-                        if interrupt.wished or limits.over:
+                        if interrupt.requested or limits.over:
                             break
             finally:
                 if self._between_steps:
                     self.save()
-        if interrupt.wished:
+        if interrupt.requested:
             raise KeyboardInterrupt
 
     def learning_rate(self, step: int) -> float:
-        """The refiner's; the judges' is `judge_pace` times that."""
-        return learning_rate(step, steps=self.options.steps, pace=self.options)
+        """The refiner's; the judges' is `discriminator_lr_ratio` times that."""
+        return learning_rate(step, steps=self.options.steps, schedule=self.options)
 
     def _optimize(self) -> None:
         """The judges' turn and the refiner's."""
         rate = self.learning_rate(self.step)
         for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
-                group["lr"] = rate * (self.options.judge_pace if name == "judges" else 1.0)
+                group["lr"] = rate * (
+                    self.options.discriminator_lr_ratio if name == "discriminators" else 1.0
+                )
         losses, change = [], torch.zeros(())
-        for turn, name in ((JUDGING, "judges"), (REFINING, "refiner")):
+        for turn, name in ((DISCRIMINATOR_TURN, "discriminators"), (REFINER_TURN, "refiner")):
             synthetic, real, factor, noise = self._batch(turn)
-            with torch.set_grad_enabled(turn == REFINING):
+            with torch.set_grad_enabled(turn == REFINER_TURN):
                 change = self._change(synthetic, factor)
             seen = [
-                self.judges.views(patches, part)
+                self.discriminators.views(patches, part)
                 for patches, part in zip((real, synthetic + change), noise, strict=True)
             ]
-            if turn == JUDGING:
+            if turn == DISCRIMINATOR_TURN:
                 penalty = self.options.gradient_penalty
-                loss = judging_loss(self.judges, *seen, penalty=penalty)
+                loss = discriminator_loss(self.discriminators, *seen, penalty=penalty)
             else:
-                loss = refining_loss(self.judges, *seen)
+                loss = adversarial_loss(self.discriminators, *seen)
             if not math.isfinite(float(loss.detach())):
                 raise ValueError(DIVERGED.format(step=self.step + 1))
             for optimizer in self.optimizers.values():
@@ -184,7 +193,7 @@ class RefinementTrainer:
     def _batch(self, turn: int) -> tuple[Tensor, Tensor, int, Tensor]:
         """Patches of one factor, synthetic and real (B, 1, p, p); the factor; noise for both."""
         rng = np.random.default_rng((self.seed, self.step, turn))
-        factor = int(self.pool.factors[self.places[rng.integers(len(self.places)), 0]])
+        factor = int(self.paired_crops.factors[self.places[rng.integers(len(self.places)), 0]])
         mine = self.places_of[factor]
         chosen = mine[rng.integers(len(mine), size=self.options.batch_size)]
         side, flips = self.options.patch, rng.random((len(chosen), 2)) < 0.5
@@ -195,7 +204,9 @@ class RefinementTrainer:
                 slice(None),
                 *(slice(c * GRID, c * GRID + side) for c in (row, column)),
             )
-            pair = torch.stack([self.pool.synthetic[window], self.pool.real[window]])
+            pair = torch.stack(
+                [self.paired_crops.synthetic[window], self.paired_crops.real[window]]
+            )
             pairs.append(
                 pair.flip([axis for axis, turned in ((-1, flip[0]), (-2, flip[1])) if turned])
             )
@@ -212,15 +223,19 @@ class RefinementTrainer:
         tensors = {f"{part}.{k}": v for part, values in parts.items() for k, v in values.items()}
         checkpoint.save(self.run, tensors, {"step": self.step, "made_by": self.made_by})
         refiner = {f"{REFINER}{k}": v for k, v in self.ema.items()}
-        card = self.network_card | {"refiner": self.config.to_dict(), "refiner_steps": self.step}
-        save_weights(self.network | refiner, self.weights, card=card)
+        metadata = self.network_metadata | {
+            "refiner": self.config.to_dict(),
+            "refiner_steps": self.step,
+        }
+        save_weights(self.network | refiner, self.weights, metadata=metadata)
         checkpoint.write_table(self.run / "losses.csv", TABLE, self.losses)
         self._draw()
 
     def _load(self) -> None:
         record = checkpoint.read_record(self.run)
+        earlier = aliases.current(record.get("made_by", {}), where=str(self.run))
         for key, value in self.made_by.items():
-            if record.get("made_by", {}).get(key) != plain(value):
+            if earlier.get(key) != plain(value):
                 raise CheckpointError(
                     f"{self.run} holds a refinement with another {key}; choose another folder"
                 )
@@ -239,8 +254,11 @@ class RefinementTrainer:
         refiner = Refiner(self.config).to(self.device)
         refiner.load_state_dict(self.ema)
         rows = []
-        for index in np.linspace(0, len(self.pool.real) - 1, SHOWN).round().astype(int):
-            real, made = self.pool.real[index][None], self.pool.synthetic[index][None]
+        for index in np.linspace(0, len(self.paired_crops.real) - 1, SHOWN).round().astype(int):
+            real, made = (
+                self.paired_crops.real[index][None],
+                self.paired_crops.synthetic[index][None],
+            )
             planes = [v[0, 0].cpu().numpy() for v in (real, made, made + correction(refiner, made))]
             values = [self.preset.intensity.from_unit(np.clip(p, -1, 1)) for p in planes]
             rows.append(np.hstack([w.grey(v) for w in self.preset.windows for v in values]))

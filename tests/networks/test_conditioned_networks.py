@@ -21,14 +21,14 @@ class Listener(nn.Module):
         super().__init__()
         self.seen = []
 
-    def forward(self, x, timesteps, *, hint=None):
+    def forward(self, x, timesteps, *, conditioning=None):
         self.seen.append(float(timesteps[0]))
         return torch.zeros_like(x)
 
 
 def first_log_snr(conditions, *, lowest, sampler):
     network = Listener()
-    denoiser = Denoiser(network, LEVELS, reference_aware=True, told_log_snr_min=lowest)
+    denoiser = Denoiser(network, LEVELS, reference_conditioned=True, conditioned_log_snr_min=lowest)
     sample(
         denoiser,
         samplers.build(sampler),
@@ -62,7 +62,7 @@ def test_told_nothing_or_in_part_it_begins_at_the_end_of_the_schedule():
 
 
 def test_the_weights_file_says_how_it_was_told(tmp_path):
-    card = {
+    metadata = {
         "network": SMALL.to_dict(),
         "schedule": {"kind": "log_snr_linear"},
         "prediction_type": "v_prediction",
@@ -70,13 +70,13 @@ def test_the_weights_file_says_how_it_was_told(tmp_path):
         "data": "made up",
         "licence": "none",
         "residual_std": {0: 1.0, 4: 0.05, 8: 0.09},
-        "told_log_snr_min": -2.5,
+        "conditioned_log_snr_min": -2.5,
     }
-    save_weights(PatchUNet(SMALL).state_dict(), tmp_path / "net.safetensors", card=card)
+    save_weights(PatchUNet(SMALL).state_dict(), tmp_path / "net.safetensors", metadata=metadata)
     denoiser = load_denoiser(tmp_path / "net.safetensors")
-    assert dict(denoiser.residual.std) == card["residual_std"]
-    assert denoiser.told_log_snr_min == -2.5
-    card |= {"residual_std": None, "told_log_snr_min": None}
-    save_weights(PatchUNet(SMALL).state_dict(), tmp_path / "old.safetensors", card=card)
+    assert dict(denoiser.preconditioning.std) == metadata["residual_std"]
+    assert denoiser.conditioned_log_snr_min == -2.5
+    metadata |= {"residual_std": None, "conditioned_log_snr_min": None}
+    save_weights(PatchUNet(SMALL).state_dict(), tmp_path / "old.safetensors", metadata=metadata)
     old = load_denoiser(tmp_path / "old.safetensors")
-    assert (old.residual, old.told_log_snr_min) == (None, None)
+    assert (old.preconditioning, old.conditioned_log_snr_min) == (None, None)

@@ -14,7 +14,7 @@ from medsynth.datasets.data import Slices
 from medsynth.diffusion import schedule
 from medsynth.diffusion.guidance import low_pass
 from medsynth.training import sample_sheet
-from medsynth.training.monitor import Watch
+from medsynth.training.monitor import Monitor
 from medsynth.training.recipe import Augment, Phase, Recipe, Reference, Samples
 from medsynth.training.timestep_log import LevelLog
 from medsynth.training.trainer import Limits, Trainer
@@ -34,7 +34,7 @@ def recipe(**changes):
     values = {
         "preset": "lung_ct",
         "phases": (Phase(steps=5, batch_size=2),),
-        "network": NETWORK | {"reference_aware": True},
+        "network": NETWORK | {"reference_conditioned": True},
         "augment": Augment(shift_pixels=2),
         "reference": Reference(factors=(0, 4), weights=(0.5, 0.5)),
         "samples": SAMPLES,
@@ -49,25 +49,25 @@ def slices(seed=0):
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory):
+def monitored(tmp_path_factory):
     """A run that was looked at, stopped at step 3 and gone on with; and its page of step 3."""
     run = tmp_path_factory.mktemp("watched")
     for stop in (3, 5):
         trainer = Trainer(recipe(), slices(), run=run)
-        watch = Watch(trainer, held_out=slices(7))
-        trainer.train(limits=Limits(step=stop), on_step=watch)
+        monitor = Monitor(trainer, held_out=slices(7))
+        trainer.train(limits=Limits(step=stop), on_step=monitor)
         if stop == 3:
-            watch.write()
+            monitor.write()
             page = (run / "index.html").read_text()
-        watch.close()
+        monitor.close()
     return trainer, page
 
 
-def test_looking_on_changes_nothing(watched, tmp_path):
+def test_looking_on_changes_nothing(monitored, tmp_path):
     """Not one bit: neither sampling nor drawing touches the training's random numbers."""
     alone = Trainer(recipe(samples=replace(SAMPLES, every=0)), slices(), run=tmp_path)
     alone.train()
-    trainer, _ = watched
+    trainer, _ = monitored
     for key, value in alone.network.state_dict().items():
         assert torch.equal(value, trainer.network.state_dict()[key]), key
     assert alone.losses == trainer.losses
@@ -78,8 +78,8 @@ def pictures(page):
     return [Image.open(io.BytesIO(base64.b64decode(text))) for text in found]
 
 
-def test_the_page_stands_alone_and_refreshes_itself_while_it_runs(watched):
-    trainer, early = watched
+def test_the_page_stands_alone_and_refreshes_itself_while_it_runs(monitored):
+    trainer, early = monitored
     late = (trainer.run / "index.html").read_text()
     assert '<meta http-equiv="refresh"' in early
     assert '<meta http-equiv="refresh"' not in late
@@ -94,18 +94,18 @@ def test_the_page_stands_alone_and_refreshes_itself_while_it_runs(watched):
         assert not re.findall(r'(?:src|href)="(?!data:)', page)
 
 
-def test_a_sheet_for_every_so_many_steps(watched):
-    trainer, _ = watched
+def test_a_sheet_for_every_so_many_steps(monitored):
+    trainer, _ = monitored
     names = sorted(p.name for p in (trainer.run / "samples").iterdir())
     assert names == ["0000002.png", "0000004.png"]
 
 
-def test_events_for_tensorboard(watched):
+def test_events_for_tensorboard(monitored):
     """Each step once, also where the run was stopped and gone on with."""
     pytest.importorskip("tensorboard", reason="needs the extra medsynth-slicer[train]")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    trainer, _ = watched
+    trainer, _ = monitored
     events = EventAccumulator(str(trainer.run / "tensorboard")).Reload()
     seen = [(e.step, e.value) for e in events.Scalars("loss")]
     assert [step for step, _ in seen] == [1, 2, 3, 4, 5]
@@ -121,16 +121,16 @@ def test_without_tensorboard_there_are_no_events(tmp_path, monkeypatch):
         importlib.util, "find_spec", lambda name: None if name == "tensorboard" else find(name)
     )
     trainer = Trainer(recipe(), slices(), run=tmp_path)
-    watch = Watch(trainer)
-    trainer.train(limits=Limits(step=1), on_step=watch)
-    watch.close()
+    monitor = Monitor(trainer)
+    trainer.train(limits=Limits(step=1), on_step=monitor)
+    monitor.close()
     assert (tmp_path / "index.html").exists()
     assert not (tmp_path / "tensorboard").exists()
 
 
 @pytest.mark.parametrize("aware", [True, False])
-def test_guided_samples_follow_their_reference_and_unguided_ones_do_not(tmp_path, aware):
-    plain = recipe(network=NETWORK | {"reference_aware": aware})
+def test_guided_samples_follow_their_reference_and_unguided_ones_do_not(tmp_path, conditioned):
+    plain = recipe(network=NETWORK | {"reference_conditioned": conditioned})
     trainer = Trainer(plain, slices(), run=tmp_path)
     references = sample_sheet.chosen(slices(7).images, 2)
     preset = trainer.preset
@@ -142,12 +142,12 @@ def test_guided_samples_follow_their_reference_and_unguided_ones_do_not(tmp_path
     assert np.array_equal(guided, repeated[0])
     assert np.array_equal(unguided, repeated[1])
 
-    def low_band(images):
+    def low_pass_image(images):
         units = torch.from_numpy(preset.intensity.to_unit(images))
         return low_pass.build("dct", size=(32, 32), factor=4)(units)
 
     def distance(images):
-        return float((low_band(images) - low_band(references)).square().mean().sqrt())
+        return float((low_pass_image(images) - low_pass_image(references)).square().mean().sqrt())
 
     assert distance(guided) < 0.3 * distance(unguided)
 

@@ -14,7 +14,7 @@ from medsynth.diffusion.denoiser import Denoiser
 from medsynth.diffusion.guidance import low_pass
 from medsynth.errors import CheckpointError
 from medsynth.networks import load_denoiser
-from medsynth.training.refinement.paired_crops import make_pool
+from medsynth.training.refinement.paired_crops import make_paired_crops
 
 
 @pytest.fixture
@@ -27,8 +27,8 @@ def weights(tmp_path):
     return save_network(tmp_path)
 
 
-def pool_of(weights, slices, folder, **changes):
-    return make_pool(
+def paired_crops_of(weights, slices, folder, **changes):
+    return make_paired_crops(
         load_denoiser(weights, dtype=torch.float32),
         slices,
         options=OPTIONS,
@@ -40,12 +40,16 @@ def pool_of(weights, slices, folder, **changes):
     )
 
 
-def test_a_pool_pairs_each_crop_with_what_was_made_behind_its_low_band(weights, slices, tmp_path):
-    pool = pool_of(weights, slices, tmp_path / "pool")
-    assert pool.synthetic.shape == pool.real.shape == (12, 1, 32, 32)
-    assert set(pool.factors.tolist()) <= {4, 8}
+def test_a_set_of_paired_crops_pairs_each_crop_with_what_was_made_behind_its_low_pass_image(
+    weights, slices, tmp_path
+):
+    paired_crops = paired_crops_of(weights, slices, tmp_path / "pool")
+    assert paired_crops.synthetic.shape == paired_crops.real.shape == (12, 1, 32, 32)
+    assert set(paired_crops.factors.tolist()) <= {4, 8}
     units = torch.from_numpy(PRESET.intensity.to_unit(slices.images))
-    for made, real, factor in zip(pool.synthetic, pool.real, pool.factors, strict=True):
+    for made, real, factor in zip(
+        paired_crops.synthetic, paired_crops.real, paired_crops.factors, strict=True
+    ):
         phi = low_pass.build("dct", size=(32, 32), factor=int(factor))
         assert (phi(made) - phi(real)).abs().max() < 1e-4
         assert (made - real).std() > 0.01
@@ -55,29 +59,31 @@ def test_a_pool_pairs_each_crop_with_what_was_made_behind_its_low_band(weights, 
 
 
 def test_a_stopped_pool_goes_on_and_is_the_same(weights, slices, tmp_path):
-    whole = pool_of(weights, slices, tmp_path / "whole")
+    whole = paired_crops_of(weights, slices, tmp_path / "whole")
 
     def stop(event):
         if event.kind == "progress":
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        pool_of(weights, slices, tmp_path / "parts", listener=stop)
+        paired_crops_of(weights, slices, tmp_path / "parts", listener=stop)
     first = (tmp_path / "parts/00000.npz").stat().st_mtime_ns
-    parts = pool_of(weights, slices, tmp_path / "parts")
+    parts = paired_crops_of(weights, slices, tmp_path / "parts")
     assert (tmp_path / "parts/00000.npz").stat().st_mtime_ns == first
     assert torch.equal(parts.synthetic, whole.synthetic)
     assert torch.equal(parts.real, whole.real)
     with pytest.raises(CheckpointError, match="another folder"):
-        pool_of(weights, slices, tmp_path / "parts", made_by={"weights": "others"})
+        paired_crops_of(weights, slices, tmp_path / "parts", made_by={"weights": "others"})
 
 
-def test_a_pool_is_made_without_the_refiner_of_an_earlier_time(weights, slices, tmp_path):
+def test_a_set_of_paired_crops_is_made_without_the_refiner_of_an_earlier_time(
+    weights, slices, tmp_path
+):
     plain = load_denoiser(weights, dtype=torch.float32)
     refined = replace(plain, refiner=loud())
     options = {"options": OPTIONS, "preset": PRESET, "made_by": {}, "seed": 0}
     one, other = (
-        make_pool(d, slices, folder=tmp_path / name, **options)
+        make_paired_crops(d, slices, folder=tmp_path / name, **options)
         for d, name in ((plain, "plain"), (refined, "refined"))
     )
     assert torch.equal(one.synthetic, other.synthetic)
@@ -92,7 +98,7 @@ class Told(nn.Module):
         self.config = NETWORK
         self.origins, self.seen = [], []
 
-    def forward(self, x, timesteps, *, hint=None, origin=None):
+    def forward(self, x, timesteps, *, conditioning=None, origin=None):
         self.origins.append(origin)
         self.seen.append((float(timesteps[0]), x.clone()))
         return torch.zeros_like(x)
@@ -104,7 +110,7 @@ def test_the_network_is_told_where_its_crops_lie_and_each_batch_has_its_own_nois
     network = Told()
     denoiser = Denoiser(network, schedule.log_snr_linear(), clip=None)
     known = Slices(ramp, ("a",), ("a/1",))
-    pool = make_pool(
+    paired_crops = make_paired_crops(
         denoiser,
         known,
         options=replace(OPTIONS, images=12, sampling_steps=1, factors=(8,), weights=(1.0,)),
@@ -115,7 +121,9 @@ def test_the_network_is_told_where_its_crops_lie_and_each_batch_has_its_own_nois
     )
     unit = torch.from_numpy(PRESET.intensity.to_unit(ramp))[0]
     assert len(network.origins) == 2
-    for (row, column), real in zip(torch.cat(network.origins).tolist(), pool.real, strict=True):
+    for (row, column), real in zip(
+        torch.cat(network.origins).tolist(), paired_crops.real, strict=True
+    ):
         assert torch.equal(unit[row : row + 32, column : column + 32], real[0])
     first, second = (x for _, x in network.seen)
     fine = [x - low_pass.build("dct", size=(32, 32), factor=8)(x) for x in (first, second)]
@@ -126,7 +134,7 @@ def test_crops_of_air_are_drawn_again(tmp_path):
     rng = np.random.default_rng(0)
     images = np.full((1, 128, 128), -1024, np.int16)
     images[:, :40, :40] = rng.integers(-700, 100, (1, 40, 40))
-    pool = make_pool(
+    paired_crops = make_paired_crops(
         Denoiser(Told(), schedule.log_snr_linear(), clip=None),
         Slices(images, ("a",), ("a/1",)),
         options=replace(OPTIONS, images=24, sampling_steps=1),
@@ -135,14 +143,14 @@ def test_crops_of_air_are_drawn_again(tmp_path):
         made_by={},
         seed=0,
     )
-    content = (pool.real > -0.95).float().mean(dim=(1, 2, 3))
+    content = (paired_crops.real > -0.95).float().mean(dim=(1, 2, 3))
     assert (content >= 0.4).float().mean() > 0.5  # by chance 1 in 20
 
 
-def test_a_damaged_batch_of_the_pool_is_named(weights, slices, tmp_path):
-    pool_of(weights, slices, tmp_path / "pool")
+def test_a_damaged_batch_of_the_paired_crops_is_named(weights, slices, tmp_path):
+    paired_crops_of(weights, slices, tmp_path / "pool")
     path = tmp_path / "pool/00001.npz"
     for content in (b"", b"nonsense", path.read_bytes()[:300]):
         path.write_bytes(content)
         with pytest.raises(CheckpointError, match=r"00001\.npz is damaged; delete it"):
-            pool_of(weights, slices, tmp_path / "pool")
+            paired_crops_of(weights, slices, tmp_path / "pool")
