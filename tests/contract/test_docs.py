@@ -238,7 +238,7 @@ def anchors(page):
 
 def test_every_figure_of_the_analytic_tests_names_a_test_that_is_there():
     text = (ROOT / "docs" / "concepts.md").read_text()
-    code = "".join(file.read_text() for file in (ROOT / "tests" / "analytic").glob("test_*.py"))
+    code = "".join(file.read_text() for file in (ROOT / "tests" / "diffusion").glob("test_*.py"))
     named = re.findall(r"`(test_\w+)`", text)
     assert named
     for test in named:

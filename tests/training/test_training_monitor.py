@@ -128,7 +128,7 @@ def test_without_tensorboard_there_are_no_events(tmp_path, monkeypatch):
     assert not (tmp_path / "tensorboard").exists()
 
 
-@pytest.mark.parametrize("aware", [True, False])
+@pytest.mark.parametrize("conditioned", [True, False])
 def test_guided_samples_follow_their_reference_and_unguided_ones_do_not(tmp_path, conditioned):
     plain = recipe(network=NETWORK | {"reference_conditioned": conditioned})
     trainer = Trainer(plain, slices(), run=tmp_path)
