@@ -124,7 +124,7 @@ def test_a_volume_survives_the_way_out_and_back(desktop, addReference, tmp_path)
 
     reference = addReference(oblique=True)
     path = scene.writeVolume(reference, tmp_path / "v.nrrd")
-    back = scene.readVolume(path, "back")
+    back = scene.readVolume(path, scene.newNode("vtkMRMLScalarVolumeNode", "back"))
     np.testing.assert_array_equal(
         slicer.util.arrayFromVolume(back), slicer.util.arrayFromVolume(reference)
     )

@@ -6,8 +6,6 @@ import json
 import re
 from pathlib import Path
 
-import slicer
-
 from MedSynthLib import folders, scene
 from MedSynthLib.vocabulary import PRESETS
 
@@ -48,23 +46,15 @@ def bringBack(folder: Path):
         raise ValueError(
             f"{folder} is not the folder of one result (such as .../seed_7, with a result.json)."
         ) from None
-    added, segmentation = [], None
+    new = scene.newSynthetic("vtkMRMLScalarVolumeNode", title, folder)
+    volume = scene.readVolume(folder / "image.nrrd", new)
     try:
-        volume = scene.readVolume(folder / "image.nrrd", title)
-        added.append(volume)
-        scene.markSynthetic(volume, folder)
         scene.setWindow(preset.windows[0].center, preset.windows[0].width, [volume])
-        masks = sorted(folder.glob("pathology_*.nrrd"))
-        if masks:
-            segmentation = scene.addSegmentation(masks, volume, f"{title} lesions")
-            added.append(segmentation)
-            scene.markSynthetic(segmentation, folder)
-            volume.SetNodeReferenceID(scene.LESIONS, segmentation.GetID())
+        segmentation = scene.addLesions(folder, volume)
     except Exception:
-        for node in added:
-            slicer.mrmlScene.RemoveNode(node)
+        scene.remove(volume)
         raise
-    scene.putUnderItem(title, added)
+    scene.putUnderItem(title, [volume, segmentation])
     return volume, segmentation
 
 

@@ -17,6 +17,7 @@ class Layout:
     def restore(self) -> None:
         """Arrange everything as it was; volumes that were deleted since stay away."""
         slicer.app.layoutManager().setLayout(self.layout)
+        slicer.app.processEvents()  # a view that gets its size later would change its field of view
         for view in self.views:
             view.restore()
 

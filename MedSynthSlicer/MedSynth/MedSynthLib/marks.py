@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import slicer
 
+from MedSynthLib import scene
+
 MADE = "MedSynth.Mark"  # the module made it for one pathology, and removes it with that pathology
 
 
 def add(className: str, number: int, word: str):
     """A new, still empty mark of pathology `number`."""
-    node = slicer.mrmlScene.AddNewNodeByClass(className, name(number, word))
-    node.SetAttribute(MADE, word)
+    node = scene.newNode(className, name(number, word), {MADE: word})
+    slicer.mrmlScene.AddNode(node)
     node.CreateDefaultDisplayNodes()
     if not node.IsA("vtkMRMLSegmentationNode"):  # who paints wants to see what is painted
         style(node)

@@ -22,7 +22,7 @@ from slicer import (
 )
 from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
 
-from MedSynthLib import checks, marks
+from MedSynthLib import checks, marks, scene
 from MedSynthLib.placing import Placing
 from MedSynthLib.sizeoutline import SizeOutline
 from MedSynthLib.titledbox import TitledBox
@@ -92,8 +92,9 @@ def marksOf(moduleNode) -> list:
 
 def addParameterNode(moduleNode, preset) -> PathologyParameterNode:
     """Add a pathology with the preset's first kind, factor and stop."""
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode", "MedSynth pathology")
-    node.SetAttribute("ModuleName", "MedSynthPathology")
+    module = {"ModuleName": "MedSynthPathology"}
+    node = scene.newNode("vtkMRMLScriptedModuleNode", "MedSynth pathology", module)
+    slicer.mrmlScene.AddNode(node)
     try:
         parameters = PathologyParameterNode(node)
         parameters.kind = preset.lesion_kinds[0]

@@ -10,6 +10,7 @@ import time
 
 import qt
 import slicer
+import vtk
 
 from MedSynthLib import film, scene
 
@@ -58,17 +59,12 @@ class Preview:
                 composite.SetForegroundVolumeID(volumeID)
                 composite.SetForegroundOpacity(opacity)
         if self.volume is not None and slicer.mrmlScene.IsNodePresent(self.volume):
-            slicer.mrmlScene.RemoveNode(self.volume)
+            scene.remove(self.volume)
         self.volume = self.reference = self.asked = None
         self.before = {}
 
     def _addVolume(self, reference) -> None:
-        logic = slicer.modules.volumes.logic()
-        name = f"{reference.GetName()} low-pass preview"
-        self.volume = logic.CloneVolume(slicer.mrmlScene, reference, name)
-        self.volume.SetSaveWithScene(False)
-        self.volume.SetHideFromEditors(True)  # it must not be offered as a reference
-        self.volume.SetAttribute(scene.SYNTHETIC, None)
+        self.volume = _hiddenCopy(reference)
         self.reference = reference
         for composite in _composites():
             self.before[composite.GetID()] = (
@@ -107,6 +103,24 @@ class Preview:
             k = self.queue.pop(0)
             shown[k] = self.filter(image[k]).astype(shown.dtype)
         slicer.util.arrayFromVolumeModified(self.volume)
+
+
+def _hiddenCopy(reference):
+    """A volume like the reference that no node box, no Data module and no scene file ever sees."""
+    name = f"{reference.GetName()} low-pass preview"
+    volume = scene.newNode("vtkMRMLScalarVolumeNode", name)
+    volume.SetHideFromEditors(True)
+    volume.SetSaveWithScene(False)
+    volume.CopyOrientation(reference)
+    pixels = vtk.vtkImageData()
+    pixels.DeepCopy(reference.GetImageData())
+    volume.SetAndObserveImageData(pixels)
+    slicer.mrmlScene.AddNode(volume)
+    volume.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
+    volume.CreateDefaultDisplayNodes()
+    volume.GetDisplayNode().CopyContent(reference.GetDisplayNode())
+    volume.GetDisplayNode().SetSaveWithScene(False)
+    return volume
 
 
 def _composites():

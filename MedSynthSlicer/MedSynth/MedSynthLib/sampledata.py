@@ -56,7 +56,7 @@ class Drawing:
 
     def load(self, path: Path):
         """The volume, in the preset's first window."""
-        node = scene.readVolume(path, self.name)
+        node = scene.readVolume(path, scene.newNode("vtkMRMLScalarVolumeNode", self.name))
         film.setOwn(node, {key: self.film[key] for key in film.KEYS if key in self.film})
         window = self.preset.windows[0]
         scene.setWindow(window.center, window.width, [node])

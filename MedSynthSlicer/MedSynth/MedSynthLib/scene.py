@@ -30,14 +30,33 @@ def writeVolume(node, path: Path) -> Path:
     return path
 
 
-def readVolume(path: Path, name: str, className="vtkMRMLScalarVolumeNode"):
-    """Add a volume from an NRRD file to the scene."""
-    node = slicer.mrmlScene.AddNewNodeByClass(className, name)
+def newNode(className: str, name: str, attributes=None):
+    """A node that is not yet in the scene.
+
+    Node boxes and the Data module look at a node when it joins: what they go by is set before.
+    """
+    node = slicer.mrmlScene.CreateNodeByClass(className)
+    node.UnRegister(None)
+    node.SetName(name)
+    for attribute, value in (attributes or {}).items():
+        node.SetAttribute(attribute, value)
+    return node
+
+
+def newSynthetic(className: str, name: str, folder: Path):
+    """A node, not yet in the scene, that says it is synthetic and where its files are."""
+    node = newNode(className, name, {SYNTHETIC: "1", FOLDER: str(folder)})
+    node.SetDescription("Synthetic image made by MedSynth. Not from a patient. Not for diagnosis.")
+    return node
+
+
+def readVolume(path: Path, node):
+    """Read an NRRD file into a new volume and add it to the scene."""
     storage = slicer.vtkMRMLNRRDStorageNode()
     storage.SetFileName(str(path))
     if not storage.ReadData(node):
-        slicer.mrmlScene.RemoveNode(node)
         raise RuntimeError(f"{path} could not be read.")
+    slicer.mrmlScene.AddNode(node)
     node.CreateDefaultDisplayNodes()
     return node
 
@@ -116,30 +135,22 @@ def addResult(folder: Path, reference, preset):
     """
     record = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     title = f"SYNTHETIC {reference.GetName()} seed {record['seed']}"
-    added, segmentation = [], None
+    new = newSynthetic("vtkMRMLScalarVolumeNode", title, folder)
+    volume = readVolume(folder / "image.nrrd", new)
     try:
-        volume = readVolume(folder / "image.nrrd", title)
-        added.append(volume)
         fitted = record.get("reference")
         if fitted:
             keepPlace(volume, reference, fitted["from_size"])
         else:
             takeGeometry(volume, reference)
-        markSynthetic(volume, folder)
         volume.GetDisplayNode().CopyContent(reference.GetDisplayNode())
         if preset.is_grey:
             setWindow(preset.windows[0].center, preset.windows[0].width, [volume])
-        masks = sorted(folder.glob("pathology_*.nrrd"))
-        if masks:
-            segmentation = addSegmentation(masks, volume, f"{title} lesions")
-            added.append(segmentation)
-            markSynthetic(segmentation, folder)
-            volume.SetNodeReferenceID(LESIONS, segmentation.GetID())
+        segmentation = addLesions(folder, volume)
     except Exception:
-        for node in added:
-            slicer.mrmlScene.RemoveNode(node)
+        remove(volume)
         raise
-    putUnderItem(title, added)
+    putUnderItem(title, [volume, segmentation])
     return volume, segmentation
 
 
@@ -147,20 +158,37 @@ def putUnderItem(title: str, nodes) -> None:
     """One folder item in the subject hierarchy for what belongs together."""
     hierarchy = slicer.mrmlScene.GetSubjectHierarchyNode()
     item = hierarchy.CreateFolderItem(hierarchy.GetSceneItemID(), title)
-    for node in nodes:
+    for node in filter(None, nodes):
         hierarchy.SetItemParent(hierarchy.GetItemByDataNode(node), item)
 
 
-def markSynthetic(node, folder: Path) -> None:
-    """What every synthetic node says about itself, and where its files are."""
-    node.SetAttribute(SYNTHETIC, "1")
-    node.SetAttribute(FOLDER, str(folder))
-    node.SetDescription("Synthetic image made by MedSynth. Not from a patient. Not for diagnosis.")
+def remove(node) -> None:
+    """Take a node out of the scene, with its display node, which Slicer leaves behind."""
+    display = node.GetDisplayNode()
+    slicer.mrmlScene.RemoveNode(node)
+    if display is not None:
+        slicer.mrmlScene.RemoveNode(display)
 
 
-def addSegmentation(masks: list[Path], volume, name: str):
+def addLesions(folder: Path, volume):
+    """The segmentation of a result's lesions, known to the result; None without lesions."""
+    masks = sorted(folder.glob("pathology_*.nrrd"))
+    if not masks:
+        return None
+    name = f"{volume.GetName()} lesions"
+    node = newSynthetic("vtkMRMLSegmentationNode", name, folder)
+    slicer.mrmlScene.AddNode(node)
+    try:
+        _fill(node, masks, volume)
+    except Exception:
+        remove(node)
+        raise
+    volume.SetNodeReferenceID(LESIONS, node.GetID())
+    return node
+
+
+def _fill(node, masks: list[Path], volume) -> None:
     """One segment per mask file, on the volume's grid and under its transform."""
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     node.CreateDefaultDisplayNodes()
     node.GetDisplayNode().SetSliceIntersectionThickness(2)
     node.GetDisplayNode().SetVisibility2DFill(False)  # the lesion itself is what one wants to see
@@ -168,7 +196,7 @@ def addSegmentation(masks: list[Path], volume, name: str):
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     logic = slicer.modules.segmentations.logic()
     for number, path in enumerate(masks, start=1):
-        labelmap = readVolume(path, f"Pathology {number}", "vtkMRMLLabelMapVolumeNode")
+        labelmap = readVolume(path, newNode("vtkMRMLLabelMapVolumeNode", f"Pathology {number}"))
         try:
             takeGeometry(labelmap, volume)
             ids = vtk.vtkStringArray()
@@ -178,8 +206,7 @@ def addSegmentation(masks: list[Path], volume, name: str):
             if not logic.ImportLabelmapToSegmentationNode(labelmap, node, ids):
                 raise RuntimeError(f"{path} holds no lesion.")
         finally:
-            slicer.mrmlScene.RemoveNode(labelmap)
-    return node
+            remove(labelmap)
 
 
 def showSideBySide(reference, result, segmentation=None) -> None:

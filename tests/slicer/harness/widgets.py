@@ -240,7 +240,11 @@ class ctkDirectoryButton(QWidget):
 
 
 class qMRMLNodeComboBox(QWidget):
-    """Picks a node of the given classes from the scene and follows the scene's changes."""
+    """Picks a node of the given classes from the scene and follows the scene's changes.
+
+    Whether a node is hidden and has the attributes that the box filters by is looked at once, when the
+    node joins the scene. (Slicer looks again at some later events; a module must not depend on which.)
+    """
 
     API = frozenset(
         ("currentNode", "setCurrentNode", "setCurrentNodeID", "setMRMLScene", "mrmlScene")
@@ -263,7 +267,7 @@ class qMRMLNodeComboBox(QWidget):
         self._combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         layout.addWidget(self._combo)
         self._types, self._ids, self._scene, self._tags, self._id = [], [], None, [], ""
-        self._attributes = []
+        self._attributes, self._accepted = [], {}
         self._flags = dict.fromkeys(("addEnabled", "removeEnabled", "renameEnabled"), True)
         self._flags |= {"noneEnabled": False, "showHidden": False, "showChildNodeTypes": True}
         self._flags |= {"selectNodeUponCreation": True, "editEnabled": False}
@@ -286,26 +290,41 @@ class qMRMLNodeComboBox(QWidget):
         self._refresh()
 
     def _sceneChanged(self, caller, event):
+        present = {node.GetID() for node in self._ofTypes()}
+        self._accepted = {k: v for k, v in self._accepted.items() if k in present}
         self._refresh()
 
-    def _nodes(self):
+    def _ofTypes(self):
         if self._scene is None:
             return []
-        found = []
-        for className in self._types:
-            collection = self._scene.GetNodesByClass(className)
+        collections = [self._scene.GetNodesByClass(name) for name in self._types]
+        for collection in collections:
             collection.UnRegister(None)
-            for i in range(collection.GetNumberOfItems()):
-                node = collection.GetItemAsObject(i)
-                exact = self._flags["showChildNodeTypes"] or node.GetClassName() == className
-                exact = exact and all(
-                    node.GetAttribute(a) is not None and v in (None, node.GetAttribute(a))
-                    for t, a, v in self._attributes
-                    if node.IsA(t)
-                )
-                if exact and (self._flags["showHidden"] or not node.GetHideFromEditors()):
-                    found.append(node)
+        return [c.GetItemAsObject(i) for c in collections for i in range(c.GetNumberOfItems())]
+
+    def _nodes(self):
+        found = []
+        for node in self._ofTypes():
+            if node.GetID() not in self._accepted:
+                self._accepted[node.GetID()] = self._accepts(node)
+            if self._accepted[node.GetID()]:
+                found.append(node)
         return found
+
+    def _accepts(self, node):
+        if node.GetHideFromEditors() and not self._flags["showHidden"]:
+            return False
+        if not self._flags["showChildNodeTypes"] and node.GetClassName() not in self._types:
+            return False
+        return all(
+            node.GetAttribute(a) is not None and v in (None, node.GetAttribute(a))
+            for t, a, v in self._attributes
+            if node.IsA(t)
+        )
+
+    def _judgeAnew(self):
+        self._accepted = {}
+        self._refresh()
 
     def _refresh(self):
         nodes = self._nodes()
@@ -353,7 +372,7 @@ class qMRMLNodeComboBox(QWidget):
 
     def addAttribute(self, nodeType, attributeName, attributeValue=None):
         self._attributes.append((nodeType, attributeName, attributeValue))
-        self._refresh()
+        self._judgeAnew()
 
     def nodeCount(self):
         return len(self._nodes())
@@ -366,7 +385,7 @@ class qMRMLNodeComboBox(QWidget):
 
     def _setTypes(self, types):
         self._types = list(types)
-        self._refresh()
+        self._judgeAnew()
 
     nodeTypes = Property("QStringList", lambda s: s._types, _setTypes)
     currentNodeID = Property(str, lambda s: s._id, lambda s, v: s.setCurrentNodeID(v))
@@ -378,7 +397,7 @@ class qMRMLNodeComboBox(QWidget):
 
     def _setFlag(self, name, value):
         self._flags[name] = value
-        self._refresh()
+        self._judgeAnew()
 
     addEnabled = Property(
         bool, lambda s: s._flags["addEnabled"], lambda s, v: s._setFlag("addEnabled", v)
