@@ -11,11 +11,11 @@ import torch
 
 from medsynth.datasets.layouts import read_entries
 from medsynth.datasets.pixels import count_slices, read_stack
+from medsynth.datasets.settings import Data
 from medsynth.datasets.splits import Split, make_split
 from medsynth.diffusion.noise_level import NoiseLevelScale, image_noise_levels
 from medsynth.domains import IntensityMap, Preset
 from medsynth.events import Listener, Stage, ignore
-from medsynth.training.recipe import Data
 
 # Share of the free memory that images may fill; the network, its optimizer and the workers need some.
 SHARE_FOR_IMAGES = 0.7

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from medsynth.datasets.entries import HELD_OUT, TRAINING, Entry
-from medsynth.training.recipe import Data
+from medsynth.datasets.settings import Data
 
 # Words that anonymizers write for a PatientID.
 NOBODY = {"", "0", "anon", "anonymous", "anonymized", "anonymised", "none", "unknown"}

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from medsynth.diffusion import variational_bound as vlb
+from medsynth.diffusion.conditioning import Conditioning
 from medsynth.diffusion.denoiser import PREDICTION_TYPES, Prediction, to_target, to_x0
 from medsynth.diffusion.preconditioning import ResidualPreconditioning
 from medsynth.diffusion.schedule import Schedule, per_sample
-from medsynth.training.batches import Batch
 
 VLB_WEIGHT = 0.001
+
+
+class NoisedBatch(Protocol):
+    """x0 and the noise for it (B, 1, H, W), crop corners (B, 2) in pixels, the conditioning or None."""
+
+    @property
+    def x0(self) -> Tensor: ...
+    @property
+    def noise(self) -> Tensor: ...
+    @property
+    def origin(self) -> Tensor: ...
+    @property
+    def conditioning(self) -> Conditioning | None: ...
 
 
 class Objective:
@@ -54,7 +68,7 @@ class Objective:
         self.vlb_weight = VLB_WEIGHT if vlb_weight is None else vlb_weight
         self.chain = vlb.Chain.of(schedule)
 
-    def losses(self, network: Callable[..., Tensor], batch: Batch, t: Tensor) -> Tensor:
+    def losses(self, network: Callable[..., Tensor], batch: NoisedBatch, t: Tensor) -> Tensor:
         """Of each sample of `batch`, on the network's device, at timesteps t (B,); float32 (B,)."""
         x0, noise = batch.x0, batch.noise
         x_t = self.schedule.add_noise(x0, noise, t)

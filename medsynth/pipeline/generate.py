@@ -78,7 +78,7 @@ def generate(
                 sampler,
                 steps=request.steps,
                 noise=noise.to(device),
-                conditions=[to_device(c, device) for c in conditions],
+                conditions=[c.to(device) for c in conditions],
                 draw=loop_noise.at(k),
                 on_step=lambda done, steps, k=k: stage.advance(message=f"slice {k + 1}", slice=k),
             )
@@ -99,7 +99,8 @@ def conditions_of_slice(
         name="anatomy",
         reference=_unit(values, preset),
         factor=request.anatomy.factor,
-        stop=request.anatomy.stop,
+        stop_sigma=request.anatomy.stop.sigma,
+        stop_fraction=request.anatomy.stop.fraction,
         filter=request.filter,
     )
     references = [anatomy]
@@ -128,38 +129,14 @@ def _lesion_reference(
         reference=_unit(values, preset),
         factor=region.pathology.factor,
         weights=torch.from_numpy(weights)[None, None],
-        stop=region.pathology.stop,
+        stop_sigma=region.pathology.stop.sigma,
+        stop_fraction=region.pathology.stop.fraction,
         filter=request.filter,
     )
 
 
 def _unit(values: np.ndarray, preset: Preset) -> Tensor:
     return torch.from_numpy(preset.intensity.to_unit(values))[None, None]
-
-
-def to_device(condition: Condition, device: str) -> Condition:
-    """The condition with its tensors where the network is."""
-    if device == "cpu":
-        return condition
-    if isinstance(condition, KnownRegion):
-        return KnownRegion(
-            condition.reference.to(device),
-            condition.weights.to(device),
-            space=condition.space,
-            name=condition.name,
-        )
-    moved = [
-        LowFrequency(
-            name=r.name,
-            reference=r.reference.to(device),
-            factor=r.factor,
-            weights=None if r.weights is None else r.weights.to(device),
-            stop=r.stop,
-            filter=r.filter,
-        )
-        for r in condition.references
-    ]
-    return LowFrequencyGuidance(moved, composition=condition.composition, space=condition.space)
 
 
 def _record(errors: dict[str, list[float]], figures: dict[str, float | None]) -> None:

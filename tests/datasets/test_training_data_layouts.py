@@ -12,8 +12,8 @@ from medsynth.datasets.data import read_split
 from medsynth.datasets.entries import Entry, Outline
 from medsynth.datasets.layouts import LAYOUTS, read_entries
 from medsynth.datasets.lesion_masks import filled, lesion_mask
+from medsynth.datasets.settings import Data
 from medsynth.images import read_image
-from medsynth.training.recipe import Data
 
 
 def entries_of(root, layout, **fields):

@@ -17,8 +17,8 @@ from medsynth.datasets.layouts import read_entries
 from medsynth.datasets.layouts.spreadsheet import read_xlsx
 from medsynth.datasets.lesion_masks import lesion_mask, mask_on_grid
 from medsynth.datasets.pixels import read_images
+from medsynth.datasets.settings import Data
 from medsynth.images import read_image
-from medsynth.training.recipe import Data
 
 BREAST = replace(presets.get("mammography"), grid=(40, 24))
 

@@ -17,7 +17,7 @@ from medsynth.datasets import data as training_data
 from medsynth.datasets.data import load_slices, read_split
 from medsynth.datasets.entries import HELD_OUT, TRAINING, Box
 from medsynth.datasets.layouts import LAYOUTS
-from medsynth.training.recipe import Data
+from medsynth.datasets.settings import Data
 
 CHEST = replace(presets.get("chest_xray"), grid=(32, 32))
 BREAST = replace(presets.get("mammography"), grid=(40, 24))

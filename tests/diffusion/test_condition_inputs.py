@@ -8,7 +8,6 @@ import torch
 
 from medsynth.diffusion.coherence import coherence
 from medsynth.diffusion.guidance import KnownRegion, LowFrequency, feathered, spherical_gaussian
-from medsynth.request import Stop
 
 IMAGE = torch.zeros(2, 1, 10, 10)
 
@@ -64,11 +63,10 @@ def test_feather_is_one_inside_and_falls_by_distance_in_mm():
         ({"weights": torch.ones(3, 1, 10, 10)}, "weights must be"),
         ({"weights": torch.full((1, 1, 10, 10), 1.2)}, r"lie in \[0, 1\]"),
         ({"weights": torch.full((1, 1, 10, 10), torch.nan)}, r"lie in \[0, 1\]"),
-        ({"stop": Stop(sigma=-0.1)}, "at least 0"),
-        ({"stop": Stop(fraction=1.5)}, r"\(0, 1\]"),
-        ({"stop": Stop(fraction=0.0)}, r"\(0, 1\]"),
-        ({"stop": Stop()}, "sigma or fraction"),
-        ({"stop": Stop(sigma=0.1, fraction=0.5)}, "sigma or fraction"),
+        ({"stop_sigma": -0.1}, "at least 0"),
+        ({"stop_fraction": 1.5}, r"\(0, 1\]"),
+        ({"stop_fraction": 0.0}, r"\(0, 1\]"),
+        ({"stop_sigma": 0.1, "stop_fraction": 0.5}, "stop_sigma or stop_fraction"),
     ],
 )
 def test_references_that_make_no_sense_are_refused(change, message):

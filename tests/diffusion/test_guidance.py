@@ -24,7 +24,6 @@ from medsynth.diffusion import samplers, schedule
 from medsynth.diffusion import sampling as synthesis
 from medsynth.diffusion.denoiser import Prediction
 from medsynth.diffusion.guidance import KnownRegion, LowFrequency, LowFrequencyGuidance, low_pass
-from medsynth.request import Stop
 
 SIZE, FACTOR = (12, 12), 3
 
@@ -184,14 +183,14 @@ def test_first_level_has_the_mean_of_what_is_known():
     assert float(x0.mean()) == pytest.approx(float(reference.mean()), abs=0.05)
 
 
-def acting(stop, *, steps=20, kind="cosine"):
-    one = LowFrequency("a", torch.zeros(1, 1, *SIZE), 3, stop=stop)
+def acting(*, steps=20, kind="cosine", **stop):
+    one = LowFrequency("a", torch.zeros(1, 1, *SIZE), 3, **stop)
     planned = samplers.build("dpmpp_2m").plan(schedule.build(kind), steps)
     return planned, [one.active(move) for move in planned]
 
 
 def test_stop_by_sigma_looks_at_the_new_level():
-    planned, active = acting(Stop(sigma=0.1))
+    planned, active = acting(stop_sigma=0.1)
     assert active == [move.sigma_next >= 0.1 for move in planned]
     last = max(i for i, acts in enumerate(active) if acts)
     assert planned[last + 1].sigma == planned[last].sigma_next  # the move that starts there is free
@@ -200,19 +199,19 @@ def test_stop_by_sigma_looks_at_the_new_level():
 
 
 def test_stop_zero_acts_to_the_end_and_the_smallest_sigma_does_not():
-    assert all(acting(Stop(sigma=0.0))[1])
-    assert acting(Stop(sigma=1e-9))[1] == [True] * 19 + [False]
+    assert all(acting(stop_sigma=0.0)[1])
+    assert acting(stop_sigma=1e-9)[1] == [True] * 19 + [False]
 
 
 @pytest.mark.parametrize(("fraction", "guided_moves"), [(1.0, 20), (0.9, 18), (0.5, 10), (0.04, 0)])
 def test_stop_by_fraction_counts_moves(fraction, guided_moves):
-    active = acting(Stop(fraction=fraction))[1]
+    active = acting(stop_fraction=fraction)[1]
     assert active == [True] * guided_moves + [False] * (20 - guided_moves)
 
 
 def test_stop_by_sigma_means_the_same_at_any_number_of_steps():
     for steps in (20, 100, 1000):
-        planned, active = acting(Stop(sigma=0.3), steps=steps)
+        planned, active = acting(stop_sigma=0.3, steps=steps)
         freed = next(move for move, acts in zip(planned, active, strict=True) if not acts)
         assert freed.sigma >= 0.3 > freed.sigma_next
 
@@ -223,7 +222,7 @@ def test_the_earlier_it_stops_the_larger_the_low_pass_image_error():
     denoiser = GaussianDenoiser(data, schedule.build("linear"))
     errors = []
     for sigma in (0.0, 0.05, 0.1, 0.3):
-        condition = guided(reference, stop=Stop(sigma=sigma), space="x_t")
+        condition = guided(reference, stop_sigma=sigma, space="x_t")
         result = outcome(denoiser, samplers.build("ddpm"), steps=100, conditions=[condition])
         errors.append(low_band_error(result, phi, reference, data))
     # the design on its own data: 0, 6-8 %, 11-16 %, 23-33 %
@@ -301,8 +300,8 @@ def test_reference_conditioned_network_is_told_what_acts_and_only_when_it_change
     weights[..., 4:8, 4:8] = 1
     condition = LowFrequencyGuidance(
         [
-            LowFrequency("anatomy", anatomy, 6, stop=Stop(fraction=0.5)),
-            LowFrequency("lesion", lesion, 2, weights=weights, stop=Stop(fraction=0.75)),
+            LowFrequency("anatomy", anatomy, 6, stop_fraction=0.5),
+            LowFrequency("lesion", lesion, 2, weights=weights, stop_fraction=0.75),
         ]
     )
     synthesis.sample(

@@ -18,7 +18,6 @@ from medsynth.diffusion.noise_level import SIGMAS, NoiseLevelScale, image_noise_
 from medsynth.diffusion.sampling import sample
 from medsynth.errors import CheckpointError
 from medsynth.networks import PatchUNet, PatchUNetConfig, load_denoiser, load_network, save_weights
-from medsynth.request import Stop
 from medsynth.training.batches import draw_batch
 from medsynth.training.recipe import Augment, Phase, Recipe
 from medsynth.training.trainer import Limits, Trainer
@@ -125,7 +124,7 @@ def test_sampling_tells_the_noise_level_of_the_anatomy_not_of_a_lesion():
 
 def test_the_noise_level_is_told_to_the_end_also_where_the_anatomy_stops():
     anatomy = grain(0.04)
-    guidance = LowFrequencyGuidance([LowFrequency("anatomy", anatomy, 8, stop=Stop(sigma=0.1))])
+    guidance = LowFrequencyGuidance([LowFrequency("anatomy", anatomy, 8, stop_sigma=0.1)])
     planned = samplers.build("dpmpp_2m").plan(schedule.log_snr_linear(), 8)
     for move in (planned[0], planned[-1]):
         low_pass_image, factor_map, noise_level = guidance.conditioning(move)
@@ -133,7 +132,7 @@ def test_the_noise_level_is_told_to_the_end_also_where_the_anatomy_stops():
         assert bool((low_pass_image != 0).any()) == (move is planned[0])
         assert torch.equal(noise_level, image_noise_levels(anatomy))
         assert guidance.conditioning(move) is guidance.conditioning(move)
-    lesion = LowFrequency("lesion", anatomy, 8, weights=grain(1.0).sigmoid(), stop=Stop(sigma=0.1))
+    lesion = LowFrequency("lesion", anatomy, 8, weights=grain(1.0).sigmoid(), stop_sigma=0.1)
     assert LowFrequencyGuidance([lesion]).conditioning(planned[-1]) is None
 
 

@@ -5,9 +5,9 @@ import pytest
 import yaml
 
 from medsynth import domains as presets
+from medsynth.datasets.settings import Data
 from medsynth.training.recipe import (
     RECIPES,
-    Data,
     Phase,
     Recipe,
     Reference,

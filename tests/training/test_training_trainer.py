@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from medsynth.datasets.data import Slices
+from medsynth.datasets.settings import Data
 from medsynth.diffusion import samplers
 from medsynth.errors import CheckpointError
 from medsynth.networks import load_denoiser, read_metadata
 from medsynth.training import trainer as trainer_module
 from medsynth.training.recipe import (
     Augment,
-    Data,
     Optimizer,
     Phase,
     Recipe,

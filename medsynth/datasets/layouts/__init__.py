@@ -18,7 +18,7 @@ from medsynth.datasets.layouts.nifti import read_nifti_tree
 from medsynth.datasets.layouts.patients import read_patients
 from medsynth.datasets.layouts.rsna_mammography import read_rsna_mammography
 from medsynth.datasets.layouts.table import read_table
-from medsynth.training.recipe import Data
+from medsynth.datasets.settings import Data
 
 LAYOUTS: dict[str, Callable[[Path, Data], list[Entry]]] = {
     "patients": read_patients,

@@ -15,8 +15,8 @@ import pydicom
 
 from medsynth.datasets.entries import HELD_OUT, TRAINING, Entry
 from medsynth.datasets.layouts.csv_files import held, rows_of, side
+from medsynth.datasets.settings import Data
 from medsynth.images.damage import naming
-from medsynth.training.recipe import Data
 
 TABLES = {
     "mass_case_description_train_set.csv": TRAINING,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from medsynth.datasets.entries import HELD_OUT, TRAINING, Box, Entry
 from medsynth.datasets.layouts.csv_files import held, rows_of
+from medsynth.datasets.settings import Data
 from medsynth.datasets.splits import key
-from medsynth.training.recipe import Data
 
 TABLES = ("Data_Entry_2017.csv", "Data_Entry_2017_v2020.csv")
 BOXES = "BBox_List_2017.csv"

@@ -11,8 +11,8 @@ import pydicom
 
 from medsynth.datasets.entries import Entry
 from medsynth.datasets.layouts.csv_files import held
+from medsynth.datasets.settings import Data
 from medsynth.images.damage import naming
-from medsynth.training.recipe import Data
 
 NLST_PATIENT = re.compile(r"\d{6}")
 HEADER = ["Modality", "ImageType", "SeriesInstanceUID", "PatientID"]

@@ -16,7 +16,7 @@ import numpy as np
 from medsynth.datasets.entries import Entry, Outline
 from medsynth.datasets.layouts.csv_files import expect, named_rows, rows_of
 from medsynth.datasets.layouts.spreadsheet import read_xlsx
-from medsynth.training.recipe import Data
+from medsynth.datasets.settings import Data
 
 FILM = re.compile(r"(?P<number>\d+)_(?P<patient>[^_]+)_MG_(?P<side>[LR])_(?P<view>[A-Z]+)_.*\.dcm")
 NEEDED = ("File Name", "ACR", "Bi-Rads")

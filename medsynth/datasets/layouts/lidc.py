@@ -15,7 +15,7 @@ import numpy as np
 from medsynth.datasets.entries import Entry, Outline
 from medsynth.datasets.layouts.csv_files import held
 from medsynth.datasets.layouts.dicom_trees import ct_series, patient_folders
-from medsynth.training.recipe import Data
+from medsynth.datasets.settings import Data
 
 PATIENT = re.compile(r"LIDC-IDRI-\d{4}")
 

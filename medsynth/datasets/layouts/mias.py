@@ -12,7 +12,7 @@ import numpy as np
 
 from medsynth.datasets.entries import Entry, Outline
 from medsynth.datasets.layouts.csv_files import expect
-from medsynth.training.recipe import Data
+from medsynth.datasets.settings import Data
 
 PIXEL_MM = 0.2
 SIZE = 1024

@@ -8,7 +8,7 @@ from pathlib import Path
 from medsynth.datasets.entries import Entry
 from medsynth.datasets.layouts.csv_files import held, named_rows, rows_of, side
 from medsynth.datasets.layouts.spreadsheet import read_xlsx
-from medsynth.training.recipe import Data
+from medsynth.datasets.settings import Data
 
 NEEDED = ("fullPath", "fileName", "View", "Side", "Status")
 MASKS = ("Tumour_Contour", "Tumour_Contour2", "Tumour_Contour3")

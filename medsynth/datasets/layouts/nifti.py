@@ -7,8 +7,8 @@ from pathlib import Path
 
 from medsynth.datasets.entries import Entry
 from medsynth.datasets.layouts.csv_files import held
+from medsynth.datasets.settings import Data
 from medsynth.images.files import NIFTI
-from medsynth.training.recipe import Data
 
 # Words in a file's name that say it is not an image but what was drawn on one.
 MASK = re.compile(

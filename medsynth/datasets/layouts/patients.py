@@ -7,8 +7,8 @@ from pathlib import Path
 import pydicom
 
 from medsynth.datasets.entries import Entry
+from medsynth.datasets.settings import Data
 from medsynth.images.damage import naming
-from medsynth.training.recipe import Data
 
 
 def read_patients(root: Path, data: Data) -> list[Entry]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from medsynth.datasets.entries import Entry
 from medsynth.datasets.layouts.csv_files import expect, flag, rows_of
-from medsynth.training.recipe import Data
+from medsynth.datasets.settings import Data
 
 NEEDED = ("patient_id", "image_id", "laterality", "view", "cancer")
 FLAGS = ("cancer", "biopsy", "invasive", "implant", "difficult_negative_case")

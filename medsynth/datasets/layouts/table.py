@@ -10,7 +10,7 @@ from pathlib import Path
 
 from medsynth.datasets.entries import HELD_OUT, TRAINING, Box, Entry
 from medsynth.datasets.layouts.csv_files import rows_of
-from medsynth.training.recipe import Data
+from medsynth.datasets.settings import Data
 
 DEFAULT = "SOURCES.csv"
 PARTS = {

@@ -40,6 +40,10 @@ class Condition(Protocol):
         """
         ...
 
+    def to(self, device: str) -> Condition:
+        """The condition with its tensors on `device`, where the network is."""
+        ...
+
     def errors(self, x0: Tensor) -> dict[str, list[float | None]]:
         """How far the result is off, per named part and slice; None where a part does not act."""
         ...

@@ -7,7 +7,7 @@ models": each reference y_s has a factor n_s, a weight map W_s and a noise level
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -18,9 +18,6 @@ from medsynth.diffusion.guidance.composition import Composition, compose
 from medsynth.diffusion.noise import Draw
 from medsynth.diffusion.noise_level import image_noise_levels
 from medsynth.diffusion.step import Step
-from medsynth.request import Stop
-
-TO_THE_END = Stop(sigma=0.0)
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,8 @@ class LowFrequency:
         factor: n of the low-pass filter; 1 follows the reference exactly.
         weights: (B or 1, 1, H, W) in [0, 1]; None: the whole frame. A slice in which the condition
             has no part has weights 0.
-        stop: the noise level below which, or the share of the steps after which, it no longer acts.
+        stop_sigma: the noise level below which it no longer acts; None or 0: it acts to the end.
+        stop_fraction: instead of `stop_sigma`, the share of the steps after which it stops.
         filter: dct, block or bicubic.
     """
 
@@ -41,7 +39,8 @@ class LowFrequency:
     reference: Tensor
     factor: int
     weights: Tensor | None = None
-    stop: Stop = TO_THE_END
+    stop_sigma: float | None = None
+    stop_fraction: float | None = None
     filter: str = "dct"
 
     def __post_init__(self) -> None:
@@ -53,13 +52,15 @@ class LowFrequency:
             raise ValueError(f"{self.name}: reference holds NaN or infinite values; mend it first")
         if self.weights is not None:
             self._check_weights(shape)
-        sigma, fraction = self.stop.sigma, self.stop.fraction
-        if (sigma is None) == (fraction is None):
-            raise ValueError(f"{self.name}: stop must set sigma or fraction, got {self.stop}")
+        sigma, fraction = self.stop_sigma, self.stop_fraction
+        if sigma is not None and fraction is not None:
+            raise ValueError(
+                f"{self.name}: give stop_sigma or stop_fraction, got both ({sigma} and {fraction})"
+            )
         if sigma is not None and not sigma >= 0:
-            raise ValueError(f"{self.name}: stop sigma must be at least 0, got {sigma}")
+            raise ValueError(f"{self.name}: stop_sigma must be at least 0, got {sigma}")
         if fraction is not None and not 0 < fraction <= 1:
-            raise ValueError(f"{self.name}: stop fraction must lie in (0, 1], got {fraction}")
+            raise ValueError(f"{self.name}: stop_fraction must lie in (0, 1], got {fraction}")
 
     def _check_weights(self, shape: tuple[int, ...]) -> None:
         got = tuple(self.weights.shape)
@@ -77,9 +78,14 @@ class LowFrequency:
         By sigma: while the *new* level is not below it, so that 0 acts to the very end. By fraction:
         on the moves that lie wholly within that share of the steps.
         """
-        if self.stop.fraction is not None:
-            return step.index + 1 <= self.stop.fraction * step.steps + 1e-9
-        return step.sigma_next >= self.stop.sigma
+        if self.stop_fraction is not None:
+            return step.index + 1 <= self.stop_fraction * step.steps + 1e-9
+        return step.sigma_next >= (self.stop_sigma or 0.0)
+
+    def to(self, device: str) -> LowFrequency:
+        """A copy with its tensors on `device`."""
+        weights = None if self.weights is None else self.weights.to(device)
+        return replace(self, reference=self.reference.to(device), weights=weights)
 
 
 class LowFrequencyGuidance:
@@ -163,6 +169,11 @@ class LowFrequencyGuidance:
                 for value, part in zip(values, area.tolist(), strict=True)
             ]
         return figures
+
+    def to(self, device: str) -> LowFrequencyGuidance:
+        """The same guidance with its tensors on `device`."""
+        moved = [reference.to(device) for reference in self.references]
+        return LowFrequencyGuidance(moved, composition=self.composition, space=self.space)
 
     def _active(self, step: Step) -> tuple[int, ...]:
         return tuple(i for i, r in enumerate(self.references) if r.active(step))

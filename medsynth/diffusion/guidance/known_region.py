@@ -57,6 +57,11 @@ class KnownRegion:
         """Nothing: networks are told low bands only."""
         return None
 
+    def to(self, device: str) -> KnownRegion:
+        """The same region with its tensors on `device`."""
+        reference, weights = self.reference.to(device), self.weights.to(device)
+        return KnownRegion(reference, weights, space=self.space, name=self.name)
+
     def errors(self, x0: Tensor) -> dict[str, list[float | None]]:
         """RMS difference in the known pixels over the slice's standard deviation."""
         weights = self.weights.expand_as(x0)
