@@ -11,7 +11,7 @@ from PIL import Image
 
 from medsynth.datasets.entries import Entry
 from medsynth.domains import Preset
-from medsynth.images import ReferenceImage, fit_to_grid, read_image, to_grey
+from medsynth.images import ReferenceImage, fit_to_grid, read_image, to_display_units
 from medsynth.images.files import NIFTI
 
 
@@ -89,7 +89,7 @@ def in_units(read: ReferenceImage, preset: Preset) -> sitk.Image:
     if preset.units == "HU":
         return read.image
     values = sitk.GetArrayViewFromImage(read.image)
-    shown = to_grey(read, values, hu_window=preset.extra.get("hu_window"))
+    shown = to_display_units(read, values, hu_window=preset.extra.get("hu_window"))
     image = sitk.GetImageFromArray(shown.values)
     image.CopyInformation(read.image)
     return image

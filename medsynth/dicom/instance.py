@@ -233,7 +233,7 @@ def _put_rescale(
     given = header.get("RescaleType") if header is not None else None
     if row.rescale_type == "HU":
         # PS3.3 C.8.2.1: a CT in other units than HU has to say so; US is "unspecified".
-        dataset.RescaleType = "US" if export.preset.is_grey else "HU"
+        dataset.RescaleType = "US" if export.preset.in_display_units else "HU"
     else:
         dataset.RescaleType = given or row.rescale_type or "US"
 

@@ -11,7 +11,7 @@ NODULE = codes.SCT.Nodule  # 27925004, CID 7159
 MASS = codes.SCT.Mass  # 4147007, CID 7159
 CALCIFICATION = Code("18115005", "SCT", "Pathologic calcification")
 CALCIFICATION_CLUSTER = codes.SCT.CalcificationCluster  # 129769006
-HAEMORRHAGE = Code("50960005", "SCT", "Hemorrhage")
+HEMORRHAGE = Code("50960005", "SCT", "Hemorrhage")
 LESION = codes.SCT.Lesion  # 52988006, CID 7159
 
 # Kinds of the lung: texture and margin vary, the finding is a nodule.
@@ -30,8 +30,8 @@ def property_type(kind: str, modality: str) -> Code:
         return CALCIFICATION_CLUSTER
     if kind in ("calcification", "calcifications"):
         return CALCIFICATION
-    if kind == "haemorrhage":
-        return HAEMORRHAGE
+    if kind == "hemorrhage":
+        return HEMORRHAGE
     if kind in (*MASSES, *BRAIN_MASSES) or (modality == "MG" and kind in NODULES):
         return MASS
     return NODULE if kind in NODULES else LESION
@@ -53,7 +53,10 @@ STRUCTURES = {
     "breast": Code("76752008", "SCT", "Breast"),
 }
 # Words for findings beside the kinds of lesions.
-FINDINGS = {"tumor": MASS, "tumour": MASS, "hemorrhage": HAEMORRHAGE, "bleeding": HAEMORRHAGE}
+FINDINGS = dict.fromkeys(("hemorrhage", "haemorrhage", "bleeding"), HEMORRHAGE) | {
+    "tumor": MASS,
+    "tumour": MASS,
+}
 
 
 def label_codes(

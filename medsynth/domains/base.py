@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-GREY = "grey value"
+GRAY = "gray value"
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Window:
         """Lowest and highest value that is told apart on the screen."""
         return self.center - self.width / 2, self.center + self.width / 2
 
-    def grey(self, values: np.ndarray) -> np.ndarray:
+    def to_8_bit(self, values: np.ndarray) -> np.ndarray:
         """What a screen shows of `values` in physical units, uint8."""
         import numpy as np
 
@@ -115,9 +115,9 @@ class Preset:
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def is_grey(self) -> bool:
-        """Whether the values are grey values of a display rather than a physical unit."""
-        return self.units == GREY
+    def in_display_units(self) -> bool:
+        """Whether the values are gray values of a display rather than a physical unit."""
+        return self.units == GRAY
 
     @property
     def is_projection(self) -> bool:

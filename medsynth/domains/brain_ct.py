@@ -1,11 +1,11 @@
-"""Brain CT, 256 x 256, axial, in grey values of the brain window (8 bits).
+"""Brain CT, 256 x 256, axial, in gray values of the brain window (8 bits).
 
 The images that the network learned from hold no HU, only the window as it was shown; so the unit is
-the grey value, and nothing here claims HU.
+the gray value, and nothing here claims HU.
 """
 
 from medsynth.domains.base import Preset
-from medsynth.domains.grey import GREY_VALUES
+from medsynth.domains.display_units import DISPLAY_UNITS
 
 PRESET = Preset(
     name="brain_ct",
@@ -14,8 +14,8 @@ PRESET = Preset(
     grid=(256, 256),
     weights="brain_ct_256.safetensors",
     anatomy_factor=8,
-    lesion_kinds=("haemorrhage",),
+    lesion_kinds=("hemorrhage",),
     # The window in which the training images were shown; a reference in HU is shown in it.
     extra={"body_part": "BRAIN", "hu_window": (40.0, 80.0), "film_patches": True},
-    **GREY_VALUES,
+    **DISPLAY_UNITS,
 )

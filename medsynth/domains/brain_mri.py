@@ -1,7 +1,7 @@
-"""Brain MRI, 256 x 256, axial, in grey values of the display (8 bits): MR has no absolute unit."""
+"""Brain MRI, 256 x 256, axial, in gray values of the display (8 bits): MR has no absolute unit."""
 
 from medsynth.domains.base import Preset
-from medsynth.domains.grey import GREY_VALUES
+from medsynth.domains.display_units import DISPLAY_UNITS
 
 PRESET = Preset(
     name="brain_mri",
@@ -12,5 +12,5 @@ PRESET = Preset(
     anatomy_factor=8,
     lesion_kinds=("enhancing_mass", "ring_enhancing_mass"),
     extra={"body_part": "BRAIN", "film_patches": True},
-    **GREY_VALUES,
+    **DISPLAY_UNITS,
 )

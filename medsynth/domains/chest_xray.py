@@ -1,7 +1,7 @@
-"""Chest X-ray, 256 x 256, frontal, in grey values of the display (8 bits, bone is bright)."""
+"""Chest X-ray, 256 x 256, frontal, in gray values of the display (8 bits, bone is bright)."""
 
 from medsynth.domains.base import Preset
-from medsynth.domains.grey import GREY_VALUES
+from medsynth.domains.display_units import DISPLAY_UNITS
 
 PRESET = Preset(
     name="chest_xray",
@@ -12,5 +12,5 @@ PRESET = Preset(
     anatomy_factor=8,
     lesion_kinds=("nodule", "opacity"),
     extra={"body_part": "CHEST", "film_patches": True},
-    **GREY_VALUES,
+    **DISPLAY_UNITS,
 )

@@ -19,7 +19,7 @@ LESION_TITLES: dict[str, str] = {
     "opacity": "opacity",
     "enhancing_mass": "enhancing mass",
     "ring_enhancing_mass": "ring-enhancing mass",
-    "haemorrhage": "hemorrhage",
+    "hemorrhage": "hemorrhage",
 }
 
 

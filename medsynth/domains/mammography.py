@@ -1,7 +1,7 @@
-"""Mammography, one breast on up to 832 x 512 pixels of 0.25 mm, in grey values (8 bits)."""
+"""Mammography, one breast on up to 832 x 512 pixels of 0.25 mm, in gray values (8 bits)."""
 
 from medsynth.domains.base import Preset
-from medsynth.domains.grey import GREY_VALUES
+from medsynth.domains.display_units import DISPLAY_UNITS
 
 PRESET = Preset(
     name="mammography",
@@ -15,5 +15,5 @@ PRESET = Preset(
     phantoms=("breast",),
     # Lesions taken from a film go through the patch pipeline, medsynth.lesions.patch.
     extra={"body_part": "BREAST", "film_patches": True},
-    **GREY_VALUES,
+    **DISPLAY_UNITS,
 )

@@ -169,6 +169,6 @@ def sheet(pairs: Pairs, path: Path, *, preset: Preset, indices: Sequence[int]) -
     for index in indices:
         cells = []
         for window in preset.windows:
-            cells += [window.grey(p[index]) for p in (pairs.real, pairs.synthetic)]
+            cells += [window.to_8_bit(p[index]) for p in (pairs.real, pairs.synthetic)]
         rows.append(np.hstack(cells))
     Image.fromarray(np.vstack(rows)).save(path, optimize=True, pnginfo=png_chunks())

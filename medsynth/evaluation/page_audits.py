@@ -23,7 +23,7 @@ def unguided_section(
     source = f"; their low bands were drawn by {low_band}" if low_band else ""
     body = [f"<p>Guided by nobody{html.escape(source)}. Windows: {html.escape(windows)}.</p>"]
     for index, image in enumerate(images):
-        row = np.hstack([window.grey(image) for window in preset.windows])
+        row = np.hstack([window.to_8_bit(image) for window in preset.windows])
         body.append(_picture(f"sample {index + 1}", row))
     return "Unguided samples", "".join(body)
 

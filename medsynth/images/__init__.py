@@ -14,7 +14,7 @@ _MODULES = {
     "modality_transform": "dicom.pixels",
     "stored_range": "dicom.pixels",
     "Shown": "display",
-    "to_grey": "display",
+    "to_display_units": "display",
     "write_image": "files",
     "check_same_geometry": "grids",
     "fraction_outside": "grids",
@@ -57,7 +57,7 @@ __all__ = [
     "resample_image",
     "resample_mask",
     "stored_range",
-    "to_grey",
+    "to_display_units",
     "voxel_to_mm",
     "write_image",
 ]

@@ -1,4 +1,4 @@
-"""Values of any kind as the 8-bit grey values of a display: black 0, white 255, brighter is larger."""
+"""Values of any kind as the 8-bit gray values of a display: black 0, white 255, brighter is larger."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ SURELY_HU = -200.0
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """Grey values (k, j, i) float32 in 0 to 255, and in words how they came about.
+    """Gray values (k, j, i) float32 in 0 to 255, and in words how they came about.
 
-    `as_stored`: the image held grey values already, and they are taken as they are.
+    `as_stored`: the image held gray values already, and they are taken as they are.
     """
 
     values: np.ndarray
@@ -31,12 +31,12 @@ class Shown:
     as_stored: bool = False
 
 
-def to_grey(
+def to_display_units(
     reference: ReferenceImage, values: np.ndarray, *, hu_window: tuple[float, float] | None = None
 ) -> Shown:
-    """The grey values in which `reference` is shown.
+    """The gray values in which `reference` is shown.
 
-    In this order: a CT in HU in `hu_window` (centre, width), where one is given; values from 0 to
+    In this order: a CT in HU in `hu_window` (center, width), where one is given; values from 0 to
     255 as they are, unless the file has a window of its own; that window or VOI look-up table
     (PS3.3 C.11.2; of a series the middle slice's, so that a stack stays one); else from the 0.5th to
     the 99.5th percentile. What is padding becomes black. MONOCHROME1 comes out with bone bright.
@@ -59,9 +59,9 @@ def _shown(
         low, high = hu_window[0] - hu_window[1] / 2, hu_window[0] + hu_window[1] / 2
         return Shown(_scaled(values, low, high), f"the window {_window(hu_window)} HU")
     window = _window_of(header)
-    grey = values.min() >= 0 and 1 < values.max() <= WHITE
-    if grey and (window is None or window == (WHITE / 2, WHITE)):
-        return Shown(np.array(values, np.float32), "grey values as they are", as_stored=True)
+    gray = values.min() >= 0 and 1 < values.max() <= WHITE
+    if gray and (window is None or window == (WHITE / 2, WHITE)):
+        return Shown(np.array(values, np.float32), "gray values as they are", as_stored=True)
     if window is not None:
         return Shown(_windowed(values, header, window), f"the file's window {_window(window)}")
     if header is not None and header.get("VOILUTSequence"):
@@ -79,35 +79,35 @@ def _in_hu(header: pydicom.Dataset | None, values: np.ndarray) -> bool:
 
 
 def _window_of(header: pydicom.Dataset | None) -> tuple[float, float] | None:
-    """Centre and width of the first window of `header`, if it has one that can be."""
+    """Center and width of the first window of `header`, if it has one that can be."""
     if header is None:
         return None
     pair = [header.get(keyword) for keyword in ("WindowCenter", "WindowWidth")]
     try:
-        centre, width = (
+        center, width = (
             float(v[0] if isinstance(v, (list, pydicom.multival.MultiValue)) else v) for v in pair
         )
     except (TypeError, ValueError, IndexError):
         return None
-    return (centre, width) if np.isfinite(centre) and width >= 1 else None
+    return (center, width) if np.isfinite(center) and width >= 1 else None
 
 
 def _windowed(
     values: np.ndarray, header: pydicom.Dataset, window: tuple[float, float]
 ) -> np.ndarray:
     """PS3.3 C.11.2.1.2 and C.11.2.1.3; the reader has turned MONOCHROME1 over, so this does too."""
-    centre, width = window
+    center, width = window
     mirror = _mirror(header)
     if mirror is not None:
-        centre = mirror - centre
+        center = mirror - center
     kind = header.get("VOILUTFunction") or "LINEAR"
     if kind == "SIGMOID":
-        grey = WHITE / (1 + np.exp(-4 * (np.asarray(values, float) - centre) / width))
-        return _upright(grey.astype(np.float32), header)
+        gray = WHITE / (1 + np.exp(-4 * (np.asarray(values, float) - center) / width))
+        return _upright(gray.astype(np.float32), header)
     if kind == "LINEAR" and width > 1:
         # -0.5 of the stored value: +0.5 where the range is turned over.
-        centre, width = centre + (-0.5 if mirror is None else 0.5), width - 1
-    return _upright(_scaled(values, centre - width / 2, centre + width / 2), header)
+        center, width = center + (-0.5 if mirror is None else 0.5), width - 1
+    return _upright(_scaled(values, center - width / 2, center + width / 2), header)
 
 
 def _looked_up(values: np.ndarray, header: pydicom.Dataset) -> np.ndarray:
@@ -115,8 +115,8 @@ def _looked_up(values: np.ndarray, header: pydicom.Dataset) -> np.ndarray:
     stored = values if mirror is None else mirror - values
     looked_up = apply_voi(np.rint(stored).astype(np.int32), header)
     white = (1 << int(header.VOILUTSequence[0].LUTDescriptor[2])) - 1
-    grey = _scaled(looked_up, 0, white)
-    return WHITE - grey if header.get("PhotometricInterpretation") == "MONOCHROME1" else grey
+    gray = _scaled(looked_up, 0, white)
+    return WHITE - gray if header.get("PhotometricInterpretation") == "MONOCHROME1" else gray
 
 
 def _mirror(header: pydicom.Dataset) -> float | None:
@@ -127,10 +127,10 @@ def _mirror(header: pydicom.Dataset) -> float | None:
     return float(modality_transform(ends, header, Path("reference")).sum())
 
 
-def _upright(grey: np.ndarray, header: pydicom.Dataset | None) -> np.ndarray:
+def _upright(gray: np.ndarray, header: pydicom.Dataset | None) -> np.ndarray:
     """MONOCHROME1 of a modality whose values the reader leaves as they are (MR, CT)."""
     inverse = header is not None and header.get("PhotometricInterpretation") == "MONOCHROME1"
-    return WHITE - grey if inverse and not is_mirrored(header) else grey
+    return WHITE - gray if inverse and not is_mirrored(header) else gray
 
 
 def _scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -39,7 +39,7 @@ def read_itk_file(path: Path) -> ReferenceImage:
     """A volume or a picture by SimpleITK, in the values that the file holds (16-bit PNG included).
 
     Raises:
-        ValueError: Damaged, colour, 4-D, or with NaN or infinite values.
+        ValueError: Damaged, color, 4-D, or with NaN or infinite values.
     """
     image = load(path)
     is_2d = image.GetDimension() == 2
@@ -75,8 +75,8 @@ def load(path: Path) -> sitk.Image:
         reason = str(error).strip().splitlines()[-1].strip()
         if "Unknown PixelType" in reason:
             raise ValueError(
-                f"{path} has a pixel type that cannot be read ({reason}), such as grey with an "
-                "alpha channel; save it as plain grey"
+                f"{path} has a pixel type that cannot be read ({reason}), such as gray with an "
+                "alpha channel; save it as plain gray"
             ) from error
         raise ValueError(f"{path} cannot be read; it may be damaged ({reason})") from error
     if suffix_of(path) in PICTURES:
@@ -90,7 +90,7 @@ def _begins_like_jpeg(path: Path) -> bool:
 
 
 def _load_jpeg(path: Path) -> sitk.Image:
-    """By Pillow: ITK reads a JPEG that is cut off and fills the rest with grey."""
+    """By Pillow: ITK reads a JPEG that is cut off and fills the rest with gray."""
     with (
         naming(path, otherwise="cannot be read; it may be damaged"),
         Image.open(path, formats=("JPEG",)) as picture,
@@ -120,10 +120,10 @@ def three_axes(image: sitk.Image, path: Path) -> sitk.Image:
 
 
 def one_channel(image: sitk.Image, path: Path, notes: list[str]) -> sitk.Image:
-    """The grey image; an RGB(A) one whose colours are all grey (and opaque) is accepted.
+    """The gray image; an RGB(A) one whose colors are all gray (and opaque) is accepted.
 
     Raises:
-        ValueError: Coloured, transparent, complex, or with several values a voxel.
+        ValueError: Colored, transparent, complex, or with several values a voxel.
     """
     channels = image.GetNumberOfComponentsPerPixel()
     if channels == 1 and "complex" not in image.GetPixelIDTypeAsString():
@@ -132,13 +132,13 @@ def one_channel(image: sitk.Image, path: Path, notes: list[str]) -> sitk.Image:
         values = sitk.GetArrayViewFromImage(image)
         opaque = channels == 3 or (values[..., 3] == np.iinfo(values.dtype).max).all()
         if opaque and (values[..., :3] == values[..., :1]).all():
-            notes.append(f"{path} is stored in colour but grey throughout; one channel was taken")
+            notes.append(f"{path} is stored in color but gray throughout; one channel was taken")
             return sitk.VectorIndexSelectionCast(image, 0)
-        what = "is a colour image" if opaque else "has transparent pixels"
-        raise ValueError(f"{path} {what}; convert it to a grey image")
+        what = "is a color image" if opaque else "has transparent pixels"
+        raise ValueError(f"{path} {what}; convert it to a gray image")
     kind = image.GetPixelIDTypeAsString()
     raise ValueError(
-        f"{path} has {channels} values per voxel ({kind}); only scalar grey images can be used"
+        f"{path} has {channels} values per voxel ({kind}); only scalar gray images can be used"
     )
 
 

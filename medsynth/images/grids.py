@@ -64,7 +64,7 @@ def resample_mask(mask: sitk.Image, grid: sitk.Image) -> sitk.Image:
     """`mask` on the voxels of `grid`, uint8 0/1: where the linearly interpolated mask reaches 0.5.
 
     A separate piece of the mask too thin to reach 0.5 on any voxel of a coarser grid does not
-    vanish: the voxels that contain its voxels' centres are marked. What lies outside `grid` is
+    vanish: the voxels that contain its voxels' centers are marked. What lies outside `grid` is
     lost; `fraction_outside` tells how much.
 
     Raises:
@@ -86,8 +86,8 @@ def resample_mask(mask: sitk.Image, grid: sitk.Image) -> sitk.Image:
 
 
 def fraction_outside(mask: sitk.Image, grid: sitk.Image) -> float:
-    """The share (0 - 1) of the mask's voxels whose centres lie outside the voxels of `grid`."""
-    inside = [_inside(index, grid) for index, _ in _centres(_pieces(mask), grid)]
+    """The share (0 - 1) of the mask's voxels whose centers lie outside the voxels of `grid`."""
+    inside = [_inside(index, grid) for index, _ in _centers(_pieces(mask), grid)]
     return float(1 - np.concatenate(inside).mean())
 
 
@@ -106,7 +106,7 @@ def _pieces(mask: sitk.Image) -> sitk.Image:
     return sitk.ConnectedComponent(sitk.ConstantPad(region, [1] * 3, [1] * 3, 0), True)
 
 
-def _centres(pieces: sitk.Image, grid: sitk.Image) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _centers(pieces: sitk.Image, grid: sitk.Image) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Slice by slice, each marked voxel's place in `grid`'s continuous i, j, k and its piece.
 
     By slices, because the places of a whole lung at once would take gigabytes.
@@ -133,19 +133,19 @@ def _mark_thin_pieces(result: np.ndarray, pieces: sitk.Image, grid: sitk.Image) 
 
 
 def _voxels_around(pieces: sitk.Image, grid: sitk.Image) -> Iterator[tuple[np.ndarray, ...]]:
-    """As `_centres`, but the voxels i, j, k of `grid` that contain them; only those inside."""
-    for index, names in _centres(pieces, grid):
+    """As `_centers`, but the voxels i, j, k of `grid` that contain them; only those inside."""
+    for index, names in _centers(pieces, grid):
         inside = _inside(index, grid)
         i, j, k = np.floor(index[inside] + 0.5).astype(int).T
         yield i, j, k, names[inside]
 
 
 def _distance_mm(pieces: sitk.Image, grid: sitk.Image) -> float:
-    """From the nearest marked voxel's centre to the box that the voxels of `grid` fill."""
+    """From the nearest marked voxel's center to the box that the voxels of `grid` fill."""
     last = np.array(grid.GetSize()) - 0.5
     return min(
         float(
             np.linalg.norm((index - np.clip(index, -0.5, last)) * grid.GetSpacing(), axis=1).min()
         )
-        for index, _ in _centres(pieces, grid)
+        for index, _ in _centers(pieces, grid)
     )

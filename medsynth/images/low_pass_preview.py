@@ -33,7 +33,7 @@ def dct_modes(size: int, factor: int) -> np.ndarray:
     return modes.astype(np.float32)
 
 
-class LowPass:
+class LowPassPreview:
     """The filter for one image size and factor; built once, applied to many slices.
 
     Args:

@@ -22,7 +22,7 @@ def read_nifti(path: Path) -> ReferenceImage:
     """The volume in scaled values (scl_slope, scl_inter), on the grid of its sform or qform.
 
     Raises:
-        ValueError: Damaged, colour or complex, 4-D, or with NaN or infinite values.
+        ValueError: Damaged, color or complex, 4-D, or with NaN or infinite values.
         GeometryError: The affine shears the grid.
     """
     with naming(path, otherwise="cannot be read; it may be damaged"):
@@ -30,7 +30,7 @@ def read_nifti(path: Path) -> ReferenceImage:
         file = nibabel.load(path)
         kind, shape = file.header.get_data_dtype(), file.shape
         if kind.kind not in "iuf":
-            raise ValueError(f"{path} is not a grey image (data type {kind}); convert it")
+            raise ValueError(f"{path} is not a gray image (data type {kind}); convert it")
         if any(n != 1 for n in shape[3:]):
             raise ValueError(
                 f"{path} has {len(shape)} dimensions {shape}; save one time point as a 3-D image"

@@ -12,7 +12,7 @@ ANTI_ALIASING = 0.45
 def fit_to_grid(
     image: sitk.Image, grid: tuple[int, int], *, air: float, pixel_mm: float | None = None
 ) -> sitk.Image:
-    """`image` (one slice or a stack of them) centred on slices of `grid` = (H, W) pixels.
+    """`image` (one slice or a stack of them) centerd on slices of `grid` = (H, W) pixels.
 
     Rows and columns are scaled by one factor: so that the image just fits, or, with `pixel_mm`, so
     that a pixel has that size unless the image would then not fit. What the image does not cover is

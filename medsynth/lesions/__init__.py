@@ -3,7 +3,7 @@
 from medsynth.lesions.body import body_mask
 from medsynth.lesions.kinds.lung import Kind
 from medsynth.lesions.lesion import Lesion, mask_diameter_mm
-from medsynth.lesions.patch import Steps, from_film
+from medsynth.lesions.patch import Steps, from_projection
 from medsynth.lesions.procedural import procedural
 from medsynth.lesions.registry import KINDS
 from medsynth.lesions.transplant import from_study
@@ -14,7 +14,7 @@ __all__ = [
     "Lesion",
     "Steps",
     "body_mask",
-    "from_film",
+    "from_projection",
     "from_study",
     "mask_diameter_mm",
     "procedural",

@@ -7,7 +7,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from medsynth.errors import GeometryError
-from medsynth.lesions.sub_volume import Window
+from medsynth.lesions.sub_volume import SubVolume
 
 COARSE_MM = 1.5
 TABLE_MM = 3.5  # half the thickness below which a sheet (table top, blanket, clothes) is no body
@@ -83,31 +83,31 @@ def lung_array(
     if not aerated.any():
         return aerated
     reached = ndimage.distance_transform_edt(~aerated, sampling=spacing) <= VESSEL_MM
-    # Beyond the window's edge lung goes on as it is at the edge.
+    # Beyond the sub-volume's edge lung goes on as it is at the edge.
     reached = np.pad(reached, 1, mode="edge")
     kept = ndimage.distance_transform_edt(reached, sampling=spacing)[1:-1, 1:-1, 1:-1]
     return body & ((kept > VESSEL_MM) | aerated)
 
 
 def check_within_body(
-    lesion: np.ndarray, body: np.ndarray, window: Window, *, place: str = "body"
+    lesion: np.ndarray, body: np.ndarray, sub_volume: SubVolume, *, place: str = "body"
 ) -> None:
     """Raises GeometryError when voxels of `lesion` lie outside `body`.
 
     Args:
-        lesion: boolean, the window's shape.
-        body: boolean, whole slices of the window's k range.
+        lesion: boolean, the sub-volume's shape.
+        body: boolean, whole slices of the sub-volume's k range.
         place: what `body` is called.
     """
-    outside = lesion & ~body[(slice(None), *window.slices[1:])]
+    outside = lesion & ~body[(slice(None), *sub_volume.slices[1:])]
     if not outside.any():
         return
-    spacing = window.spacing_mm[::-1]
+    spacing = sub_volume.spacing_mm[::-1]
     if not body.any():
         raise GeometryError(f"the lesion lies in slices in which there is no {place}")
     distance = ndimage.distance_transform_edt(~body, sampling=spacing)
-    distance = np.where(outside, distance[(slice(None), *window.slices[1:])], 0)
+    distance = np.where(outside, distance[(slice(None), *sub_volume.slices[1:])], 0)
     raise GeometryError(
-        f"the lesion would leave the {place} by {distance.max():.1f} mm; move its centre inwards or "
+        f"the lesion would leave the {place} by {distance.max():.1f} mm; move its center inwards or "
         "make it smaller"
     )

@@ -1,4 +1,4 @@
-"""Draws a lesion into a picture of grey values: one film, one slice, or a stack of slices."""
+"""Draws a lesion into a picture of gray values: one film, one slice, or a stack of slices."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from scipy import ndimage
 
 from medsynth.lesions.body import check_within_body
 from medsynth.lesions.insert import most_covered
-from medsynth.lesions.kinds.display_units import GREY_KINDS, Drawing, Ground
+from medsynth.lesions.kinds.display_units import DISPLAY_KINDS, DisplayContext, Drawing
 from medsynth.lesions.lesion import Lesion, mask_diameter_mm
 from medsynth.lesions.outline import Surface
 from medsynth.lesions.regions import region_of
-from medsynth.lesions.sub_volume import Window, check_within_image
+from medsynth.lesions.sub_volume import SubVolume, check_within_image
 
-# Around a lesion, in its diameters: the window beyond its outline, and the tissue it is relative to.
+# Around a lesion, in its diameters: the sub-volume beyond its outline, and the tissue it is relative to.
 MARGIN = 0.6
 RING = (0.1, 0.6)
 RING_PIXELS = 2.0  # the ring begins and ends no nearer than this many pixels of each other
@@ -28,7 +28,7 @@ FEW = 20
 SEEN_THROUGH = ("chest_xray",)
 
 
-def draw_in_grey(
+def draw_in_display_units(
     reference: sitk.Image,
     kind: str,
     surface: Surface,
@@ -36,69 +36,73 @@ def draw_in_grey(
     generator: np.random.Generator,
     body_threshold: float,
 ) -> Lesion:
-    """The lesion of this outline in the reference, in grey values from 0 to 255.
+    """The lesion of this outline in the reference, in gray values from 0 to 255.
 
     Raises:
         GeometryError: the lesion would leave the image, or the body or skull.
     """
-    recipe = GREY_KINDS[kind]
-    check_within_image(reference, surface.surface_points(), surface.centre_mm)
-    window, signed = _look(reference, surface, reach=_reach(drawn))
-    marked = most_covered(window.mean_of_samples(signed < 0))
-    slices = sitk.GetArrayViewFromImage(reference)[window.slices[0]]
+    recipe = DISPLAY_KINDS[kind]
+    check_within_image(reference, surface.surface_points(), surface.center_mm)
+    sub_volume, signed = _look(reference, surface, reach=_reach(drawn))
+    marked = most_covered(sub_volume.mean_of_samples(signed < 0))
+    slices = sitk.GetArrayViewFromImage(reference)[sub_volume.slices[0]]
     region, place = region_of(recipe.family, slices, reference.GetSpacing(), body_threshold)
-    check_within_body(marked, region, window, place=place)
-    in_plane = (slice(None), *window.slices[1:])
+    check_within_body(marked, region, sub_volume, place=place)
+    in_plane = (slice(None), *sub_volume.slices[1:])
     before, inside = slices[in_plane].astype(np.float32), region[in_plane]
     if recipe.family in SEEN_THROUGH:
         tissue = float(np.median(before[marked]))
     else:
-        tissue = _tissue(before, marked, inside, window, surface.diameter_mm)
-    ground = Ground(window, surface, signed, before, tissue, inside, generator)
-    drawing = recipe.draw(ground, drawn)
+        tissue = _tissue(before, marked, inside, sub_volume, surface.diameter_mm)
+    context = DisplayContext(sub_volume, surface, signed, before, tissue, inside, generator)
+    drawing = recipe.draw(context, drawn)
     details = {
-        "centre_mm": np.round(surface.centre_mm, 3).tolist(),
+        "center_mm": np.round(surface.center_mm, 3).tolist(),
         "diameter_mm": round(surface.diameter_mm, 3),
         **drawn,
         "background": round(tissue, 1),
     }
-    return _lesion(ground, drawing, marked, kind=kind, title=recipe.title, drawn=details)
+    return _lesion(context, drawing, marked, kind=kind, title=recipe.title, drawn=details)
 
 
 def _reach(drawn: dict[str, Any]) -> float:
-    """How far from its outline a lesion acts, in diameters: its oedema, whose width varies."""
-    oedema = 2.0 * drawn.get("oedema", 0.0)
+    """How far from its outline a lesion acts, in diameters: its edema, whose width varies."""
+    edema = 2.0 * drawn.get("edema", 0.0)
     rim = 1.5 * drawn.get("rim", 0.0) if "rim_contrast" in drawn else 0.0
-    return max(oedema, rim, 0.5 * drawn.get("softness", 0.0))
+    return max(edema, rim, 0.5 * drawn.get("softness", 0.0))
 
 
-def _look(reference: sitk.Image, surface: Surface, *, reach: float) -> tuple[Window, np.ndarray]:
+def _look(reference: sitk.Image, surface: Surface, *, reach: float) -> tuple[SubVolume, np.ndarray]:
     """The fine grid around a lesion, and the distance of its points from the outline in mm."""
     diameter = surface.diameter_mm
     points = surface.surface_points()
     margin = max(MARGIN, reach) * diameter + 2 * max(reference.GetSpacing()[:2])
     stack = reference.GetSize()[2] > 1
     detail = (DETAIL_OF_STACK if stack else DETAIL) * diameter
-    window = Window.around(reference, points, margin_mm=margin, detail_mm=detail)
+    sub_volume = SubVolume.around(reference, points, margin_mm=margin, detail_mm=detail)
     if stack:
-        return window, surface.signed_mm(window.samples_mm())
-    window = dataclasses.replace(window, fine=(*window.fine[:2], 1))
-    return window, window.of_diameter(surface.signed_mm(window.samples_mm()), diameter)
+        return sub_volume, surface.signed_mm(sub_volume.samples_mm())
+    sub_volume = dataclasses.replace(sub_volume, fine=(*sub_volume.fine[:2], 1))
+    return sub_volume, sub_volume.of_diameter(surface.signed_mm(sub_volume.samples_mm()), diameter)
 
 
 def _tissue(
-    before: np.ndarray, marked: np.ndarray, inside: np.ndarray, window: Window, diameter_mm: float
+    before: np.ndarray,
+    marked: np.ndarray,
+    inside: np.ndarray,
+    sub_volume: SubVolume,
+    diameter_mm: float,
 ) -> float:
     """Median of what may hold a lesion in a ring around it, else of what is under it."""
-    away = ndimage.distance_transform_edt(~marked, sampling=window.spacing_mm[::-1])
-    pixel = max(window.spacing_mm[:2])
+    away = ndimage.distance_transform_edt(~marked, sampling=sub_volume.spacing_mm[::-1])
+    pixel = max(sub_volume.spacing_mm[:2])
     low, high = max(RING[0] * diameter_mm, pixel), RING[1] * diameter_mm
     ring = (away > low) & (away <= max(high, low + RING_PIXELS * pixel)) & inside
     return float(np.median(before[ring if ring.sum() >= FEW else marked]))
 
 
 def _lesion(
-    ground: Ground,
+    context: DisplayContext,
     drawing: Drawing,
     marked: np.ndarray,
     *,
@@ -107,21 +111,21 @@ def _lesion(
     drawn: dict[str, Any],
 ) -> Lesion:
     """The whole image with the drawing in it, its mask, and what was measured."""
-    window = ground.window
-    image = sitk.GetArrayFromImage(window.reference).astype(np.float32)
-    image[window.slices] = drawing.after
+    sub_volume = context.sub_volume
+    image = sitk.GetArrayFromImage(sub_volume.reference).astype(np.float32)
+    image[sub_volume.slices] = drawing.after
     mask = np.zeros(image.shape, dtype=np.uint8)
-    mask[window.slices] = marked
-    image, mask = (_like(window.reference, array) for array in (image, mask))
-    gained = float((drawing.after - ground.before)[marked].mean())
+    mask[sub_volume.slices] = marked
+    image, mask = (_like(sub_volume.reference, array) for array in (image, mask))
+    gained = float((drawing.after - context.before)[marked].mean())
     measured = {
         "measured_diameter_mm": round(mask_diameter_mm(mask), 2),
         "mean": round(float(drawing.after[marked].mean()), 1),
         "mean_added": round(gained, 1),
     }
-    centre = ", ".join(f"{c:.1f}" for c in drawn["centre_mm"])
+    center = ", ".join(f"{c:.1f}" for c in drawn["center_mm"])
     description = (
-        f"{title}, {measured['measured_diameter_mm']:.1f} mm, at ({centre}) mm, {gained:+.0f} grey "
+        f"{title}, {measured['measured_diameter_mm']:.1f} mm, at ({center}) mm, {gained:+.0f} gray "
         "values"
     )
     return Lesion(image, mask, kind, description, drawn | measured, drawing.warnings)

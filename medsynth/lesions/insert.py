@@ -9,14 +9,14 @@ import SimpleITK as sitk
 
 from medsynth.errors import GeometryError
 from medsynth.lesions.lesion import Lesion, equivalent_diameter_mm, single_slice_thickness
-from medsynth.lesions.sub_volume import Window
+from medsynth.lesions.sub_volume import SubVolume
 
 WAVES = 24
 WAVELENGTH_MM = (2.5, 9.0)
 NOTABLE_LOSS = 0.1
 
 
-def mottle(points_mm: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def noise_field(points_mm: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Smooth random field of unit variance at points (..., 3) mm: a sum of plane waves."""
     direction = generator.standard_normal((WAVES, 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
@@ -29,7 +29,7 @@ def mottle(points_mm: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
 
 def finish(
-    window: Window,
+    sub_volume: SubVolume,
     values: np.ndarray,
     covered: np.ndarray,
     *,
@@ -39,20 +39,20 @@ def finish(
     warnings: tuple[str, ...],
     asked_mm: float,
 ) -> Lesion:
-    """The whole image with the window's `values`, and the mask of the voxels most `covered`.
+    """The whole image with the sub-volume's `values`, and the mask of the voxels most `covered`.
 
     Args:
-        values: (k, j, i) HU of the window.
+        values: (k, j, i) HU of the sub-volume.
         covered: (k, j, i) share of each voxel that the lesion fills.
         asked_mm: the diameter that was asked for; a mask clearly smaller is a warning.
     """
     marked = most_covered(covered)
-    image = sitk.GetArrayFromImage(window.reference).astype(np.float32)
-    image[window.slices] = values
+    image = sitk.GetArrayFromImage(sub_volume.reference).astype(np.float32)
+    image[sub_volume.slices] = values
     mask = np.zeros(image.shape, dtype=np.uint8)
-    mask[window.slices] = marked
-    volume = int(marked.sum()) * float(np.prod(window.spacing_mm))
-    diameter = equivalent_diameter_mm(volume, single_slice_thickness(window.reference))
+    mask[sub_volume.slices] = marked
+    volume = int(marked.sum()) * float(np.prod(sub_volume.spacing_mm))
+    diameter = equivalent_diameter_mm(volume, single_slice_thickness(sub_volume.reference))
     if diameter < asked_mm * (1 - NOTABLE_LOSS):
         loss = (
             f"the lesion was cut at the lung's border: it measures {diameter:.1f} mm of the "
@@ -64,11 +64,11 @@ def finish(
         "volume_mm3": round(volume, 1),
         "mean_hu": round(float(values[marked].mean()), 1),
     }
-    centre = ", ".join(f"{c:.1f}" for c in drawn["centre_mm"])
-    description = f"{title}, {diameter:.1f} mm, at ({centre}) mm, {measured['mean_hu']:.0f} HU"
+    center = ", ".join(f"{c:.1f}" for c in drawn["center_mm"])
+    description = f"{title}, {diameter:.1f} mm, at ({center}) mm, {measured['mean_hu']:.0f} HU"
     return Lesion(
-        _like(window.reference, image),
-        _like(window.reference, mask),
+        _like(sub_volume.reference, image),
+        _like(sub_volume.reference, mask),
         kind,
         description,
         drawn | measured,
@@ -86,7 +86,7 @@ def most_covered(covered: np.ndarray) -> np.ndarray:
         GeometryError: nothing is covered.
     """
     if not np.any(covered > 0):
-        raise GeometryError("nothing of the lesion lies in the lung; move its centre into the lung")
+        raise GeometryError("nothing of the lesion lies in the lung; move its center into the lung")
     count = max(1, round(float(covered.sum(dtype=np.float64))))
     order = np.argsort(-covered, axis=None, kind="stable")[:count]
     marked = np.zeros(covered.size, dtype=bool)

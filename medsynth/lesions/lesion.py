@@ -21,7 +21,7 @@ class Lesion:
         drawn: every parameter that was drawn or given, and what was measured afterwards
             (`measured_diameter_mm`, `volume_mm3`, `mean_hu`, `background_hu`).
         warnings: what the user should know; empty when all went as asked.
-        scattered: specks that are much smaller than the mask around them; only they are its own.
+        scattered: calcifications that are much smaller than the mask around them; only they are its own.
     """
 
     image: sitk.Image

@@ -9,10 +9,12 @@ import numpy as np
 
 from medsynth.lesions.kinds.lung import Kind, spicule_length_mm
 from medsynth.lesions.registry import KINDS
+from medsynth.request.aliases import lesion_kind, lesion_options
 
 
 def kind_named(name: str) -> Kind:
     """The kind called `name`; ValueError with the nearest match when there is none."""
+    name = lesion_kind(name)
     if name not in KINDS:
         raise ValueError(f"unknown lesion kind {name!r}, {_expected(name, KINDS)}")
     return KINDS[name]
@@ -28,7 +30,7 @@ def draw_options(
     Raises:
         ValueError: an unknown option, or a value out of its range.
     """
-    kind = kind_named(name)
+    kind, given = kind_named(name), lesion_options(given)
     for key, value in given.items():
         _check(name, key, value, kind.options)
     drawn = {}

@@ -31,7 +31,7 @@ class Ball:
 
     def __init__(
         self,
-        centre_mm: np.ndarray,
+        center_mm: np.ndarray,
         diameter_mm: float,
         *,
         lobulation: float,
@@ -40,7 +40,7 @@ class Ball:
         lobes: Lobes | None = None,
     ) -> None:
         lobes = lobes or Lobes()
-        self.centre_mm = np.asarray(centre_mm, dtype=float)
+        self.center_mm = np.asarray(center_mm, dtype=float)
         self.diameter_mm = float(diameter_mm)
         self._lobes = _directions(generator.standard_normal((lobes.count, 3)))
         self._heights = generator.standard_normal(lobes.count)
@@ -73,7 +73,7 @@ class Ball:
 
     def signed_mm(self, points_mm: np.ndarray) -> np.ndarray:
         """About the distance from the surface, negative inside, of points (..., 3): float32 (...)."""
-        offset = (points_mm - self.centre_mm) @ self._to_ball.T
+        offset = (points_mm - self.center_mm) @ self._to_ball.T
         x, y, z = np.moveaxis(offset, -1, 0)
         distance = np.sqrt(x * x + y * y + z * z)
         # Millions of points: look the radius up instead of summing the bumps for each.
@@ -85,7 +85,7 @@ class Ball:
     def surface_points(self, directions: np.ndarray | None = None) -> np.ndarray:
         """Points on the surface (N, 3) mm, evenly spread unless `directions` are given."""
         directions = self._directions if directions is None else directions
-        return self.centre_mm + (directions * self._radius(directions)[:, None]) @ self._from_ball.T
+        return self.center_mm + (directions * self._radius(directions)[:, None]) @ self._from_ball.T
 
 
 class PaintedRegion:
@@ -115,7 +115,7 @@ class PaintedRegion:
         self._low = low - np.array([p[0] for p in pad])
         self._signed = smooth.astype(np.float32)
         self._marked = marked
-        self.centre_mm = voxel_to_mm(mask, marked[:, ::-1].mean(axis=0))
+        self.center_mm = voxel_to_mm(mask, marked[:, ::-1].mean(axis=0))
         thick = spacing[0] if mask.GetSize()[2] == 1 else None
         volume = len(marked) * voxel_mm3
         self.diameter_mm = (
@@ -134,14 +134,14 @@ class PaintedRegion:
         )
 
     def surface_points(self, directions: np.ndarray | None = None) -> np.ndarray:
-        """Centres of the painted voxels (N, 3) mm; with `directions`, where those rays leave."""
+        """Centers of the painted voxels (N, 3) mm; with `directions`, where those rays leave."""
         if directions is None:
             return voxel_to_mm(self._grid, self._marked[:, ::-1])
         steps = np.linspace(0, 2.5 * self.diameter_mm, 240)
-        ray = self.centre_mm + directions[:, None, :] * steps[:, None]
-        last_inside = [np.flatnonzero(line < 0)[-1:] for line in self.signed_mm(ray)]
+        context = self.center_mm + directions[:, None, :] * steps[:, None]
+        last_inside = [np.flatnonzero(line < 0)[-1:] for line in self.signed_mm(context)]
         reach = np.array([steps[found[0]] if len(found) else 0.0 for found in last_inside])
-        return self.centre_mm + directions * reach[:, None]
+        return self.center_mm + directions * reach[:, None]
 
 
 Surface = Ball | PaintedRegion

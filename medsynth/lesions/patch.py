@@ -1,6 +1,6 @@
 """The patch pipeline of the paper: a lesion cut from an annotated film, brought to another's look.
 
-In its order (Krishna et al., mammography): histogram equalisation; normalisation to [min(reference),
+In its order (Krishna et al., mammography): histogram equalization; normalization to [min(reference),
 quantile of the reference at u] with u ~ U(0.975, 0.995); a Gaussian taper towards the patch's edge;
 random rotation, translation and flips, the mask with them. The spherical Gaussian W follows where the
 reference is composed (`weight: gaussian`). Each step can be switched off, each draw is recorded.
@@ -17,10 +17,10 @@ from scipy import ndimage
 
 from medsynth.errors import GeometryError
 from medsynth.images import check_same_geometry, resample_mask
-from medsynth.lesions.kinds.mammography import breast_array, film_lesion
+from medsynth.lesions.kinds.mammography import breast_array, projection_lesion
 from medsynth.lesions.lesion import Lesion, equivalent_diameter_mm
 from medsynth.lesions.procedural import painted
-from medsynth.lesions.sub_volume import Window, check_within_image
+from medsynth.lesions.sub_volume import SubVolume, check_within_image
 
 QUANTILE = (0.975, 0.995)
 PATCH = 2.0  # side of the patch in diameters of its lesion
@@ -39,7 +39,7 @@ class Steps:
     """Which steps of the pipeline act.
 
     `normalize` is the part of the reference whose minimum and quantile are taken: `breast` or
-    `patch` (what the patch will cover); None leaves the source's grey values. `quantile` fixes u.
+    `patch` (what the patch will cover); None leaves the source's gray values. `quantile` fixes u.
     """
 
     equalize: bool = True
@@ -54,7 +54,7 @@ class Steps:
         if self.normalize not in ("breast", "patch", None):
             raise ValueError(f"normalize must be breast, patch or None, got {self.normalize!r}")
         if self.equalize and self.normalize is None:
-            raise ValueError("equalize leaves ranks, not grey values: it needs normalize")
+            raise ValueError("equalize leaves ranks, not gray values: it needs normalize")
         if self.quantile is not None and self.normalize is None:
             raise ValueError("quantile cannot act without normalize")
         if self.quantile is not None and not 0.5 <= self.quantile <= 1:
@@ -64,7 +64,7 @@ class Steps:
 
 
 @dataclass(frozen=True, eq=False)
-class Patch:
+class LesionPatch:
     """The square around a lesion in its own film: `values` and `mask` (n, n), pixels of `step`.
 
     `diameter` is the lesion's, in the film's own millimetres (which may be pixels).
@@ -76,12 +76,12 @@ class Patch:
     diameter: float
 
 
-def from_film(
+def from_projection(
     image: sitk.Image,
     mask: sitk.Image,
     *,
     reference: sitk.Image,
-    centre_mm: tuple[float, float, float] | None = None,
+    center_mm: tuple[float, float, float] | None = None,
     diameter_mm: float | None = None,
     roi: sitk.Image | None = None,
     steps: Steps | None = None,
@@ -95,10 +95,10 @@ def from_film(
 
     Args:
         image, mask: the annotated film; its pixel size does not matter, `diameter_mm` decides.
-        reference: one slice in grey values; it is not changed.
-        centre_mm: where the lesion's centre of mass goes, before the random shift.
+        reference: one slice in gray values; it is not changed.
+        center_mm: where the lesion's center of mass goes, before the random shift.
         diameter_mm: of the circle with its area, before `scale`.
-        roi: instead of both: the lesion takes the region's centre and size.
+        roi: instead of both: the lesion takes the region's center and size.
         steps: what acts; None: everything.
         seed: of all draws.
         rotate_deg, mirror: besides the random ones; mirrored first, left to right (true, "x") or
@@ -112,11 +112,11 @@ def from_film(
     for name, each in (("the source film", image), ("the reference", reference)):
         if each.GetSize()[2] != 1:
             raise ValueError(f"{name} has {each.GetSize()[2]} slices, expected one film")
-    if (roi is None) == (centre_mm is None or diameter_mm is None):
-        raise ValueError("give either roi, or centre_mm and diameter_mm")
+    if (roi is None) == (center_mm is None or diameter_mm is None):
+        raise ValueError("give either roi, or center_mm and diameter_mm")
     if roi is not None:
         region = painted(roi, reference)
-        centre_mm, diameter_mm = region.centre_mm, region.diameter_mm
+        center_mm, diameter_mm = region.center_mm, region.diameter_mm
     patch = cut_out(image, mask)
     generator = np.random.default_rng([int(seed), 2027])
     u = float(generator.uniform(*QUANTILE)) if steps.quantile is None else steps.quantile
@@ -129,8 +129,8 @@ def from_film(
     while True:
         tries += 1
         draw = _draw(generator, steps)
-        moved = _Moved(
-            patch, reference, centre_mm, zoom=zoom, matrix=draw.matrix @ base, shift=draw.shift_mm
+        moved = _MovedPatch(
+            patch, reference, center_mm, zoom=zoom, matrix=draw.matrix @ base, shift=draw.shift_mm
         )
         worst = moved.outside_mm(breast)
         if worst == 0:
@@ -138,11 +138,11 @@ def from_film(
         if tries == (TRIES if draw.random else 1):
             raise GeometryError(
                 f"the lesion would leave the breast by {worst:.1f} mm (the last of {tries} draws); "
-                "move its centre inwards, make it smaller, or lower shift_mm"
+                "move its center inwards, make it smaller, or lower shift_mm"
             )
     after, used = _brought_in(patch, moved, whole, breast, steps=steps, u=u)
     drawn = {
-        "centre_mm": np.round(moved.centre_mm, 3).tolist(),
+        "center_mm": np.round(moved.center_mm, 3).tolist(),
         "diameter_mm": round(diameter_mm * scale, 3),
         "seed": int(seed),
         "steps": {key: getattr(steps, key) for key in Steps.__dataclass_fields__},
@@ -153,8 +153,8 @@ def from_film(
         "draws": tries,
         **{"rotate_deg": rotate_deg, "scale": scale, "mirror": mirror},
     }
-    return film_lesion(
-        moved.window,
+    return projection_lesion(
+        moved.sub_volume,
         after,
         moved.marked,
         kind="from_film",
@@ -163,7 +163,7 @@ def from_film(
     )
 
 
-def cut_out(image: sitk.Image, mask: sitk.Image) -> Patch:
+def cut_out(image: sitk.Image, mask: sitk.Image) -> LesionPatch:
     """The square of PATCH diameters around the lesion; beyond the film its nearest pixel.
 
     Raises:
@@ -182,11 +182,11 @@ def cut_out(image: sitk.Image, mask: sitk.Image) -> Patch:
     at = np.mgrid[-half : half + 1, -half : half + 1] + middle[:, None, None]
     cut = ndimage.map_coordinates(values, at, order=1, mode="nearest")
     inside = ndimage.map_coordinates(marked.astype(np.float64), at, order=1, mode="constant")
-    return Patch(cut, inside, step, diameter)
+    return LesionPatch(cut, inside, step, diameter)
 
 
 def equalized(values: np.ndarray) -> np.ndarray:
-    """Histogram equalisation: every value becomes its rank, evenly over (0, 1]; ties share one."""
+    """Histogram equalization: every value becomes its rank, evenly over (0, 1]; ties share one."""
     ordered = np.sort(values, axis=None)
     return np.searchsorted(ordered, values, side="right") / values.size
 
@@ -232,29 +232,29 @@ def _draw(generator: np.random.Generator, steps: Steps) -> _Draw:
     )
 
 
-class _Moved:
+class _MovedPatch:
     """The patch as the reference's pixels see it."""
 
     def __init__(
         self,
-        patch: Patch,
+        patch: LesionPatch,
         reference: sitk.Image,
-        centre_mm: Any,
+        center_mm: Any,
         *,
         zoom: float,
         matrix: np.ndarray,
         shift: np.ndarray,
     ) -> None:
         direction = np.reshape(reference.GetDirection(), (3, 3))[:, :2]
-        self.centre_mm = np.asarray(centre_mm, dtype=float) + direction @ shift
+        self.center_mm = np.asarray(center_mm, dtype=float) + direction @ shift
         half_mm = (len(patch.values) // 2) * patch.step * zoom
         corners = np.array([(-1, -1), (-1, 1), (1, -1), (1, 1)]) * half_mm
         lesion = np.array([(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)]) * patch.diameter * zoom * 0.4
-        check_within_image(reference, self.centre_mm + lesion @ direction.T, self.centre_mm)
-        self.window = Window.around(
-            reference, self.centre_mm + corners @ direction.T, margin_mm=1.0, detail_mm=10.0
+        check_within_image(reference, self.center_mm + lesion @ direction.T, self.center_mm)
+        self.sub_volume = SubVolume.around(
+            reference, self.center_mm + corners @ direction.T, margin_mm=1.0, detail_mm=10.0
         )
-        offset = (self.window.voxels_mm()[0] - self.centre_mm) @ direction
+        offset = (self.sub_volume.voxels_mm()[0] - self.center_mm) @ direction
         back = offset @ np.linalg.inv(matrix).T / (patch.step * zoom)
         self._at = np.moveaxis(back[..., ::-1], -1, 0) + len(patch.values) // 2
         # Pixels larger than the source's average them.
@@ -266,27 +266,33 @@ class _Moved:
             raise GeometryError("the lesion is smaller than a pixel; make it larger")
 
     def sample(self, values: np.ndarray, *, outside: float | None = None) -> np.ndarray:
-        """`values` (n, n) of the patch on the window's pixels (h, w)."""
+        """`values` (n, n) of the patch on the sub-volume's pixels (h, w)."""
         smooth = ndimage.gaussian_filter(values, self._blur) if self._blur else values
         how = {"mode": "nearest"} if outside is None else {"mode": "constant", "cval": outside}
         return ndimage.map_coordinates(smooth, self._at, order=1, **how)
 
     def outside_mm(self, breast: np.ndarray) -> float:
         """How far the mask reaches out of the breast (k, j, i); 0 when it does not."""
-        window = self.window
-        beyond = self.marked & ~breast[window.slices]
+        sub_volume = self.sub_volume
+        beyond = self.marked & ~breast[sub_volume.slices]
         if not beyond.any():
             return 0.0
-        away = ndimage.distance_transform_edt(~breast, sampling=window.spacing_mm[::-1])
-        return float(away[window.slices][beyond].max())
+        away = ndimage.distance_transform_edt(~breast, sampling=sub_volume.spacing_mm[::-1])
+        return float(away[sub_volume.slices][beyond].max())
 
 
 def _brought_in(
-    patch: Patch, moved: _Moved, whole: np.ndarray, breast: np.ndarray, *, steps: Steps, u: float
+    patch: LesionPatch,
+    moved: _MovedPatch,
+    whole: np.ndarray,
+    breast: np.ndarray,
+    *,
+    steps: Steps,
+    u: float,
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """The window's pixels with the patch in, and what it was normalised to."""
-    before = whole[moved.window.slices].astype(np.float32)
-    inside = breast[moved.window.slices]
+    """The sub-volume's pixels with the patch in, and what it was normalized to."""
+    before = whole[moved.sub_volume.slices].astype(np.float32)
+    inside = breast[moved.sub_volume.slices]
     fade = moved.sample(taper(len(patch.values)), outside=0.0)
     within = moved.sample(np.ones_like(patch.values), outside=0.0) > 0.5
     values, used = patch.values, {}

@@ -10,15 +10,16 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from medsynth.images import resample_mask, voxel_to_mm
-from medsynth.lesions.display_units import draw_in_grey
+from medsynth.lesions.display_units import draw_in_display_units
 from medsynth.lesions.drawing_context import Surroundings, look_around
-from medsynth.lesions.insert import finish, most_covered, mottle
-from medsynth.lesions.kinds.lung import Kind, Site
-from medsynth.lesions.kinds.mammography import draw_on_film
+from medsynth.lesions.insert import finish, most_covered, noise_field
+from medsynth.lesions.kinds.lung import Kind, LungContext
+from medsynth.lesions.kinds.mammography import draw_on_mammogram
 from medsynth.lesions.lesion import Lesion
 from medsynth.lesions.options import draw_options, kind_named
 from medsynth.lesions.outline import Ball, PaintedRegion, Surface
-from medsynth.lesions.sub_volume import Window, check_within_image
+from medsynth.lesions.sub_volume import SubVolume, check_within_image
+from medsynth.request.aliases import lesion_kind
 
 DIAMETER_MM = (2.0, 150.0)
 MARGIN_MM = 3.0  # for soft edges
@@ -30,7 +31,7 @@ def procedural(
     kind: str,
     *,
     reference: sitk.Image,
-    centre_mm: tuple[float, float, float] | None = None,
+    center_mm: tuple[float, float, float] | None = None,
     diameter_mm: float | None = None,
     roi: sitk.Image | None = None,
     seed: int = 0,
@@ -39,7 +40,7 @@ def procedural(
 ) -> Lesion:
     """Draw a lesion of `kind` into `reference`.
 
-    Either a sphere-like lesion (`centre_mm` in LPS and `diameter_mm`), or one that fills a painted
+    Either a sphere-like lesion (`center_mm` in LPS and `diameter_mm`), or one that fills a painted
     region (`roi`). `diameter_mm` is volume-equivalent: the mask has the volume of that sphere
     (area-equivalent in an image of one slice). Spicules and pleural tags stand out beyond the
     mask, as a reader's outline leaves them out; a ground-glass halo belongs to it.
@@ -56,9 +57,10 @@ def procedural(
         ValueError: an unknown kind or option, or a value out of its range.
         GeometryError: the lesion would leave the image or the body; the message tells by how much.
     """
+    kind = lesion_kind(kind)
     draw_in = DRAWERS[kind_named(kind).family]
     generators = _generators(seed)
-    place = (centre_mm, diameter_mm, roi)
+    place = (center_mm, diameter_mm, roi)
     surface, drawn = _outline(kind, reference, place, options, generators[:2])
     drawn = {"seed": int(seed)} | drawn
     return draw_in(reference, kind, surface, drawn, generators[2], body_threshold)
@@ -74,27 +76,27 @@ def _lung_nodule(
 ) -> Lesion:
     """The lung nodule of this outline, filled, in the reference."""
     recipe = kind_named(kind)
-    check_within_image(reference, surface.surface_points(), surface.centre_mm)
-    window = _window(recipe, reference, surface)
-    around = look_around(window, surface.centre_mm, body_threshold=body_threshold)
-    signed = surface.signed_mm(window.samples_mm())
+    check_within_image(reference, surface.surface_points(), surface.center_mm)
+    sub_volume = _sub_volume(recipe, reference, surface)
+    around = look_around(sub_volume, surface.center_mm, body_threshold=body_threshold)
+    signed = surface.signed_mm(sub_volume.samples_mm())
     if reference.GetSize()[2] == 1:
-        signed = window.of_diameter(signed, surface.diameter_mm)
-    covered = window.mean_of_samples(signed < 0)
+        signed = sub_volume.of_diameter(signed, surface.diameter_mm)
+    covered = sub_volume.mean_of_samples(signed < 0)
     around.check_within_body(most_covered(covered))
     background = around.background_hu(covered > 0)
-    site = Site(window, surface, signed, background, around.pleura_mm(), generator)
-    matter = recipe.draw(site, drawn)
+    context = LungContext(sub_volume, surface, signed, background, around.pleura_mm(), generator)
+    material = recipe.draw(context, drawn)
     details = {
-        "centre_mm": np.round(surface.centre_mm, 3).tolist(),
+        "center_mm": np.round(surface.center_mm, 3).tolist(),
         "diameter_mm": round(surface.diameter_mm, 3),
         **drawn,
-        **matter.drawn,
+        **material.drawn,
         "background_hu": round(background, 1),
     }
     return finish(
-        window,
-        _inserted(matter, window, around, generator),
+        sub_volume,
+        _inserted(material, sub_volume, around, generator),
         covered * around.allowed(),
         kind=kind,
         title=recipe.title,
@@ -118,10 +120,10 @@ def _outline(
     options: dict[str, Any],
     generators: list[np.random.Generator],
 ) -> tuple[Surface, dict[str, Any]]:
-    """The lesion's surface and its options, given its place (centre, diameter, roi)."""
-    centre_mm, diameter_mm, roi = place
-    if (roi is None) == (centre_mm is None and diameter_mm is None):
-        raise ValueError("give either roi, or centre_mm and diameter_mm")
+    """The lesion's surface and its options, given its place (center, diameter, roi)."""
+    center_mm, diameter_mm, roi = place
+    if (roi is None) == (center_mm is None and diameter_mm is None):
+        raise ValueError("give either roi, or center_mm and diameter_mm")
     if roi is not None:
         for key in SHAPE:
             if key in options:
@@ -133,10 +135,10 @@ def _outline(
         for key in SHAPE:
             drawn.pop(key, None)
         return surface, drawn
-    centre, diameter = check_place(centre_mm, diameter_mm)
+    center, diameter = check_place(center_mm, diameter_mm)
     drawn = draw_options(kind, options, diameter_mm=diameter, generator=generators[0])
     surface = Ball(
-        centre,
+        center,
         diameter,
         lobulation=drawn["lobulation"],
         elongation=drawn["elongation"],
@@ -146,17 +148,17 @@ def _outline(
     return surface, drawn
 
 
-def check_place(centre_mm: Any, diameter_mm: Any) -> tuple[np.ndarray, float]:
-    """`centre_mm` as (3,) and `diameter_mm` as float; ValueError when they cannot be."""
-    centre = np.asarray(centre_mm if centre_mm is not None else [], dtype=float)
-    if centre.shape != (3,) or not np.all(np.isfinite(centre)):
-        raise ValueError(f"centre_mm must be three numbers x, y, z in LPS mm, got {centre_mm!r}")
+def check_place(center_mm: Any, diameter_mm: Any) -> tuple[np.ndarray, float]:
+    """`center_mm` as (3,) and `diameter_mm` as float; ValueError when they cannot be."""
+    center = np.asarray(center_mm if center_mm is not None else [], dtype=float)
+    if center.shape != (3,) or not np.all(np.isfinite(center)):
+        raise ValueError(f"center_mm must be three numbers x, y, z in LPS mm, got {center_mm!r}")
     low, high = DIAMETER_MM
     if not isinstance(diameter_mm, int | float) or not low <= diameter_mm <= high:
         raise ValueError(
             f"diameter_mm must be a number from {low:g} to {high:g}, got {diameter_mm!r}"
         )
-    return centre, float(diameter_mm)
+    return center, float(diameter_mm)
 
 
 def painted(roi: sitk.Image, reference: sitk.Image) -> PaintedRegion:
@@ -173,37 +175,37 @@ def painted(roi: sitk.Image, reference: sitk.Image) -> PaintedRegion:
 
 
 def _middle(mask: sitk.Image) -> np.ndarray:
-    """Voxel indices i, j, k of the centre of mass."""
+    """Voxel indices i, j, k of the center of mass."""
     return np.argwhere(sitk.GetArrayViewFromImage(mask))[:, ::-1].mean(axis=0)
 
 
-def _window(recipe: Kind, reference: sitk.Image, surface: Surface) -> Window:
+def _sub_volume(recipe: Kind, reference: sitk.Image, surface: Surface) -> SubVolume:
     margin = MARGIN_MM + recipe.reach_mm
     detail = float(np.clip(surface.diameter_mm / 24, 0.4, 1.2))
-    return Window.around(reference, surface.surface_points(), margin_mm=margin, detail_mm=detail)
+    return SubVolume.around(reference, surface.surface_points(), margin_mm=margin, detail_mm=detail)
 
 
 def _inserted(
-    matter: Any, window: Window, around: Surroundings, generator: np.random.Generator
+    material: Any, sub_volume: SubVolume, around: Surroundings, generator: np.random.Generator
 ) -> np.ndarray:
-    """The window's voxels with the lesion's matter in place of air.
+    """The sub-volume's voxels with the lesion's material in place of air.
 
     v = reference + fill * (tissue - reference) where that adds density: what is already as dense
     as the lesion (a vessel, the chest wall) stays, and haze lets the lung's structure through.
     """
-    fill = window.mean_of_samples(_blurred(matter.fill, window))
-    mixed = window.mean_of_samples(_blurred(matter.fill * matter.hu, window))
+    fill = sub_volume.mean_of_samples(_blurred(material.fill, sub_volume))
+    mixed = sub_volume.mean_of_samples(_blurred(material.fill * material.hu, sub_volume))
     tissue = np.divide(mixed, fill, out=np.zeros_like(mixed), where=fill > 1e-6)
-    noise = mottle(window.voxels_mm(), generator)
+    noise = noise_field(sub_volume.voxels_mm(), generator)
     # Haze varies in how much air it replaces, solid tissue in its HU.
-    fill = fill * (1 + matter.mottle * noise * (1 - fill)) * around.allowed()
-    tissue = tissue + matter.mottle * 100 * noise
+    fill = fill * (1 + material.noise_field * noise * (1 - fill)) * around.allowed()
+    tissue = tissue + material.noise_field * 100 * noise
     return around.values + np.clip(fill, 0, 1) * np.maximum(tissue - around.values, 0)
 
 
-def _blurred(values: np.ndarray, window: Window) -> np.ndarray:
+def _blurred(values: np.ndarray, sub_volume: SubVolume) -> np.ndarray:
     """As the scanner's in-plane point spread blurs them."""
-    step = [s / f for s, f in zip(window.spacing_mm, window.fine, strict=True)]
+    step = [s / f for s, f in zip(sub_volume.spacing_mm, sub_volume.fine, strict=True)]
     return ndimage.gaussian_filter(
         np.asarray(values, dtype=np.float32), [0, PSF_SIGMA_MM / step[1], PSF_SIGMA_MM / step[0]]
     )
@@ -213,6 +215,6 @@ def _blurred(values: np.ndarray, window: Window) -> np.ndarray:
 # draw_in(reference, kind, surface, drawn, generator, body_threshold) -> Lesion.
 DRAWERS: dict[str, Callable[..., Lesion]] = {
     "lung": _lung_nodule,
-    "mammography": draw_on_film,
-    **dict.fromkeys(("chest_xray", "brain_mri", "brain_ct"), draw_in_grey),
+    "mammography": draw_on_mammogram,
+    **dict.fromkeys(("chest_xray", "brain_mri", "brain_ct"), draw_in_display_units),
 }

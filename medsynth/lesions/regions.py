@@ -1,4 +1,4 @@
-"""Where a lesion may be in a picture of grey values: the body of a film, the skull's inside of a head."""
+"""Where a lesion may be in a picture of gray values: the body of a film, the skull's inside of a head."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WALL = 0.05  # of the head's width: scalp and skull, where they cannot be told f
 LEAST_CAVITY = 0.3  # of the head's area; less than that and the skull was not closed
 
 
-def film_body(values: np.ndarray, spacing_mm: tuple[float, ...], threshold: float) -> np.ndarray:
+def exposed_body(values: np.ndarray, spacing_mm: tuple[float, ...], threshold: float) -> np.ndarray:
     """What is exposed of the patient in a radiograph, dark lungs included: boolean (k, j, i)."""
     return body_array(values, spacing_mm, threshold)
 
@@ -39,7 +39,7 @@ def inside_skull_mr(
 
 # By the family of a kind: what it must not leave, and what that is called.
 REGIONS: dict[str, tuple[Callable[..., np.ndarray], str]] = {
-    "chest_xray": (film_body, "body"),
+    "chest_xray": (exposed_body, "body"),
     "brain_mri": (inside_skull_mr, "skull"),
     "brain_ct": (inside_skull_ct, "skull"),
 }

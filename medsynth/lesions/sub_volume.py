@@ -14,7 +14,7 @@ MOST_SAMPLES = 4_000_000
 
 
 @dataclass(frozen=True)
-class Window:
+class SubVolume:
     """A box of voxels of `reference` (all of it when it is small).
 
     Attributes:
@@ -32,7 +32,7 @@ class Window:
     @classmethod
     def around(
         cls, reference: sitk.Image, points_mm: np.ndarray, *, margin_mm: float, detail_mm: float
-    ) -> Window:
+    ) -> SubVolume:
         """The box around `points_mm` (N, 3) and `margin_mm` more, cut to the image.
 
         Args:
@@ -50,17 +50,17 @@ class Window:
             fine[np.argmin(np.where(fine > 1, spacing / fine, np.inf))] -= 1
         return cls(reference, tuple(map(int, low)), tuple(map(int, size)), tuple(map(int, fine)))
 
-    def wider(self, margin_mm: float) -> Window:
+    def wider(self, margin_mm: float) -> SubVolume:
         """The box with `margin_mm` more on every side, cut to the image; no fine grid."""
         margin = np.ceil(margin_mm / np.array(self.spacing_mm)).astype(int)
         low = np.maximum(np.array(self.low) - margin, 0)
         high = np.minimum(
             np.array(self.low) + self.size + margin, np.array(self.reference.GetSize())
         )
-        return Window(self.reference, tuple(low.tolist()), tuple((high - low).tolist()))
+        return SubVolume(self.reference, tuple(low.tolist()), tuple((high - low).tolist()))
 
-    def within(self, wide: Window) -> tuple[slice, slice, slice]:
-        """This window in the array (k, j, i) of a `wide` one that contains it."""
+    def within(self, wide: SubVolume) -> tuple[slice, slice, slice]:
+        """This sub-volume in the array (k, j, i) of a `wide` one that contains it."""
         return tuple(
             slice(low - start, low - start + n)
             for low, start, n in zip(self.low[::-1], wide.low[::-1], self.size[::-1], strict=True)
@@ -72,13 +72,13 @@ class Window:
 
     @property
     def slices(self) -> tuple[slice, slice, slice]:
-        """The window in the whole image's array (k, j, i)."""
+        """The sub-volume in the whole image's array (k, j, i)."""
         return tuple(
             slice(low, low + n) for low, n in zip(self.low[::-1], self.size[::-1], strict=True)
         )
 
     def voxels_mm(self) -> np.ndarray:
-        """LPS mm of voxel centres: (k, j, i, 3)."""
+        """LPS mm of voxel centers: (k, j, i, 3)."""
         return self._points([np.arange(n, dtype=float) for n in self.size])
 
     def samples_mm(self, footprint: np.ndarray | float = 1.0) -> np.ndarray:
@@ -86,7 +86,7 @@ class Window:
 
         Args:
             footprint: part of the voxel's width (along i, j, k) over which its samples spread; 0
-                puts them all on its centre.
+                puts them all on its center.
         """
         footprint = np.broadcast_to(footprint, 3)
         index = []
@@ -126,13 +126,13 @@ class Window:
         shape = [n * f for n, f in zip(self.size[::-1], self.fine[::-1], strict=True)]
         step = np.array(self.spacing_mm[::-1]) / np.array(self.fine[::-1])
         covered = np.zeros(shape, dtype=bool)
-        for centre, radius in zip(self.to_samples(spheres[:, :3]), spheres[:, 3], strict=True):
-            low = np.maximum(np.ceil(centre - radius / step), 0).astype(int)
-            high = np.minimum(np.floor(centre + radius / step) + 1, shape).astype(int)
+        for center, radius in zip(self.to_samples(spheres[:, :3]), spheres[:, 3], strict=True):
+            low = np.maximum(np.ceil(center - radius / step), 0).astype(int)
+            high = np.minimum(np.floor(center + radius / step) + 1, shape).astype(int)
             if np.all(low < high):
                 axes = [
                     (np.arange(a, b) - c) * s
-                    for a, b, c, s in zip(low, high, centre, step, strict=True)
+                    for a, b, c, s in zip(low, high, center, step, strict=True)
                 ]
                 near = (
                     axes[0][:, None, None] ** 2 + axes[1][:, None] ** 2 + axes[2] ** 2 <= radius**2
@@ -141,21 +141,21 @@ class Window:
         return covered
 
 
-def check_within_image(reference: sitk.Image, points_mm: np.ndarray, centre_mm: np.ndarray) -> None:
+def check_within_image(reference: sitk.Image, points_mm: np.ndarray, center_mm: np.ndarray) -> None:
     """Raises GeometryError when a lesion's surface `points_mm` (N, 3) leaves the image.
 
-    Along an axis of a single voxel (one slice) only the centre has to lie in the slice.
+    Along an axis of a single voxel (one slice) only the center has to lie in the slice.
     """
     size, spacing = np.array(reference.GetSize()), np.array(reference.GetSpacing())
-    index = np.concatenate([mm_to_voxel(reference, points_mm), [mm_to_voxel(reference, centre_mm)]])
+    index = np.concatenate([mm_to_voxel(reference, points_mm), [mm_to_voxel(reference, center_mm)]])
     single = size == 1
     index[:-1, single] = index[-1, single]
     beyond = np.maximum(-0.5 - index, index - (size - 0.5)).clip(min=0) * spacing
     worst = float(np.linalg.norm(beyond, axis=1).max())
     if worst > 1e-3:
         alone = float(np.linalg.norm(beyond[-1]))
-        where = f"; its centre is {alone:.1f} mm outside" if alone > 1e-3 else ""
+        where = f"; its center is {alone:.1f} mm outside" if alone > 1e-3 else ""
         raise GeometryError(
-            f"the lesion would leave the image by {worst:.1f} mm{where}; move its centre or make "
+            f"the lesion would leave the image by {worst:.1f} mm{where}; move its center or make "
             "it smaller"
         )

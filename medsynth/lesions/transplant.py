@@ -14,7 +14,7 @@ from medsynth.lesions.drawing_context import Surroundings, look_around
 from medsynth.lesions.insert import finish, most_covered
 from medsynth.lesions.lesion import Lesion, equivalent_diameter_mm
 from medsynth.lesions.procedural import check_place, painted
-from medsynth.lesions.sub_volume import Window, check_within_image
+from medsynth.lesions.sub_volume import SubVolume, check_within_image
 
 SCALE = (0.2, 5.0)
 FEATHER_MM = (0.0, 30.0)
@@ -27,7 +27,7 @@ def from_study(
     mask: sitk.Image,
     *,
     reference: sitk.Image,
-    centre_mm: tuple[float, float, float] | None = None,
+    center_mm: tuple[float, float, float] | None = None,
     roi: sitk.Image | None = None,
     diameter_mm: float | None = None,
     rotate_deg: float | tuple[float, float, float] = 0.0,
@@ -39,8 +39,8 @@ def from_study(
 ) -> Lesion:
     """Move the lesion that `mask` marks in `image` into `reference`.
 
-    A point of the lesion q (mm, relative to the lesion's centre of mass) goes to
-    p = R S M q + centre: mirrored, scaled, rotated, moved, all in patient millimetres, so that
+    A point of the lesion q (mm, relative to the lesion's center of mass) goes to
+    p = R S M q + center: mirrored, scaled, rotated, moved, all in patient millimetres, so that
     grids, spacings and orientations of the two studies do not matter. The mask goes through the
     same map. Around the mask the source fades into the reference over `feather_mm`; of what is
     there, only aerated lung is taken along, not the source's chest wall or large vessels.
@@ -48,8 +48,8 @@ def from_study(
     Args:
         image, mask: the annotated study; the mask may have a grid of its own.
         reference: what the lesion is put into; it is not changed.
-        centre_mm: LPS place of the lesion's centre of mass.
-        roi: instead: the lesion's centre goes to the region's, and its size is scaled to it.
+        center_mm: LPS place of the lesion's center of mass.
+        roi: instead: the lesion's center goes to the region's, and its size is scaled to it.
         diameter_mm: volume-equivalent diameter it is scaled to, besides `scale`.
         rotate_deg: about the reference's slice normal, or (x, y, z) about the patient's axes,
             applied in that order.
@@ -64,28 +64,28 @@ def from_study(
         GeometryError: the lesion would leave the image or the body; the message tells by how much.
     """
     _check_options(scale, feather_mm)
-    source = Source(image, mask)
-    centre, size = _destination(reference, centre_mm, roi, diameter_mm)
+    source = AnnotatedLesion(image, mask)
+    center, size = _destination(reference, center_mm, roi, diameter_mm)
     if size is not None:
         scale = scale * size / source.diameter_mm
         _check_options(scale, feather_mm)
     forward = scale * _rotation(rotate_deg, reference) @ _mirror(mirror)
     drawn = {
-        "centre_mm": np.round(centre, 3).tolist(),
+        "center_mm": np.round(center, 3).tolist(),
         "diameter_mm": round(source.diameter_mm * scale, 3),
         **source.measured(),
         **{"rotate_deg": rotate_deg, "scale": round(float(scale), 4), "mirror": mirror},
         "feather_mm": feather_mm,
     }
-    plan = _Plan(centre, forward, scale, feather_mm, adapt, body_threshold)
-    return _put(source, reference, plan, drawn)
+    plan = _Plan(center, forward, scale, feather_mm, adapt, body_threshold)
+    return _pasted(source, reference, plan, drawn)
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """p = forward @ (q - the lesion's centre) + centre_mm; `scale` is the forward map's."""
+    """p = forward @ (q - the lesion's center) + center_mm; `scale` is the forward map's."""
 
-    centre_mm: np.ndarray
+    center_mm: np.ndarray
     forward: np.ndarray
     scale: float
     feather_mm: float
@@ -93,16 +93,18 @@ class _Plan:
     body_threshold: float
 
 
-def _put(source: Source, reference: sitk.Image, plan: _Plan, drawn: dict[str, Any]) -> Lesion:
+def _pasted(
+    source: AnnotatedLesion, reference: sitk.Image, plan: _Plan, drawn: dict[str, Any]
+) -> Lesion:
     """The reference with the source's lesion where the plan says."""
-    moved = _Moved(source, reference, plan)
-    around = look_around(moved.window, plan.centre_mm, body_threshold=plan.body_threshold)
+    moved = _MovedStudy(source, reference, plan)
+    around = look_around(moved.sub_volume, plan.center_mm, body_threshold=plan.body_threshold)
     around.check_within_body(most_covered(moved.covered))
     values, shift = _blended(moved, around, feather_mm=plan.feather_mm, adapt=plan.adapt)
     drawn["density_shift_hu"] = round(shift, 1)
     drawn["background_hu"] = round(source.background_hu + shift, 1)
     return finish(
-        moved.window,
+        moved.sub_volume,
         values,
         moved.covered * around.allowed(),
         kind="from_study",
@@ -113,35 +115,37 @@ def _put(source: Source, reference: sitk.Image, plan: _Plan, drawn: dict[str, An
     )
 
 
-class _Moved:
-    """The source as the reference's window sees it, averaged within each voxel."""
+class _MovedStudy:
+    """The source as the reference's sub-volume sees it, averaged within each voxel."""
 
-    def __init__(self, source: Source, reference: sitk.Image, plan: _Plan) -> None:
-        surface = plan.centre_mm + (source.marked_mm() - source.centre_mm) @ plan.forward.T
-        check_within_image(reference, surface, plan.centre_mm)
+    def __init__(self, source: AnnotatedLesion, reference: sitk.Image, plan: _Plan) -> None:
+        surface = plan.center_mm + (source.marked_mm() - source.center_mm) @ plan.forward.T
+        check_within_image(reference, surface, plan.center_mm)
         detail_mm = float(np.clip(source.diameter_mm * plan.scale / 30, 0.35, 1.0))
         margin_mm = plan.feather_mm + RIM_MM + 2
-        window = Window.around(reference, surface, margin_mm=margin_mm, detail_mm=detail_mm)
+        sub_volume = SubVolume.around(reference, surface, margin_mm=margin_mm, detail_mm=detail_mm)
         # Voxels as large as the source's take its values as they are; larger ones average them.
-        footprint = 1 - np.minimum(1, source.voxel_mm(plan.forward, reference) / window.spacing_mm)
-        offset = window.samples_mm(footprint) - plan.centre_mm
-        back = offset @ np.linalg.inv(plan.forward).T + source.centre_mm
-        self.source, self.window = source, window
-        self.covered = window.mean_of_samples(source.mask_at(back))
-        self.values = window.mean_of_samples(source.values_at(back))
+        footprint = 1 - np.minimum(
+            1, source.voxel_mm(plan.forward, reference) / sub_volume.spacing_mm
+        )
+        offset = sub_volume.samples_mm(footprint) - plan.center_mm
+        back = offset @ np.linalg.inv(plan.forward).T + source.center_mm
+        self.source, self.sub_volume = source, sub_volume
+        self.covered = sub_volume.mean_of_samples(source.mask_at(back))
+        self.values = sub_volume.mean_of_samples(source.values_at(back))
         self._rim_mm = source.distance_at(back) * plan.scale - RIM_MM
-        self.beyond_rim = window.mean_of_samples(self._rim_mm > 0)
+        self.beyond_rim = sub_volume.mean_of_samples(self._rim_mm > 0)
 
     def weight(self, feather_mm: float) -> np.ndarray:
         """1 on the lesion and its rim, falling smoothly (cosine) to 0 over `feather_mm`."""
         part = np.clip(self._rim_mm / max(feather_mm, 1e-3), 0, 1)
-        return self.window.mean_of_samples(0.5 + 0.5 * np.cos(np.pi * part))
+        return self.sub_volume.mean_of_samples(0.5 + 0.5 * np.cos(np.pi * part))
 
 
 def _blended(
-    moved: _Moved, around: Surroundings, *, feather_mm: float, adapt: bool
+    moved: _MovedStudy, around: Surroundings, *, feather_mm: float, adapt: bool
 ) -> tuple[np.ndarray, float]:
-    """The window's voxels with the lesion in, and by how many HU the source's lung was shifted."""
+    """The sub-volume's voxels with the lesion in, and by how many HU the source's lung was shifted."""
     lung_hu, shift, values = moved.source.background_hu, 0.0, moved.values
     if adapt:
         shift = around.background_hu(moved.covered > 0) - lung_hu
@@ -152,7 +156,7 @@ def _blended(
     return around.values + weight * (values - around.values), float(shift)
 
 
-class Source:
+class AnnotatedLesion:
     """The annotated study around its lesion."""
 
     MARGIN_MM = 34.0
@@ -173,7 +177,7 @@ class Source:
         self._distance = ndimage.distance_transform_edt(self._mask == 0, sampling=spacing[::-1])
         self._distance = self._distance.astype(np.float32)
         self._marked = marked
-        self.centre_mm = voxel_to_mm(image, marked[:, ::-1].mean(axis=0))
+        self.center_mm = voxel_to_mm(image, marked[:, ::-1].mean(axis=0))
         thickness = spacing[2] if image.GetSize()[2] == 1 else None
         self.diameter_mm = equivalent_diameter_mm(len(marked) * float(np.prod(spacing)), thickness)
         ring = (self._distance > 1.5) & (self._distance < 10) & (self._values < -500)
@@ -182,8 +186,8 @@ class Source:
 
     def measured(self) -> dict[str, Any]:
         """Where and how large the lesion is in its own study."""
-        centre = np.round(self.centre_mm, 3).tolist()
-        return {"source_centre_mm": centre, "source_diameter_mm": round(self.diameter_mm, 3)}
+        center = np.round(self.center_mm, 3).tolist()
+        return {"source_center_mm": center, "source_diameter_mm": round(self.diameter_mm, 3)}
 
     def voxel_mm(self, forward: np.ndarray, reference: sitk.Image) -> np.ndarray:
         """Extent of the source's mapped voxels along the reference's axes i, j, k."""
@@ -192,7 +196,7 @@ class Source:
         return np.linalg.norm(axes, axis=1)
 
     def marked_mm(self) -> np.ndarray:
-        """LPS mm (N, 3) of the marked voxels' centres."""
+        """LPS mm (N, 3) of the marked voxels' centers."""
         return voxel_to_mm(self._image, self._marked[:, ::-1])
 
     def values_at(self, points_mm: np.ndarray) -> np.ndarray:
@@ -218,18 +222,18 @@ def _airiness(values: np.ndarray, lung_hu: float) -> np.ndarray:
 
 
 def _destination(
-    reference: sitk.Image, centre_mm: Any, roi: sitk.Image | None, diameter_mm: float | None
+    reference: sitk.Image, center_mm: Any, roi: sitk.Image | None, diameter_mm: float | None
 ) -> tuple[np.ndarray, float | None]:
     """Where the lesion goes, and the diameter it is scaled to, if any."""
-    if (roi is None) == (centre_mm is None):
-        raise ValueError("give either roi or centre_mm")
+    if (roi is None) == (center_mm is None):
+        raise ValueError("give either roi or center_mm")
     if roi is not None:
         if diameter_mm is not None:
             raise ValueError("diameter_mm cannot act: the lesion takes the size of the roi")
         region = painted(roi, reference)
-        return region.centre_mm, region.diameter_mm
-    centre, _ = check_place(centre_mm, 10.0 if diameter_mm is None else diameter_mm)
-    return centre, diameter_mm
+        return region.center_mm, region.diameter_mm
+    center, _ = check_place(center_mm, 10.0 if diameter_mm is None else diameter_mm)
+    return center, diameter_mm
 
 
 def _check_options(scale: float, feather_mm: float) -> None:

@@ -11,7 +11,7 @@ from medsynth.phantoms.breast.phantom import LABELS as BREAST_LABELS
 from medsynth.phantoms.breast.phantom import breast
 from medsynth.phantoms.breast.shape import BreastShape, breast_shape, breast_shape_of
 from medsynth.phantoms.files import load_control_points, save_control_points
-from medsynth.phantoms.render import Grid, Phantom, render
+from medsynth.phantoms.render import RenderedPhantom, VoxelGrid, render
 from medsynth.phantoms.thorax.habitus import NAMES as HABITUS_NAMES
 from medsynth.phantoms.thorax.phantom import shape, thorax
 from medsynth.phantoms.thorax.shape import ClosedCurves, Layer, Organ, ThoraxShape, Tree, Tube
@@ -22,10 +22,10 @@ __all__ = [
     "SHAPES",
     "BreastShape",
     "ClosedCurves",
-    "Grid",
+    "VoxelGrid",
     "Layer",
     "Organ",
-    "Phantom",
+    "RenderedPhantom",
     "ThoraxShape",
     "Tree",
     "Tube",
@@ -40,7 +40,7 @@ __all__ = [
     "thorax",
 ]
 
-PHANTOMS: dict[str, Callable[..., Phantom]] = {"thorax": thorax, "breast": breast}
+PHANTOMS: dict[str, Callable[..., RenderedPhantom]] = {"thorax": thorax, "breast": breast}
 # Control points alone, without drawing them.
 SHAPES: dict[str, Callable[..., ThoraxShape | BreastShape]] = {
     "thorax": shape,
@@ -48,7 +48,7 @@ SHAPES: dict[str, Callable[..., ThoraxShape | BreastShape]] = {
 }
 
 
-def build(kind: str, **options: Any) -> Phantom:
+def build(kind: str, **options: Any) -> RenderedPhantom:
     """The phantom `kind` with the options of a request, e.g. `build("thorax", seed=3, slices=1)`.
 
     Raises:

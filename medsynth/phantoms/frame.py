@@ -13,7 +13,7 @@ import numpy as np
 from medsynth.phantoms import splines
 from medsynth.phantoms.thorax.shape import ClosedCurves
 
-# Centre of each vertebral body, head to foot.
+# Center of each vertebral body, head to foot.
 VERTEBRAE: dict[str, float] = {
     "C6": 157, "C7": 140, "T1": 122, "T2": 103, "T3": 83.5, "T4": 63, "T5": 42, "T6": 21,
     "T7": -1, "T8": -23, "T9": -46, "T10": -69, "T11": -93, "T12": -118, "L1": -145, "L2": -173,
@@ -31,7 +31,7 @@ _CAGE = np.array(
     ],
     dtype=float,
 )  # fmt: skip
-# z, y of the vertebral body's centre (the thoracic kyphosis).
+# z, y of the vertebral body's center (the thoracic kyphosis).
 _SPINE = np.array(
     [
         (-240, 34), (-145, 41), (-108, 40), (-72, 40), (-36, 43), (0, 47), (36, 49), (54, 48),
@@ -65,7 +65,7 @@ def wall(z_mm: np.ndarray, angle_deg: np.ndarray, *, offset_mm: np.ndarray = 0.0
 
 
 def superellipse(
-    centre_mm: tuple[float, float],
+    center_mm: tuple[float, float],
     radii_mm: tuple[float, float],
     *,
     count: int = 16,
@@ -80,7 +80,7 @@ def superellipse(
     y = radii_mm[1] * np.sign(sine) * np.abs(sine) ** power
     turn = np.deg2rad(rotate_deg)
     turned = np.stack([x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)], 1)
-    return turned + np.array(centre_mm)
+    return turned + np.array(center_mm)
 
 
 def through(levels_mm: list[float], points_mm: list[np.ndarray]) -> ClosedCurves:
@@ -91,7 +91,7 @@ def through(levels_mm: list[float], points_mm: list[np.ndarray]) -> ClosedCurves
 
 
 def ellipsoid(
-    centre_mm: tuple[float, float, float],
+    center_mm: tuple[float, float, float],
     radii_mm: tuple[float, float, float],
     *,
     exponent: float = 2.0,
@@ -100,7 +100,7 @@ def ellipsoid(
 ) -> ClosedCurves:
     """A (super)ellipsoid as closed curves; `shear`: how far x and y drift per mm of z."""
     heights = np.sin(np.linspace(-np.pi / 2, np.pi / 2, 11)) * 0.999
-    x, y, z = centre_mm
+    x, y, z = center_mm
     levels = [z + radii_mm[2] * h for h in heights]
     curves = [
         superellipse(

@@ -1,4 +1,4 @@
-"""Paint organs into one axial plane: exact polygon and disc coverage at pixel centres."""
+"""Paint organs into one axial plane: exact polygon and disc coverage at pixel centers."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ CONTOUR_SAMPLES = 160
 
 @dataclass(frozen=True)
 class Plane:
-    """The pixel grid of an axial plane, in mm: centre of pixel (0, 0), spacing, and size, x, y."""
+    """The pixel grid of an axial plane, in mm: center of pixel (0, 0), spacing, and size, x, y."""
 
     origin_mm: tuple[float, float]
     spacing_mm: tuple[float, float]
     size: tuple[int, int]
 
     def to_pixels(self, points_mm: np.ndarray) -> np.ndarray:
-        """Points (N, 2) x, y in mm as continuous pixel indices (pixel centres are integers)."""
+        """Points (N, 2) x, y in mm as continuous pixel indices (pixel centers are integers)."""
         return (points_mm - np.array(self.origin_mm)) / np.array(self.spacing_mm)
 
 
 @dataclass(frozen=True)
-class Patch:
+class PaintedBox:
     """A boolean picture of the rows and columns it covers within a plane."""
 
     rows: slice
@@ -33,8 +33,8 @@ class Patch:
     inside: np.ndarray
 
 
-def fill_polygon(polygon: np.ndarray, size: tuple[int, int]) -> Patch | None:
-    """The pixels whose centre lies inside `polygon` (N, 2; pixel units x, y), even-odd rule.
+def fill_polygon(polygon: np.ndarray, size: tuple[int, int]) -> PaintedBox | None:
+    """The pixels whose center lies inside `polygon` (N, 2; pixel units x, y), even-odd rule.
 
     Args:
         size: columns, rows of the plane.
@@ -56,34 +56,34 @@ def fill_polygon(polygon: np.ndarray, size: tuple[int, int]) -> Patch | None:
     toggles = np.zeros((height, width + 1), dtype=np.uint8)
     np.add.at(toggles, (row - low[1], column), 1)
     inside = np.cumsum(toggles[:, :-1], axis=1, dtype=np.uint8) & 1
-    return Patch(slice(low[1], high[1] + 1), slice(low[0], high[0] + 1), inside.astype(bool))
+    return PaintedBox(slice(low[1], high[1] + 1), slice(low[0], high[0] + 1), inside.astype(bool))
 
 
-def fill_discs(discs: np.ndarray, plane: Plane) -> Patch | None:
-    """The pixels whose centre lies within any disc of `discs` (N, 3): x, y, radius in mm."""
+def fill_discs(discs: np.ndarray, plane: Plane) -> PaintedBox | None:
+    """The pixels whose center lies within any disc of `discs` (N, 3): x, y, radius in mm."""
     spacing = np.array(plane.spacing_mm)
-    centre = plane.to_pixels(discs[:, :2])
+    center = plane.to_pixels(discs[:, :2])
     reach = discs[:, 2:] / spacing
-    seen = np.all((centre + reach >= 0) & (centre - reach <= np.array(plane.size) - 1), axis=1)
+    seen = np.all((center + reach >= 0) & (center - reach <= np.array(plane.size) - 1), axis=1)
     if not seen.any():
         return None
-    discs, centre, reach = discs[seen], centre[seen], reach[seen]
-    low = np.maximum(np.floor((centre - reach).min(axis=0)), 0).astype(int)
-    high = np.minimum(np.ceil((centre + reach).max(axis=0)), np.array(plane.size) - 1).astype(int)
+    discs, center, reach = discs[seen], center[seen], reach[seen]
+    low = np.maximum(np.floor((center - reach).min(axis=0)), 0).astype(int)
+    high = np.minimum(np.ceil((center + reach).max(axis=0)), np.array(plane.size) - 1).astype(int)
     inside = np.zeros((high[1] - low[1] + 1, high[0] - low[0] + 1), dtype=bool)
     sizes = np.ceil(reach.max(axis=1)).astype(int)
     for size in np.unique(sizes):  # discs of one size share a stamp of candidate pixels
         offset = np.arange(-size, size + 1)
         for part in np.array_split(np.flatnonzero(sizes == size), 1 + len(discs) // 512):
-            column = np.rint(centre[part, 0]).astype(int)[:, None, None] + offset
-            row = np.rint(centre[part, 1]).astype(int)[:, None, None] + offset[:, None]
-            dx = (column - centre[part, 0][:, None, None]) * spacing[0]
-            dy = (row - centre[part, 1][:, None, None]) * spacing[1]
+            column = np.rint(center[part, 0]).astype(int)[:, None, None] + offset
+            row = np.rint(center[part, 1]).astype(int)[:, None, None] + offset[:, None]
+            dx = (column - center[part, 0][:, None, None]) * spacing[0]
+            dy = (row - center[part, 1][:, None, None]) * spacing[1]
             hit = dx**2 + dy**2 <= discs[part, 2][:, None, None] ** 2
             hit &= (column >= low[0]) & (column <= high[0]) & (row >= low[1]) & (row <= high[1])
             row, column = np.broadcast_arrays(row, column)
             inside[row[hit] - low[1], column[hit] - low[0]] = True
-    return Patch(slice(low[1], high[1] + 1), slice(low[0], high[0] + 1), inside)
+    return PaintedBox(slice(low[1], high[1] + 1), slice(low[0], high[0] + 1), inside)
 
 
 class Painter:
@@ -96,7 +96,7 @@ class Painter:
             for piece in organ.pieces
         ]
 
-    def patches(self, z_mm: float, inset_mm: float, plane: Plane) -> list[Patch]:
+    def patches(self, z_mm: float, inset_mm: float, plane: Plane) -> list[PaintedBox]:
         """What each piece covers in the plane at `z_mm`, `inset_mm` below its surface."""
         found = []
         for index, piece in enumerate(self._organ.pieces):
@@ -107,7 +107,7 @@ class Painter:
 
     def _patch(
         self, index: int, piece: Geometry, z_mm: float, inset_mm: float, plane: Plane
-    ) -> Patch | None:
+    ) -> PaintedBox | None:
         if isinstance(piece, ClosedCurves):
             contour = self._prepared[index](z_mm, CONTOUR_SAMPLES)
             if inset_mm:
@@ -135,8 +135,8 @@ def _inset(contour: np.ndarray, inset_mm: float) -> np.ndarray:
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
     following = np.roll(contour, -1, axis=0)
     area = 0.5 * np.sum(contour[:, 0] * following[:, 1] - following[:, 0] * contour[:, 1])
-    centre = contour.mean(axis=0)
-    narrow = np.linalg.norm(contour - centre, axis=1).min()
+    center = contour.mean(axis=0)
+    narrow = np.linalg.norm(contour - center, axis=1).min()
     if inset_mm > 0.8 * narrow:
-        return centre + (contour - centre) * 0.2
+        return center + (contour - center) * 0.2
     return contour - np.sign(area) * inset_mm * normal

@@ -20,7 +20,7 @@ PSF_SIGMA_MM = 0.5
 
 
 @dataclass(frozen=True)
-class Phantom:
+class RenderedPhantom:
     """A rendered phantom.
 
     Attributes:
@@ -37,39 +37,39 @@ class Phantom:
 
 
 @dataclass(frozen=True)
-class Grid:
-    """An axis-aligned voxel grid centred on x = y = 0.
+class VoxelGrid:
+    """An axis-aligned voxel grid centerd on x = y = 0.
 
     Attributes:
         size: columns, rows, slices.
         spacing_mm: x, y, z.
-        centre_z_mm: z of the middle of the stack.
+        center_z_mm: z of the middle of the stack.
     """
 
     size: tuple[int, int, int]
     spacing_mm: tuple[float, float, float]
-    centre_z_mm: float = 0.0
+    center_z_mm: float = 0.0
 
     def __post_init__(self) -> None:
         if any(not 1 <= n <= 2048 or int(n) != n for n in self.size):
             raise ValueError(f"size must be whole numbers from 1 to 2048, got {self.size}")
         if any(not 0.1 <= s <= 50 for s in self.spacing_mm):
             raise ValueError(f"spacing_mm must lie in 0.1 to 50, got {self.spacing_mm}")
-        if not -1000 <= self.centre_z_mm <= 1000:
-            raise ValueError(f"centre_z_mm must lie within 1000 mm, got {self.centre_z_mm:g}")
+        if not -1000 <= self.center_z_mm <= 1000:
+            raise ValueError(f"center_z_mm must lie within 1000 mm, got {self.center_z_mm:g}")
         object.__setattr__(self, "size", tuple(int(n) for n in self.size))
         object.__setattr__(self, "spacing_mm", tuple(float(s) for s in self.spacing_mm))
 
     @property
     def origin_mm(self) -> tuple[float, float, float]:
-        """Centre of voxel (0, 0, 0)."""
+        """Center of voxel (0, 0, 0)."""
         half = [(n - 1) / 2 * s for n, s in zip(self.size, self.spacing_mm, strict=True)]
-        return -half[0], -half[1], self.centre_z_mm - half[2]
+        return -half[0], -half[1], self.center_z_mm - half[2]
 
 
 def render(
-    shape: ThoraxShape, grid: Grid, *, progress: Callable[[int, int], None] | None = None
-) -> Phantom:
+    shape: ThoraxShape, grid: VoxelGrid, *, progress: Callable[[int, int], None] | None = None
+) -> RenderedPhantom:
     """Render `shape` on `grid`.
 
     Args:
@@ -99,10 +99,10 @@ def render(
         image[k] = ndimage.gaussian_filter(total, sigma)
         if progress:
             progress(k + 1, slices)
-    return Phantom(_sitk(image, grid), _sitk(labels, grid), dict(tissues.LABELS), shape)
+    return RenderedPhantom(_sitk(image, grid), _sitk(labels, grid), dict(tissues.LABELS), shape)
 
 
-def _fine_plane(grid: Grid) -> tuple[Plane, tuple[int, int], int]:
+def _fine_plane(grid: VoxelGrid) -> tuple[Plane, tuple[int, int], int]:
     """The oversampled plane, its (rows, columns) samples per pixel (odd), and samples along z."""
     per_pixel = [
         int(np.clip(2 * np.round((s / FINEST_SAMPLE_MM - 1) / 2) + 1, 3, 5))
@@ -163,7 +163,7 @@ def _texture(labels: np.ndarray, noise: np.ndarray, y_mm: np.ndarray) -> np.ndar
     return amplitude[labels] * noise + gradient[labels] * y_mm[:, None].astype(np.float32)
 
 
-def _sitk(array: np.ndarray, grid: Grid) -> sitk.Image:
+def _sitk(array: np.ndarray, grid: VoxelGrid) -> sitk.Image:
     image = sitk.GetImageFromArray(array)
     image.SetSpacing(grid.spacing_mm)
     image.SetOrigin(grid.origin_mm)

@@ -27,7 +27,7 @@ def measure_lesion(
     mask = region.lesion.mask
     inside = sitk.GetArrayViewFromImage(mask) > 0
     shell = SHELL_MM
-    if preset.is_grey:
+    if preset.in_display_units:
         shell = tuple(pixels * mask.GetSpacing()[0] for pixels in SHELL_PIXELS)
     box = _box(inside, mask.GetSpacing()[::-1], reach_mm=shell[1])
     near, values = inside[box], volume[box]

@@ -21,9 +21,16 @@ from medsynth.images import (
     read_image,
     read_mask_of,
     resample_mask,
-    to_grey,
+    to_display_units,
 )
-from medsynth.lesions import Lesion, Steps, from_film, from_study, mask_diameter_mm, procedural
+from medsynth.lesions import (
+    Lesion,
+    Steps,
+    from_projection,
+    from_study,
+    mask_diameter_mm,
+    procedural,
+)
 from medsynth.pipeline.existing import Existing, existing_labels, overlaps, too_small
 from medsynth.pipeline.preprocessing import Fitted, Fitting, center_of, load_anatomy, roi_mask
 from medsynth.request import Pathology, Request, Source
@@ -175,7 +182,7 @@ def place(
         if 0 < cut < 1:
             notes.append(f"{cut:.0%} of the roi lies outside the reference and has no effect")
     else:
-        where["centre_mm"] = center_of(pathology, image, at=f"pathologies[{index}]")
+        where["center_mm"] = center_of(pathology, image, at=f"pathologies[{index}]")
         where["diameter_mm"] = pathology.diameter_mm
     source = pathology.source
     if source.patch is not None:
@@ -210,10 +217,10 @@ def _from_film(source: Source, fitted: Fitted, *, preset: Preset, seed: int, **w
     normalize = None if steps["normalize"] == "off" else steps["normalize"]
     film = read_image(source.image, series_uid=source.series_uid)
     window = preset.extra.get("hu_window")
-    shown = to_grey(film, sitk.GetArrayViewFromImage(film.image), hu_window=window)
+    shown = to_display_units(film, sitk.GetArrayViewFromImage(film.image), hu_window=window)
     grey = sitk.GetImageFromArray(shown.values)
     grey.CopyInformation(film.image)
-    return from_film(
+    return from_projection(
         grey,
         read_mask_of(source.mask, film),
         reference=fitted.reference.image,

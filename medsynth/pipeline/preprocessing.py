@@ -19,7 +19,14 @@ from medsynth import phantoms as anatomy
 from medsynth.domains import Preset
 from medsynth.errors import GeometryError
 from medsynth.events import Listener, Stage
-from medsynth.images import ReferenceImage, fit_to_grid, on_image, read_image, read_mask_of, to_grey
+from medsynth.images import (
+    ReferenceImage,
+    fit_to_grid,
+    on_image,
+    read_image,
+    read_mask_of,
+    to_display_units,
+)
 from medsynth.request import Anatomy, Pathology, Request, model
 
 # Modalities of DICOM references that a preset's network has not seen are refused.
@@ -119,12 +126,12 @@ def fit(reference: ReferenceImage, preset: Preset, *, pixel_mm: float | None = N
         reference = _with_pixel_size(reference, pixel_mm)
     known = known or pixel_mm is not None
     check_units(reference, preset)
-    if not preset.is_grey:
+    if not preset.in_display_units:
         return Fitted(reference, reference.image, Fitting(pixel_size_known=known))
     _check_kind(reference, preset)
     source = reference.image
     upright = _upright(reference, preset)
-    shown = to_grey(
+    shown = to_display_units(
         upright, sitk.GetArrayViewFromImage(upright.image), hu_window=preset.extra.get("hu_window")
     )
     grey = sitk.GetImageFromArray(shown.values)

@@ -9,6 +9,7 @@ from typing import Any
 
 from medsynth import domains as presets
 from medsynth.request import fields
+from medsynth.request.aliases import lesion_kind, lesion_options
 from medsynth.request.model import LARGEST_SEED, Source
 
 KEYS = tuple(field.name for field in dataclass_fields(Source))
@@ -23,7 +24,7 @@ PATCH_KEYS = ("equalize", "normalize", "quantile", "taper", "rotate", "flip", "s
 SCALE = (0.2, 5.0)
 # Lowest and highest, or the words, as in medsynth.lesions.KINDS; a test holds the tables equal.
 SHAPE = {"lobulation": (0.0, 0.35), "elongation": (1.0, 2.5)}
-OEDEMA = {"oedema": (0.0, 1.5), "oedema_level": (0.5, 1.8)}
+EDEMA = {"edema": (0.0, 1.5), "edema_level": (0.5, 1.8)}
 OPTIONS: dict[str, dict[str, tuple]] = {
     "solid": {"hu": (-50, 150), **SHAPE},
     "part_solid": {
@@ -63,15 +64,15 @@ OPTIONS: dict[str, dict[str, tuple]] = {
     },
     "nodule": {"contrast": (5, 120), **SHAPE},
     "opacity": {"contrast": (5, 120), "softness": (0.05, 1.0), **SHAPE},
-    "enhancing_mass": {"enhancement": (1.1, 3.0), **OEDEMA, **SHAPE},
+    "enhancing_mass": {"enhancement": (1.1, 3.0), **EDEMA, **SHAPE},
     "ring_enhancing_mass": {
         "enhancement": (1.1, 3.0),
         "rim": (0.05, 0.4),
         "core_level": (0.1, 1.2),
-        **OEDEMA,
+        **EDEMA,
         **SHAPE,
     },
-    "haemorrhage": {"contrast": (10, 150), "rim": (0.02, 0.4), "rim_contrast": (0, 60), **SHAPE},
+    "hemorrhage": {"contrast": (10, 150), "rim": (0.02, 0.4), "rim_contrast": (0, 60), **SHAPE},
 }
 WHOLE_NUMBERS = ("spicules", "pleural_tags", "count")
 
@@ -147,8 +148,12 @@ def _procedural(value: Any, at: str, *, preset: presets.Preset, painted: bool) -
     named = value if isinstance(value, Mapping) else fields.mapping(value, at, keys=())
     example = f"kind: {(*preset.lesion_kinds, 'solid')[0]}"
     kind = fields.required(named, "kind", at, example=example)
-    kind = fields.one_of(kind, f"{at}.kind", choices=preset.lesion_kinds)
+    kind = fields.one_of(lesion_kind(kind), f"{at}.kind", choices=preset.lesion_kinds)
     options = OPTIONS.get(kind, {})
+    try:
+        value = lesion_options(value)
+    except ValueError as error:
+        raise ValueError(f"{at}: {error}") from None
     raw = fields.mapping(value, at, keys=("kind", "seed", *options))
     drawn: dict[str, Any] = {"kind": kind}
     if "seed" in raw:

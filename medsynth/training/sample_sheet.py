@@ -69,6 +69,6 @@ def draw(
     for r, planes in enumerate(zip(references, guided, unguided, strict=True)):
         for w, window in enumerate(preset.windows):
             for c, plane in enumerate(planes):
-                cell = Image.fromarray(window.grey(plane)).resize(size, Image.Resampling.BOX)
+                cell = Image.fromarray(window.to_8_bit(plane)).resize(size, Image.Resampling.BOX)
                 picture.paste(cell, ((3 * w + c) * (size[0] + GAP), r * (size[1] + GAP)))
     return picture

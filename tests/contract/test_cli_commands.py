@@ -293,7 +293,7 @@ def test_the_demo_has_a_mammogram_with_a_mass_in_the_breast(tmp_path, pipeline, 
     lesion = pathology.procedural(
         **mass.source.procedural,
         reference=drawn.image,
-        centre_mm=mass.center_mm,
+        center_mm=mass.center_mm,
         diameter_mm=mass.diameter_mm,
         seed=4,
         body_threshold=10,

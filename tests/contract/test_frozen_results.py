@@ -72,7 +72,7 @@ REQUESTS = {
     "brain_ct": {
         "preset": "brain_ct", "anatomy": {"image": "ct.nii.gz"}, "steps": 3,
         "pathologies": [{"center_mm": [-20, 0, 20], "diameter_mm": 10,
-                         "source": {"procedural": {"kind": "haemorrhage"}}}],
+                         "source": {"procedural": {"kind": "hemorrhage"}}}],
     },
 }  # fmt: skip
 

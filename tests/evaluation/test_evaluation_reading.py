@@ -49,7 +49,7 @@ def test_every_slice_is_shown_once_and_the_key_tells_which_it_was(folder):
     windows = {window.name: window for window in PRESET.windows}
     for row in rows:
         value = 140.0 if row["truth"] == "synthetic" else 40.0
-        expected = windows[row["window"]].grey(np.full((1, 1), value))[0, 0]
+        expected = windows[row["window"]].to_8_bit(np.full((1, 1), value))[0, 0]
         assert shown(folder, int(row["number"])) == expected
         assert row["patient"] == ("a" if int(row["slice"]) < 6 else "b")
 

@@ -47,8 +47,8 @@ class GaussianDenoiser:
     def predict(self, x_t: Tensor, t: float) -> Prediction:
         abar = float(self.schedule.abar(t))
         gain = abar**0.5 * self.values / (abar * self.values + 1 - abar)
-        centred = x_t.flatten(1).to(DOUBLE) - abar**0.5 * self.data.mean
-        x0 = self.data.mean + centred @ (self.vectors * gain) @ self.vectors.T
+        centerd = x_t.flatten(1).to(DOUBLE) - abar**0.5 * self.data.mean
+        x0 = self.data.mean + centerd @ (self.vectors * gain) @ self.vectors.T
         return Prediction(x0.to(x_t.dtype).reshape(x_t.shape))
 
 

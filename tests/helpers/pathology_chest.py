@@ -5,7 +5,7 @@ import SimpleITK as sitk
 
 BODY_HU, LUNG_HU, AIR_HU, VESSEL_HU = 50.0, -850.0, -1000.0, 45.0
 BODY_RADII_MM = (110.0, 80.0)
-LUNG_CENTRE_MM, LUNG_RADII_MM = 52.0, (40.0, 58.0)
+LUNG_CENTER_MM, LUNG_RADII_MM = 52.0, (40.0, 58.0)
 OBLIQUE = (0.96, -0.28, 0.0, 0.28 * 0.8, 0.96 * 0.8, -0.6, 0.28 * 0.6, 0.96 * 0.6, 0.8)
 
 
@@ -26,10 +26,10 @@ def chest(
     hu = np.full(x.shape, AIR_HU, dtype=np.float32)
     hu[(x / BODY_RADII_MM[0]) ** 2 + (y / BODY_RADII_MM[1]) ** 2 < 1] = BODY_HU
     for side in (-1, 1):
-        across = (x - side * LUNG_CENTRE_MM) / LUNG_RADII_MM[0]
+        across = (x - side * LUNG_CENTER_MM) / LUNG_RADII_MM[0]
         hu[across**2 + (y / LUNG_RADII_MM[1]) ** 2 < 1] = LUNG_HU
     if vessel_radius_mm:
-        near = (x + LUNG_CENTRE_MM) ** 2 + z**2 < vessel_radius_mm**2
+        near = (x + LUNG_CENTER_MM) ** 2 + z**2 < vessel_radius_mm**2
         hu[near & (hu == LUNG_HU)] = VESSEL_HU
     if table:
         hu[(np.abs(y - 81.5) < 2) & (np.abs(x) < 117)] = -100.0
@@ -48,7 +48,7 @@ def place(image: sitk.Image, x: float, y: float, z: float) -> tuple[float, float
     return tuple((np.array([10.0, -20, 30]) + direction @ (x, y, z)).tolist())
 
 
-def centre_of(mask: sitk.Image) -> np.ndarray:
+def center_of(mask: sitk.Image) -> np.ndarray:
     index = np.argwhere(sitk.GetArrayViewFromImage(mask)).mean(axis=0)[::-1]
     return np.array(mask.TransformContinuousIndexToPhysicalPoint(index.tolist()))
 

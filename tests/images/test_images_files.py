@@ -79,7 +79,7 @@ def test_nifti_refusals(tmp_path):
     assert read_image(path).image.GetSize() == (2, 3, 4)
     rgb = np.zeros((2, 3, 4), [("R", "u1"), ("G", "u1"), ("B", "u1")])
     nibabel.save(nibabel.Nifti1Image(rgb, np.eye(4)), path)
-    with pytest.raises(ValueError, match=r"a\.nii is not a grey image"):
+    with pytest.raises(ValueError, match=r"a\.nii is not a gray image"):
         read_image(path)
     sheared = np.eye(4)
     sheared[0, 2] = 0.2
@@ -137,28 +137,28 @@ def test_the_pixel_size_that_itk_hides_in_a_png_is_not_believed(tmp_path):
     assert read_image(tmp_path / "a.png").image.GetSpacing() == (1, 1, 1)
 
 
-def test_colour_pictures_are_refused_and_grey_ones_in_colour_accepted(tmp_path):
-    grey = np.array([[0, 100, 255], [3, 50, 200]], np.uint8)
-    rgb = np.stack([grey] * 3, axis=-1)
-    grey_in_colour = Image.fromarray(rgb)
-    grey_in_colour.save(tmp_path / "a.png")
-    grey_in_colour.convert("RGBA").save(tmp_path / "rgba.png")
-    grey_in_colour.convert("L").convert("P").save(tmp_path / "palette.png")
+def test_color_pictures_are_refused_and_gray_ones_in_color_accepted(tmp_path):
+    gray = np.array([[0, 100, 255], [3, 50, 200]], np.uint8)
+    rgb = np.stack([gray] * 3, axis=-1)
+    gray_in_color = Image.fromarray(rgb)
+    gray_in_color.save(tmp_path / "a.png")
+    gray_in_color.convert("RGBA").save(tmp_path / "rgba.png")
+    gray_in_color.convert("L").convert("P").save(tmp_path / "palette.png")
     for name in ("a.png", "rgba.png", "palette.png"):
         reference = read_image(tmp_path / name)
-        np.testing.assert_array_equal(sitk.GetArrayFromImage(reference.image)[0], grey, name)
-    assert "grey throughout" in read_image(tmp_path / "a.png").warnings[0]
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(reference.image)[0], gray, name)
+    assert "gray throughout" in read_image(tmp_path / "a.png").warnings[0]
     rgb[1, 1, 2] += 1
     Image.fromarray(rgb).save(tmp_path / "b.png")
-    with pytest.raises(ValueError, match=r"b\.png is a colour image; convert it"):
+    with pytest.raises(ValueError, match=r"b\.png is a color image; convert it"):
         read_image(tmp_path / "b.png")
-    glass = grey_in_colour.convert("RGBA")
+    glass = gray_in_color.convert("RGBA")
     glass.putpixel((1, 1), (7, 7, 7, 0))
     glass.save(tmp_path / "c.png")
     with pytest.raises(ValueError, match=r"c\.png has transparent pixels"):
         read_image(tmp_path / "c.png")
-    Image.fromarray(grey).convert("LA").save(tmp_path / "d.png")
-    with pytest.raises(ValueError, match=r"d\.png .* alpha channel; save it as plain grey"):
+    Image.fromarray(gray).convert("LA").save(tmp_path / "d.png")
+    with pytest.raises(ValueError, match=r"d\.png .* alpha channel; save it as plain gray"):
         read_image(tmp_path / "d.png")
 
 
@@ -170,7 +170,7 @@ def test_jpeg_values_are_pillow_s(tmp_path):
     red = np.zeros((16, 16, 3), np.uint8)
     red[..., 0] = 200
     Image.fromarray(red).save(tmp_path / "b.jpg")
-    with pytest.raises(ValueError, match="colour image"):
+    with pytest.raises(ValueError, match="color image"):
         read_image(tmp_path / "b.jpg")
 
 

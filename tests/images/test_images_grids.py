@@ -38,10 +38,10 @@ def places(image) -> np.ndarray:
     return voxel_to_mm(image, index)
 
 
-def centred(size, spacing, turn, centre, dtype=sitk.sitkUInt8):
-    """A grid whose middle lies at `centre`."""
+def centerd(size, spacing, turn, center, dtype=sitk.sitkUInt8):
+    """A grid whose middle lies at `center`."""
     half = turn @ ((np.array(size) - 1) / 2 * spacing)
-    return grid(size, spacing, origin=np.array(centre) - half, turn=turn, dtype=dtype)
+    return grid(size, spacing, origin=np.array(center) - half, turn=turn, dtype=dtype)
 
 
 def filled(image, values):
@@ -50,12 +50,12 @@ def filled(image, values):
     return result
 
 
-def ball(image, centre, radius):
-    inside = np.linalg.norm(places(image) - centre, axis=-1) <= radius
+def ball(image, center, radius):
+    inside = np.linalg.norm(places(image) - center, axis=-1) <= radius
     return filled(image, inside.astype(np.uint8))
 
 
-CENTRE = np.array([12.0, -30.0, 51.0])
+CENTER = np.array([12.0, -30.0, 51.0])
 OBLIQUE = rotation([1, 2, 3], 35)
 
 
@@ -72,25 +72,25 @@ def test_voxel_places_are_simpleitk_s_and_back():
 def test_a_ball_keeps_its_volume_and_place_on_an_oblique_anisotropic_grid(spacing):
     radius = 9.0
     mask = ball(
-        centred((60, 60, 40), (0.5, 0.5, 1), rotation([0, 1, 0], 20), CENTRE), CENTRE, radius
+        centerd((60, 60, 40), (0.5, 0.5, 1), rotation([0, 1, 0], 20), CENTER), CENTER, radius
     )
     size = np.ceil(30 / np.array(spacing)).astype(int)
-    onto = centred(size, spacing, OBLIQUE, CENTRE + [2, -1, 0.5])
+    onto = centerd(size, spacing, OBLIQUE, CENTER + [2, -1, 0.5])
     result = resample_mask(mask, onto)
     check_same_geometry(result, onto)
     assert result.GetPixelID() == sitk.sitkUInt8
     marked = sitk.GetArrayFromImage(result) > 0
     volume = marked.sum() * np.prod(spacing)
     assert volume == pytest.approx(4 / 3 * np.pi * radius**3, rel=0.04)
-    np.testing.assert_allclose(places(onto)[marked].mean(axis=0), CENTRE, atol=0.1)
+    np.testing.assert_allclose(places(onto)[marked].mean(axis=0), CENTER, atol=0.1)
 
 
 def test_a_linear_ramp_is_resampled_exactly():
     """Linear interpolation reproduces a function linear in mm, on any grid inside."""
     slope = np.array([2.0, -3.0, 0.5])
-    source = centred((40, 40, 40), (1, 1.5, 2), rotation([1, 0, 0], 15), CENTRE)
+    source = centerd((40, 40, 40), (1, 1.5, 2), rotation([1, 0, 0], 15), CENTER)
     image = filled(source, (places(source) @ slope).astype(np.float32))
-    onto = centred((10, 11, 12), (0.8, 1.1, 2.1), OBLIQUE, CENTRE)
+    onto = centerd((10, 11, 12), (0.8, 1.1, 2.1), OBLIQUE, CENTER)
     got = sitk.GetArrayFromImage(resample_image(image, onto, outside=-1000))
     np.testing.assert_allclose(got, places(onto) @ slope, atol=1e-3)
 
@@ -104,7 +104,7 @@ def test_outside_the_image_is_the_value_asked_for():
 
 
 def test_same_grid_changes_nothing():
-    mask = ball(centred((20, 21, 22), (1, 1, 3), OBLIQUE, CENTRE), CENTRE, 8)
+    mask = ball(centerd((20, 21, 22), (1, 1, 3), OBLIQUE, CENTER), CENTER, 8)
     result = resample_mask(mask, mask)
     np.testing.assert_array_equal(sitk.GetArrayFromImage(result), sitk.GetArrayFromImage(mask))
 

@@ -43,8 +43,8 @@ CASES = {
     "cr": ("cr", "chest_xray", "nodule", (52, 105, 0), 18, "CR"),
     "mr": ("mr", "brain_mri", "enhancing_mass", (-20, 0, 20), 14, "MR"),
     "nifti": ("mr.nii.gz", "brain_mri", "ring_enhancing_mass", (-20, 0, 20), 14, "MR"),
-    "ct": ("ct", "brain_ct", "haemorrhage", (-20, 0, 20), 14, "CT"),
-    "ct png": ("head.png", "brain_ct", "haemorrhage", (40, 70, 0), 16, "CT"),
+    "ct": ("ct", "brain_ct", "hemorrhage", (-20, 0, 20), 14, "CT"),
+    "ct png": ("head.png", "brain_ct", "hemorrhage", (40, 70, 0), 16, "CT"),
 }
 # Every way in is run to the end once; the others differ in how the reference is read.
 RUN = ("jpeg", "monochrome1", "cr", "mr", "nifti", "ct")

@@ -8,7 +8,7 @@ from scipy import ndimage
 from medsynth import lesions as pathology
 from medsynth.domains import get
 from medsynth.errors import GeometryError
-from medsynth.lesions.kinds.mammography import FILM_KINDS, PARTICLE_MM, exposed
+from medsynth.lesions.kinds.mammography import MAMMOGRAPHY_KINDS, PARTICLE_MM, exposed
 
 TISSUE = 120.0
 PIXEL = 0.25
@@ -25,11 +25,11 @@ def film(size=(260, 300), tissue=TISSUE, direction=(1, 0, 0, 0, 1, 0, 0, 0, 1)):
 
 
 FILM = film()
-CENTRE = (28.0, 32.0, 0.0)
+CENTER = (28.0, 32.0, 0.0)
 
 
 def draw(kind, image=FILM, **changes):
-    place = {"centre_mm": CENTRE, "diameter_mm": 12.0, "seed": 3, "body_threshold": 10}
+    place = {"center_mm": CENTER, "diameter_mm": 12.0, "seed": 3, "body_threshold": 10}
     return pathology.procedural(kind, reference=image, **(place | changes))
 
 
@@ -39,23 +39,23 @@ def arrays(lesion):
 
 
 def test_the_kinds_are_the_presets():
-    assert tuple(FILM_KINDS) == get("mammography").lesion_kinds
+    assert tuple(MAMMOGRAPHY_KINDS) == get("mammography").lesion_kinds
 
 
-@pytest.mark.parametrize("kind", FILM_KINDS)
+@pytest.mark.parametrize("kind", MAMMOGRAPHY_KINDS)
 def test_a_seed_repeats_and_another_differs(kind):
     first, again, other = (arrays(draw(kind, seed=n))[0] for n in (3, 3, 4))
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 5
 
 
-@pytest.mark.parametrize("kind", FILM_KINDS)
+@pytest.mark.parametrize("kind", MAMMOGRAPHY_KINDS)
 @pytest.mark.parametrize("diameter", [6.0, 14.0])
 def test_the_mask_has_the_size_and_place_asked_for(kind, diameter):
     lesion = draw(kind, diameter_mm=diameter, lobulation=0.1, elongation=1.3)
     assert pathology.mask_diameter_mm(lesion.mask) == pytest.approx(diameter, rel=0.03)
     middle = np.argwhere(arrays(lesion)[1]).mean(axis=0)[::-1] * PIXEL
-    np.testing.assert_allclose(middle, CENTRE[:2], atol=0.12 * diameter)
+    np.testing.assert_allclose(middle, CENTER[:2], atol=0.12 * diameter)
 
 
 @pytest.mark.parametrize("kind", ["round_mass", "spiculated_mass"])
@@ -81,7 +81,7 @@ def test_the_edge_blurs_over_the_margin(margin, wider):
     image, _ = arrays(
         draw("round_mass", contrast=50, margin_mm=margin, lobulation=0.0, elongation=1.0)
     )
-    profile = image[int(CENTRE[1] / PIXEL), int(CENTRE[0] / PIXEL) :] - TISSUE
+    profile = image[int(CENTER[1] / PIXEL), int(CENTER[0] / PIXEL) :] - TISSUE
     fall = np.flatnonzero(profile > 0.6 * 50)[-1], np.flatnonzero(profile > 0.1 * 50)[-1]
     width = (fall[1] - fall[0]) * PIXEL
     assert width <= wider + 0.5 if margin < 1 else width >= wider
@@ -148,7 +148,7 @@ def test_a_painted_region_gives_the_outline():
     region[0, 90:150, 80:120] = 1
     roi = sitk.GetImageFromArray(region)
     roi.CopyInformation(FILM)
-    lesion = draw("round_mass", centre_mm=None, diameter_mm=None, roi=roi)
+    lesion = draw("round_mass", center_mm=None, diameter_mm=None, roi=roi)
     mask = arrays(lesion)[1]
     overlap = 2 * (mask & (region[0] > 0)).sum() / (mask.sum() + region.sum())
     assert overlap > 0.93
@@ -156,8 +156,8 @@ def test_a_painted_region_gives_the_outline():
 
 def test_another_orientation_of_the_film_changes_nothing():
     turned = film(direction=(0, 0, 1, 1, 0, 0, 0, 1, 0))
-    centre = turned.TransformContinuousIndexToPhysicalPoint((112.0, 128.0, 0.0))
-    mask = arrays(draw("round_mass", turned, centre_mm=centre))[1]
+    center = turned.TransformContinuousIndexToPhysicalPoint((112.0, 128.0, 0.0))
+    mask = arrays(draw("round_mass", turned, center_mm=center))[1]
     middle = np.argwhere(mask).mean(axis=0)
     np.testing.assert_allclose(middle, (128, 112), atol=4)
 
@@ -165,8 +165,8 @@ def test_another_orientation_of_the_film_changes_nothing():
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"centre_mm": (58.0, 32.0, 0.0)}, GeometryError, r"leave the breast by \d"),
-        ({"centre_mm": (2.0, 32.0, 0.0)}, GeometryError, r"leave the image by \d"),
+        ({"center_mm": (58.0, 32.0, 0.0)}, GeometryError, r"leave the breast by \d"),
+        ({"center_mm": (2.0, 32.0, 0.0)}, GeometryError, r"leave the image by \d"),
         ({"count": 2}, ValueError, "count of a microcalcifications lesion must be a number from 3"),
         ({"morphology": "round"}, ValueError, "morphology 'round' is unknown"),
         ({"spicules": 4}, ValueError, "unknown option 'spicules'"),

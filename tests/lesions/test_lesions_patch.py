@@ -7,11 +7,11 @@ import pytest
 import SimpleITK as sitk
 
 from medsynth.errors import GeometryError
-from medsynth.lesions import Steps, from_film
+from medsynth.lesions import Steps, from_projection
 from medsynth.lesions.patch import cut_out, equalized, normalized, taper
 
 PIXEL = 0.25
-CENTRE = (28.0, 32.0, 0.0)
+CENTER = (28.0, 32.0, 0.0)
 PLAIN = Steps(equalize=False, normalize=None, taper=False, rotate=False, flip=False, shift_mm=0.0)
 
 
@@ -41,8 +41,8 @@ def source(pixel=0.4):
 
 def put(steps=PLAIN, reference=FILM, **changes):
     image, mask = source()
-    place = {"centre_mm": CENTRE, "diameter_mm": 12.0, "seed": 5}
-    return from_film(image, mask, reference=reference, steps=steps, **(place | changes))
+    place = {"center_mm": CENTER, "diameter_mm": 12.0, "seed": 5}
+    return from_projection(image, mask, reference=reference, steps=steps, **(place | changes))
 
 
 def arrays(lesion):
@@ -50,7 +50,7 @@ def arrays(lesion):
     return image, mask > 0
 
 
-def test_equalisation_makes_every_value_as_frequent():
+def test_equalization_makes_every_value_as_frequent():
     values = np.random.default_rng(0).normal(0, 1, (40, 40)) ** 3
     ranks = equalized(values)
     np.testing.assert_allclose(np.sort(ranks.ravel()), np.arange(1, 1601) / 1600)
@@ -58,7 +58,7 @@ def test_equalisation_makes_every_value_as_frequent():
     assert len(np.unique(equalized(np.array([[1.0, 1.0], [2.0, 3.0]])))) == 3
 
 
-def test_normalisation_goes_from_the_lowest_to_the_quantile_of_the_breast():
+def test_normalization_goes_from_the_lowest_to_the_quantile_of_the_breast():
     lesion = put(replace(PLAIN, equalize=True, normalize="breast"))
     before = sitk.GetArrayFromImage(FILM)[0]
     breast = before[before > 10]
@@ -78,10 +78,10 @@ def test_the_quantile_is_drawn_over_its_range_unless_it_is_given():
     assert put(replace(steps, quantile=0.8)).drawn["quantile"] == 0.8
 
 
-def test_normalisation_to_the_patch_looks_only_where_it_goes():
+def test_normalization_to_the_patch_looks_only_where_it_goes():
     steps = replace(PLAIN, normalize="patch", quantile=1.0)
     low, high = put(steps).drawn["normalized_to"]
-    row = CENTRE[1] / PIXEL
+    row = CENTER[1] / PIXEL
     assert low == pytest.approx(100 + 0.2 * (row - 48), abs=1.5)
     assert high == pytest.approx(100 + 0.2 * (row + 48), abs=1.5)
 
@@ -99,8 +99,8 @@ def test_the_taper_is_a_gaussian_that_ends_at_the_edge():
 def test_with_the_taper_nothing_jumps_at_the_patchs_edge():
     before = sitk.GetArrayFromImage(FILM)[0]
     row, column = np.indices(before.shape)
-    away = np.hypot(row - CENTRE[1] / PIXEL, column - CENTRE[0] / PIXEL) * PIXEL
-    rim = (away > 11.3) & (away < 11.8)  # the patch reaches 12 mm from its centre
+    away = np.hypot(row - CENTER[1] / PIXEL, column - CENTER[0] / PIXEL) * PIXEL
+    rim = (away > 11.3) & (away < 11.8)  # the patch reaches 12 mm from its center
     change = {on: np.abs(arrays(put(replace(PLAIN, taper=on)))[0] - before) for on in (False, True)}
     assert np.median(change[False][rim]) > 20
     assert change[True][rim].max() < 3
@@ -126,7 +126,7 @@ def test_without_any_step_the_source_is_pasted_as_it_is():
 )
 def test_image_and_mask_are_turned_together(how, undo):
     straight, turned = put(), put(**how)
-    row, column = (round(v / PIXEL) for v in (CENTRE[1], CENTRE[0]))
+    row, column = (round(v / PIXEL) for v in (CENTER[1], CENTER[0]))
     window = (slice(row - 30, row + 31), slice(column - 30, column + 31))
     for first, second in zip(arrays(straight), arrays(turned), strict=True):
         difference = np.abs(undo(second[window].astype(float)) - first[window])
@@ -146,11 +146,11 @@ def test_every_random_step_acts_only_where_it_is_on():
     assert 2 < np.abs(shifts).max() <= 4
 
 
-def test_the_shift_moves_mask_and_centre_alike():
+def test_the_shift_moves_mask_and_center_alike():
     lesion = put(replace(PLAIN, shift_mm=4.0))
     moved = np.argwhere(arrays(lesion)[1]).mean(axis=0)[::-1] * PIXEL
-    np.testing.assert_allclose(moved, np.array(CENTRE[:2]) + lesion.drawn["shift_mm"], atol=0.2)
-    np.testing.assert_allclose(lesion.drawn["centre_mm"][:2], moved, atol=0.2)
+    np.testing.assert_allclose(moved, np.array(CENTER[:2]) + lesion.drawn["shift_mm"], atol=0.2)
+    np.testing.assert_allclose(lesion.drawn["center_mm"][:2], moved, atol=0.2)
 
 
 def test_what_is_switched_off_changes_no_other_draw():
@@ -167,14 +167,14 @@ def test_a_seed_repeats():
 
 
 def test_outside_the_breast_nothing_changes():
-    lesion = put(replace(PLAIN, normalize="breast"), centre_mm=(50.0, 32.0, 0.0))
+    lesion = put(replace(PLAIN, normalize="breast"), center_mm=(50.0, 32.0, 0.0))
     before = sitk.GetArrayFromImage(FILM)[0]
     np.testing.assert_array_equal(arrays(lesion)[0][before == 0], 0)
 
 
 def test_a_draw_that_leaves_the_breast_is_drawn_again():
     near = (52.5, 32.0, 0.0)  # the breast ends at 60 mm
-    lesions = [put(replace(PLAIN, shift_mm=5.0), centre_mm=near, seed=n) for n in range(8)]
+    lesions = [put(replace(PLAIN, shift_mm=5.0), center_mm=near, seed=n) for n in range(8)]
     assert max(lesion.drawn["draws"] for lesion in lesions) > 1
     inside = sitk.GetArrayFromImage(FILM)[0] > 10
     for lesion in lesions:
@@ -185,15 +185,15 @@ def test_a_place_where_no_draw_fits_is_refused_with_the_distance():
     with pytest.raises(
         GeometryError, match=r"leave the breast by [\d.]+ mm \(the last of 20 draws"
     ):
-        put(Steps(), centre_mm=(60.0, 32.0, 0.0))
+        put(Steps(), center_mm=(60.0, 32.0, 0.0))
     with pytest.raises(GeometryError, match=r"leave the breast by [\d.]+ mm \(the last of 1 draws"):
-        put(PLAIN, centre_mm=(60.0, 32.0, 0.0))
+        put(PLAIN, center_mm=(60.0, 32.0, 0.0))
 
 
 @pytest.mark.parametrize(
     ("steps", "message"),
     [
-        ({"normalize": None}, "equalize leaves ranks, not grey values: it needs normalize"),
+        ({"normalize": None}, "equalize leaves ranks, not gray values: it needs normalize"),
         ({"normalize": "film"}, "normalize must be breast, patch or None, got 'film'"),
         ({"quantile": 0.2}, "quantile must lie in 0.5 to 1, got 0.2"),
         ({"shift_mm": -1}, "shift_mm must lie in 0 to 30, got -1"),
@@ -212,4 +212,4 @@ def test_an_even_patch_has_nothing_to_take():
 def test_an_empty_mask_is_refused():
     image, mask = source()
     with pytest.raises(ValueError, match=r"mask|empty|marks no"):
-        from_film(image, mask * 0, reference=FILM, centre_mm=CENTRE, diameter_mm=10)
+        from_projection(image, mask * 0, reference=FILM, center_mm=CENTER, diameter_mm=10)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from pathology_chest import LUNG_HU, OBLIQUE, VESSEL_HU, array, centre_of, chest, place
+from pathology_chest import LUNG_HU, OBLIQUE, VESSEL_HU, array, center_of, chest, place
 from scipy import ndimage
 
 from medsynth import lesions as pathology
@@ -23,7 +23,7 @@ def draw(kind, reference, *, at=IN_LUNG, diameter_mm=14.0, **options):
     return pathology.procedural(
         kind,
         reference=reference,
-        centre_mm=place(reference, *at),
+        center_mm=place(reference, *at),
         diameter_mm=diameter_mm,
         **options,
     )
@@ -48,7 +48,7 @@ def test_the_mask_measures_what_was_asked(kind, grid):
     volume = voxels * np.prod(reference.GetSpacing())
     assert (6 * volume / np.pi) ** (1 / 3) == pytest.approx(16, rel=0.05)
     assert lesion.drawn["measured_diameter_mm"] == pytest.approx(16, rel=0.05)
-    assert np.linalg.norm(centre_of(lesion.mask) - place(reference, *IN_LUNG)) < 2.0
+    assert np.linalg.norm(center_of(lesion.mask) - place(reference, *IN_LUNG)) < 2.0
     assert lesion.warnings == ()
     assert lesion.kind == kind
     for image in (lesion.image, lesion.mask):
@@ -178,7 +178,7 @@ def test_spicules_stand_out_beyond_the_mask(axial):
 
 
 def test_a_pleural_tag_reaches_the_pleura(axial):
-    """The nearest wall of the lung is 15 mm from this nodule's centre."""
+    """The nearest wall of the lung is 15 mm from this nodule's center."""
     near_wall = (-77.0, 0.0, 0.0)
     plain = draw("spiculated", axial, at=near_wall, diameter_mm=10.0, pleural_tags=0)
     tagged = draw("spiculated", axial, at=near_wall, diameter_mm=10.0, pleural_tags=3)
@@ -206,9 +206,9 @@ def test_calcium_follows_its_pattern(axial, pattern):
     }[pattern]
     assert low < share < high
     assert np.percentile(hu[calcium], 90) > 400
-    centre = lesion.image.TransformPhysicalPointToIndex(place(axial, *IN_LUNG))[::-1]
+    center = lesion.image.TransformPhysicalPointToIndex(place(axial, *IN_LUNG))[::-1]
     if pattern != "popcorn":
-        assert hu[centre] > 400
+        assert hu[center] > 400
     assert (array(draw("solid", axial, diameter_mm=20.0, seed=5).image)[mask] < 200).all()
 
 
@@ -268,11 +268,11 @@ def test_a_region_painted_on_another_grid(axial):
     oblique = chest(**GRIDS["oblique"])
     roi = painted(oblique, radii=(9, 9, 9), at=(-45, 0, 0))
     lesion = pathology.procedural("solid", reference=axial, roi=roi)
-    assert np.linalg.norm(centre_of(lesion.mask) - centre_of(roi)) < 0.7
+    assert np.linalg.norm(center_of(lesion.mask) - center_of(roi)) < 0.7
     assert pathology.mask_diameter_mm(lesion.mask) == pytest.approx(18, rel=0.05)
 
 
-def test_a_single_slice_takes_the_section_through_the_centre():
+def test_a_single_slice_takes_the_section_through_the_center():
     reference = chest(spacing=(1.0, 1.0, 3.0), size=(230, 170, 1))
     for kind in KINDS:
         lesion = draw(kind, reference, at=(-50, 6, 0.5), seed=3)
@@ -341,10 +341,10 @@ def test_an_image_without_a_body():
         draw("solid", empty)
 
 
-def test_a_centre_outside_the_lung_is_a_warning(axial):
+def test_a_center_outside_the_lung_is_a_warning(axial):
     lesion = draw("solid", axial, at=(0.0, 0.0, 0.0))
     assert len(lesion.warnings) == 1
-    # the lungs begin 12 mm from the midline, the lesion's centre is on it
+    # the lungs begin 12 mm from the midline, the lesion's center is on it
     distance = float(lesion.warnings[0].split(" is ")[1].split(" mm")[0])
     assert distance == pytest.approx(12, abs=1.6)
 
@@ -367,15 +367,15 @@ def test_a_nodule_at_the_pleura_stays_in_the_lung(axial):
         ({"kind": "calcified", "pattern": "popcron"}, "did you mean 'popcorn'"),
         ({"diameter_mm": 0.5}, "diameter_mm must be a number from 2 to 150"),
         ({"diameter_mm": None}, "diameter_mm"),
-        ({"centre_mm": (1, 2)}, "three numbers"),
-        ({"centre_mm": None}, "three numbers"),
-        ({"centre_mm": (0, 0, float("nan"))}, "three numbers"),
+        ({"center_mm": (1, 2)}, "three numbers"),
+        ({"center_mm": None}, "three numbers"),
+        ({"center_mm": (0, 0, float("nan"))}, "three numbers"),
         ({"seed": -3}, "whole number"),
-        ({"centre_mm": None, "diameter_mm": None}, "either roi"),
+        ({"center_mm": None, "diameter_mm": None}, "either roi"),
     ],
 )
 def test_refusals(axial, options, message):
-    arguments = {"centre_mm": place(axial, *IN_LUNG), "diameter_mm": 12.0} | options
+    arguments = {"center_mm": place(axial, *IN_LUNG), "diameter_mm": 12.0} | options
     kind = arguments.pop("kind", "spiculated")
     with pytest.raises(ValueError, match=message):
         pathology.procedural(kind, reference=axial, **arguments)

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from pathology_chest import LUNG_HU, OBLIQUE, array, centre_of, chest, place
+from pathology_chest import LUNG_HU, OBLIQUE, array, center_of, chest, place
 
 from medsynth import lesions as pathology
 from medsynth.errors import GeometryError
 
 ISOTROPIC = {"spacing": (2.0, 2.0, 2.0), "size": (120, 88, 40)}
-THERE = (-51.0, 7.0, 1.0)  # a voxel centre of the isotropic chest (an even number of voxels)
+THERE = (-51.0, 7.0, 1.0)  # a voxel center of the isotropic chest (an even number of voxels)
 
 
 def study(**grid):
@@ -42,14 +42,14 @@ def source():
     return study()
 
 
-def move(source, reference, centre_mm, **options):
-    return pathology.from_study(*source, reference=reference, centre_mm=centre_mm, **options)
+def move(source, reference, center_mm, **options):
+    return pathology.from_study(*source, reference=reference, center_mm=center_mm, **options)
 
 
 def on_the_lattice(source, reference):
-    """A centre that puts the source's voxels exactly on the reference's."""
+    """A center that puts the source's voxels exactly on the reference's."""
     image, mask = source
-    index = np.array(image.TransformPhysicalPointToContinuousIndex(centre_of(mask).tolist()))
+    index = np.array(image.TransformPhysicalPointToContinuousIndex(center_of(mask).tolist()))
     wanted = np.array(reference.TransformPhysicalPointToIndex(place(reference, *THERE)))
     whole = wanted + index % 1
     return np.array(reference.TransformContinuousIndexToPhysicalPoint(whole.tolist()))
@@ -57,23 +57,23 @@ def on_the_lattice(source, reference):
 
 def test_a_plain_move_copies_every_voxel(source):
     reference = chest(**ISOTROPIC)
-    centre = on_the_lattice(source, reference)
-    lesion = move(source, reference, centre)
+    center = on_the_lattice(source, reference)
+    lesion = move(source, reference, center)
     mask, wanted = array(lesion.mask) > 0, array(source[1]) > 0
     np.testing.assert_array_equal(cut(mask, mask), cut(wanted, wanted))
     np.testing.assert_allclose(
         cut(array(lesion.image), mask), cut(array(source[0]), wanted), atol=0.5
     )
-    np.testing.assert_allclose(centre_of(lesion.mask), centre, atol=1e-6)
-    bright = centre_of_values(lesion.image, array(lesion.image) > 75)
-    offset = centre_of_values(source[0], array(source[0]) > 75) - centre_of(source[1])
-    np.testing.assert_allclose(bright - centre, offset, atol=1e-4)
+    np.testing.assert_allclose(center_of(lesion.mask), center, atol=1e-6)
+    bright = center_of_values(lesion.image, array(lesion.image) > 75)
+    offset = center_of_values(source[0], array(source[0]) > 75) - center_of(source[1])
+    np.testing.assert_allclose(bright - center, offset, atol=1e-4)
 
 
-def centre_of_values(image, marked):
+def center_of_values(image, marked):
     chosen = sitk.GetImageFromArray(marked.astype(np.uint8))
     chosen.CopyInformation(image)
-    return centre_of(chosen)
+    return center_of(chosen)
 
 
 @pytest.mark.parametrize(
@@ -99,12 +99,12 @@ def test_image_and_mask_go_through_the_same_map(source, options, turned):
     image, mask = source
     marked = np.argwhere(array(mask) > 0)
     points = np.array([mask.TransformIndexToPhysicalPoint(p[::-1].tolist()) for p in marked])
-    turned_mm = (points - centre_of(mask)) @ turned.T
+    turned_mm = (points - center_of(mask)) @ turned.T
     # the first voxel lands on a voxel, so on grids of one spacing all of them do
     there = reference.TransformPhysicalPointToIndex(place(reference, *THERE))
-    centre = np.array(reference.TransformIndexToPhysicalPoint(there)) - turned_mm[0]
-    lesion = move(source, reference, centre, **options)
-    landed = [reference.TransformPhysicalPointToIndex(p.tolist()) for p in centre + turned_mm]
+    center = np.array(reference.TransformIndexToPhysicalPoint(there)) - turned_mm[0]
+    lesion = move(source, reference, center, **options)
+    landed = [reference.TransformPhysicalPointToIndex(p.tolist()) for p in center + turned_mm]
     at = tuple(np.array(landed).T[::-1])
     assert array(lesion.mask)[at].all()
     assert array(lesion.mask).sum() == len(marked)
@@ -126,15 +126,15 @@ def test_scale_is_of_lengths(source):
 def test_grids_do_not_matter(source):
     """The same lesion into an oblique, anisotropic reference: same size, same direction in mm."""
     reference = chest(spacing=(1.2, 1.6, 3.0), size=(200, 112, 30), direction=OBLIQUE)
-    centre = np.array(place(reference, *THERE))
-    lesion = move(source, reference, centre)
+    center = np.array(place(reference, *THERE))
+    lesion = move(source, reference, center)
     assert lesion.image.GetDirection() == reference.GetDirection()
-    assert np.linalg.norm(centre_of(lesion.mask) - centre) < 0.5
+    assert np.linalg.norm(center_of(lesion.mask) - center) < 0.5
     assert pathology.mask_diameter_mm(lesion.mask) == pytest.approx(
         pathology.mask_diameter_mm(source[1]), rel=0.03
     )
-    bright = centre_of_values(lesion.image, array(lesion.image) > 70) - centre
-    offset = centre_of_values(source[0], array(source[0]) > 75) - centre_of(source[1])
+    bright = center_of_values(lesion.image, array(lesion.image) > 70) - center
+    offset = center_of_values(source[0], array(source[0]) > 75) - center_of(source[1])
     np.testing.assert_allclose(bright, offset, atol=1.5)
 
 
@@ -150,8 +150,8 @@ def test_the_mask_may_have_a_grid_of_its_own(source):
         [1.0, 1.0, 1.0],
         mask.GetDirection(),
     )
-    centre = place(reference, *THERE)
-    a, b = (move((image, m), reference, centre) for m in (mask, finer))
+    center = place(reference, *THERE)
+    a, b = (move((image, m), reference, center) for m in (mask, finer))
     np.testing.assert_array_equal(array(a.mask), array(b.mask))
 
 
@@ -163,8 +163,8 @@ def test_it_is_feathered_into_the_reference():
     dense = sitk.GetImageFromArray(hu)
     dense.CopyInformation(image)
     reference = chest(**ISOTROPIC)
-    centre = place(reference, *THERE)
-    lesion = move((dense, mask), reference, centre, adapt=False, feather_mm=8.0)
+    center = place(reference, *THERE)
+    lesion = move((dense, mask), reference, center, adapt=False, feather_mm=8.0)
     change = array(lesion.image) - array(reference)
     from scipy import ndimage
 
@@ -173,7 +173,7 @@ def test_it_is_feathered_into_the_reference():
     assert rings[0] > rings[1] > rings[2] > rings[3] >= 0
     assert 60 < rings[0] <= 151
     assert not change[away > 12].any()
-    adapted = move((dense, mask), reference, centre, feather_mm=8.0)
+    adapted = move((dense, mask), reference, center, feather_mm=8.0)
     assert adapted.drawn["density_shift_hu"] == pytest.approx(-150, abs=1)
     ring = (away > 4) & (away < 8)
     assert np.abs(array(adapted.image) - array(reference))[ring].max() < 10
@@ -209,7 +209,7 @@ def test_a_region_gives_place_and_size(source):
     roi = sitk.GetImageFromArray(ball.astype(np.uint8))
     roi.CopyInformation(reference)
     lesion = pathology.from_study(*source, reference=reference, roi=roi)
-    assert np.linalg.norm(centre_of(lesion.mask) - centre_of(roi)) < 1.0
+    assert np.linalg.norm(center_of(lesion.mask) - center_of(roi)) < 1.0
     assert array(lesion.mask).sum() == pytest.approx(ball.sum(), rel=0.06)
 
 
@@ -233,12 +233,12 @@ def test_leaving_the_image_or_the_body_is_an_error_with_the_distance(source):
         ({"rotate_deg": (1.0, 2.0)}, "one angle or three"),
         ({"rotate_deg": float("nan")}, "one angle or three"),
         ({"mirror": "w"}, "mirror must be"),
-        ({"centre_mm": None}, "either roi or centre_mm"),
+        ({"center_mm": None}, "either roi or center_mm"),
     ],
 )
 def test_refusals(source, options, message):
     reference = chest(**ISOTROPIC)
-    arguments = {"centre_mm": place(reference, *THERE)} | options
+    arguments = {"center_mm": place(reference, *THERE)} | options
     with pytest.raises(ValueError, match=message):
         pathology.from_study(*source, reference=reference, **arguments)
 

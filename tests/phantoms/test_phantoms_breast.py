@@ -84,7 +84,7 @@ def test_the_dense_share_is_the_one_asked_for(left, across):
     assert 0.53 <= left.curves.glandular <= 0.7
 
 
-def test_grey_values_are_those_of_films(left):
+def test_gray_values_are_those_of_films(left):
     values, labels = arrays(left)
     assert np.array_equal(values, np.rint(values))
     assert values[labels == NAMES["air"]].max() <= 6

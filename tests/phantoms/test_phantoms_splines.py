@@ -7,9 +7,9 @@ from medsynth.phantoms import ClosedCurves, Layer, Organ, Tree, Tube, splines
 from medsynth.phantoms.paint import Painter, Plane, fill_discs, fill_polygon
 
 
-def circle(radius: float, count: int = 16, centre: tuple[float, float] = (0, 0)) -> np.ndarray:
+def circle(radius: float, count: int = 16, center: tuple[float, float] = (0, 0)) -> np.ndarray:
     angle = np.arange(count) * 2 * np.pi / count
-    return np.column_stack([np.cos(angle), np.sin(angle)]) * radius + np.array(centre)
+    return np.column_stack([np.cos(angle), np.sin(angle)]) * radius + np.array(center)
 
 
 def area(polygon: np.ndarray) -> float:
@@ -53,18 +53,18 @@ def test_between_levels_a_contour_stays_between_them():
 
 
 @pytest.mark.parametrize("radius", [1.3, 7.0, 40.0])
-def test_a_filled_circle_has_its_area_and_its_centre(radius):
+def test_a_filled_circle_has_its_area_and_its_center(radius):
     # A fine polygon's pixel count is its area up to the lattice's error, without a one-sided bias.
-    centre = (60.3, 55.7)
-    polygon = circle(radius, 720, centre)
+    center = (60.3, 55.7)
+    polygon = circle(radius, 720, center)
     patch = fill_polygon(polygon, (120, 110))
     rows, columns = np.nonzero(patch.inside)
     assert patch.inside.sum() == pytest.approx(np.pi * radius**2, abs=2.5 * radius**0.7)
-    assert columns.mean() + patch.columns.start == pytest.approx(centre[0], abs=0.25)
-    assert rows.mean() + patch.rows.start == pytest.approx(centre[1], abs=0.25)
+    assert columns.mean() + patch.columns.start == pytest.approx(center[0], abs=0.25)
+    assert rows.mean() + patch.rows.start == pytest.approx(center[1], abs=0.25)
 
 
-def test_a_polygon_covers_exactly_the_pixel_centres_inside_it():
+def test_a_polygon_covers_exactly_the_pixel_centers_inside_it():
     square = np.array([[1.5, 2.5], [6.5, 2.5], [6.5, 5.5], [1.5, 5.5]])
     patch = fill_polygon(square, (10, 10))
     painted = np.zeros((10, 10), bool)

@@ -25,7 +25,7 @@ def voxels(image: sitk.Image) -> np.ndarray:
 
 
 def middle(phantom, *names: str) -> np.ndarray:
-    """LPS centre of mass of the labels."""
+    """LPS center of mass of the labels."""
     values = [phantom.label_names[name] for name in names]
     index = np.argwhere(np.isin(voxels(phantom.labels), values)).mean(axis=0)
     return np.array(phantom.labels.TransformContinuousIndexToPhysicalPoint(index[::-1].tolist()))
@@ -136,7 +136,7 @@ def test_a_fat_patient_has_more_fat_and_the_same_lungs():
     assert volume_ml(fat, "lung_left") == pytest.approx(volume_ml(thin, "lung_left"), rel=0.01)
 
 
-def test_the_grid_is_centred_and_as_asked():
+def test_the_grid_is_centerd_and_as_asked():
     phantom = anatomy.thorax(
         seed=0, slices=5, spacing_mm=(3.5, 4.0, 6.0), size=(96, 80), level_mm=10
     )
@@ -181,7 +181,7 @@ def test_an_edge_is_as_blurred_as_the_point_spread_says():
         "diaphragm", (anatomy.Layer(0.0),), (anatomy.ClosedCurves([-20.0, 1.0], control),)
     )
     shape = anatomy.ThoraxShape({"block": block}, {})
-    hu = voxels(anatomy.render(shape, anatomy.Grid((40, 9, 3), (0.5, 0.5, 3.0))).image)
+    hu = voxels(anatomy.render(shape, anatomy.VoxelGrid((40, 9, 3), (0.5, 0.5, 3.0))).image)
     slope = np.diff(hu[0, 4]) / -1000
     x = (np.arange(39) - 19) * 0.5
     assert slope.sum() == pytest.approx(1, abs=1e-3)
@@ -200,7 +200,7 @@ def pairs(corners):
 def test_moving_the_heart_moves_the_heart_and_nothing_else():
     shape = anatomy.shape(seed=4)
     edited = shape.moved("heart", (12.0, 0.0, 0.0))
-    grid = anatomy.Grid((120, 112, 2), (3.0, 3.0, 8.0), -20.0)
+    grid = anatomy.VoxelGrid((120, 112, 2), (3.0, 3.0, 8.0), -20.0)
     before, after = anatomy.render(shape, grid), anatomy.render(edited, grid)
     for name, organ in shape.organs.items():
         same = edited.organs[name] == organ
@@ -224,7 +224,7 @@ def test_pulling_one_control_point_of_a_lung():
     points[level, outermost, 0] -= 25
     pulled = dataclasses.replace(lung, pieces=(anatomy.ClosedCurves(curves.levels_mm, points),))
     edited = dataclasses.replace(shape, organs=shape.organs | {"lung_left": pulled})
-    grid = anatomy.Grid((120, 112, 1), (3.0, 3.0, 3.0), float(curves.levels_mm[level]))
+    grid = anatomy.VoxelGrid((120, 112, 1), (3.0, 3.0, 3.0), float(curves.levels_mm[level]))
     before, after = anatomy.render(shape, grid), anatomy.render(edited, grid)
     changed = np.argwhere(voxels(before.labels) != voxels(after.labels))
     assert 5 < len(changed) < 120
@@ -294,7 +294,7 @@ def test_progress_counts_slices():
         ({"sex": "x"}, "female, male"),
         ({"table": "no"}, "true or false"),
         ({"haert": 1.1}, "did you mean 'heart'"),
-        ({"level_mm": 1e9}, "centre_z_mm"),
+        ({"level_mm": 1e9}, "center_z_mm"),
         ({"control_points": "a.yaml", "seed": 3}, "remove seed"),
     ],
 )

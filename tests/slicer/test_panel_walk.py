@@ -192,9 +192,9 @@ def test_another_preset_brings_its_kinds_and_its_grid(panel, addReference):
     click(panel.ui.addPathologyButton)
     choose(card(panel).ui.kindComboBox, "Spiculated nodule")
     choose(panel.ui.presetComboBox, "Brain CT")
-    assert card(panel).parameters.kind == "haemorrhage"
+    assert card(panel).parameters.kind == "hemorrhage"
     click(panel.ui.addPathologyButton)
-    assert card(panel).parameters.kind == "haemorrhage"
+    assert card(panel).parameters.kind == "hemorrhage"
     # A factor counts in pixels of the network's grid, which the reference is brought onto.
     rows, columns = slicer.util.arrayFromVolume(reference).shape[1:]
     slide(panel.ui.factorSlider, 16)
@@ -202,11 +202,11 @@ def test_another_preset_brings_its_kinds_and_its_grid(panel, addReference):
     assert f"about {size:.0f} mm" in panel.ui.factorLabel.text
     click(panel.ui.previewCheckBox)
     panel.wait(lambda: not panel.widget.previewPart.preview.queue, what="the preview")
-    from medsynth.images.low_pass_preview import LowPass
+    from medsynth.images.low_pass_preview import LowPassPreview
 
     factor = round(16 * max(rows, columns) / 256)
     array = slicer.util.arrayFromVolume(reference)
-    expected = LowPass((rows, columns), factor)(array)
+    expected = LowPassPreview((rows, columns), factor)(array)
     preview = slicer.util.arrayFromVolume(panel.widget.previewPart.preview.volume)
     assert np.abs(preview - expected).max() <= 1
 
@@ -231,10 +231,10 @@ def test_preview_follows_the_sliders_and_leaves_no_trace(panel, addReference):
     assert 0.5 < distance[4] < distance[16]
     assert "about 24 mm" in panel.ui.factorLabel.text
     from medsynth.domains import get
-    from medsynth.images.low_pass_preview import LowPass
+    from medsynth.images.low_pass_preview import LowPassPreview
 
     array = slicer.util.arrayFromVolume(reference)
-    expected = LowPass(array.shape[1:], 16, get("lung_ct").intensity)(array)
+    expected = LowPassPreview(array.shape[1:], 16, get("lung_ct").intensity)(array)
     preview = slicer.util.arrayFromVolume(panel.widget.previewPart.preview.volume)
     assert np.abs(preview - expected).max() <= 1
     click(panel.ui.previewCheckBox)

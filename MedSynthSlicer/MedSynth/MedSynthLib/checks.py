@@ -104,7 +104,7 @@ def odd(where, reference, preset, diameter: float) -> str:
 
 def _comparable(reference, preset) -> bool:
     """Whether the preset's thresholds mean something in this image's values."""
-    if not preset.is_grey:
+    if not preset.in_display_units:
         return True
     low, high = reference.GetImageData().GetScalarRange()
     return low >= 0 and high <= 255

@@ -255,7 +255,7 @@ class ResultPart:
             if node.GetAttribute(scene.SYNTHETIC)
             # A window in grey values means nothing on a reference in its own.
             or (
-                not PRESETS[self.parameters.preset].is_grey
+                not PRESETS[self.parameters.preset].in_display_units
                 and (node is self.parameters.reference or not node.GetSaveWithScene())
             )
         ]

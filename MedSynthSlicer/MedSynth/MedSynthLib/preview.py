@@ -31,7 +31,7 @@ class Preview:
 
     def show(self, reference, factor: int, preset) -> None:
         """Show the reference through the factor's filter, in front of everything else."""
-        from medsynth.images.low_pass_preview import LowPass
+        from medsynth.images.low_pass_preview import LowPassPreview
 
         asked = (reference, factor, preset.name, reference.GetSpacing())
         if asked == self.asked:
@@ -43,8 +43,8 @@ class Preview:
         rows, columns = slicer.util.arrayFromVolume(reference).shape[1:]
         factor = min(round(factor * gridStep(reference, preset)) or 1, rows, columns)
         # The library shows these in grey values first; here they stay in the file's own.
-        intensity = None if preset.is_grey else preset.intensity
-        self.filter = LowPass((rows, columns), factor, intensity)
+        intensity = None if preset.in_display_units else preset.intensity
+        self.filter = LowPassPreview((rows, columns), factor, intensity)
         self.queue = self._slicesByDistance()
         self._portion()
         self.timer.start()
@@ -132,7 +132,7 @@ def _composites():
 
 def gridStep(reference, preset) -> float:
     """Pixels of the reference per pixel of the grid that the library brings it onto."""
-    if not preset.is_grey:
+    if not preset.in_display_units:
         return 1.0
     columns, rows, _ = reference.GetImageData().GetDimensions()
     step = max(rows / preset.grid[0], columns / preset.grid[1])

@@ -144,7 +144,7 @@ def addResult(folder: Path, reference, preset):
         else:
             takeGeometry(volume, reference)
         volume.GetDisplayNode().CopyContent(reference.GetDisplayNode())
-        if preset.is_grey:
+        if preset.in_display_units:
             setWindow(preset.windows[0].center, preset.windows[0].width, [volume])
         segmentation = addLesions(folder, volume)
     except Exception:

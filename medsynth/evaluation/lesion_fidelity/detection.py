@@ -187,7 +187,7 @@ def draw(place: Place, image: sitk.Image, setting: Setting) -> Lesion:
     return procedural(
         options.pop("kind"),
         reference=image,
-        centre_mm=place.center_mm,
+        center_mm=place.center_mm,
         diameter_mm=place.diameter_mm,
         body_threshold=setting.preset.body_threshold,
         **options,

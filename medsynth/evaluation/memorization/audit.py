@@ -268,4 +268,4 @@ def pair_picture(
     """A sample (H, W) and its nearest training image side by side in the first window, uint8."""
     names = [training.name(i) for i in range(len(training.images))]
     pair = np.hstack([image, training.images[names.index(match.training_image)]])
-    return preset.windows[0].grey(pair)
+    return preset.windows[0].to_8_bit(pair)

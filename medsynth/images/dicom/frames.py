@@ -43,7 +43,7 @@ MULTI_FRAME_ONLY = (
 class Frame:
     """One slice: where its pixels are and where it lies in the patient (LPS mm).
 
-    `position` (3,) is the centre of the first pixel; `orientation` (2, 3) the unit vectors along a
+    `position` (3,) is the center of the first pixel; `orientation` (2, 3) the unit vectors along a
     row and along a column. Both are None for a picture without a place in space.
     """
 

@@ -31,13 +31,13 @@ END_OF_IMAGE = b"\xff\xd9"
 QUANTITATIVE = ("CT", "PT", "NM", "MR")
 
 
-def check_grey(header: pydicom.Dataset, path: Path) -> None:
-    """Raises ValueError for colour images."""
+def check_monochrome(header: pydicom.Dataset, path: Path) -> None:
+    """Raises ValueError for color images."""
     photometric = one_line(header.get("PhotometricInterpretation", "MONOCHROME2"))
     samples = header.get("SamplesPerPixel", 1)
     if samples != 1 or not photometric.startswith("MONOCHROME"):
         raise ValueError(
-            f"{path} is a colour image ({photometric}, {samples} samples per pixel); only grey "
+            f"{path} is a color image ({photometric}, {samples} samples per pixel); only gray "
             "images can be used"
         )
 

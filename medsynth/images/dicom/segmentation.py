@@ -16,7 +16,7 @@ from medsynth.images.dicom.files import DicomFile, read_header
 from medsynth.images.dicom.frames import Frame, frames_of, numbers
 from medsynth.images.dicom.pixels import decode
 from medsynth.images.dicom.series import as_image
-from medsynth.images.dicom.stack import Grid, check_straight, common_axes, slice_extent_mm
+from medsynth.images.dicom.stack import StackGrid, check_straight, common_axes, slice_extent_mm
 
 
 def read_segmentation(path: Path) -> sitk.Image:
@@ -102,7 +102,7 @@ def _marked(cells: np.ndarray, file: DicomFile) -> np.ndarray:
     )
 
 
-def _slots(frames: list[Frame]) -> tuple[list[int], Grid]:
+def _slots(frames: list[Frame]) -> tuple[list[int], StackGrid]:
     """Which slice k each frame is (segments may share one, empty ones lack), and the grid."""
     direction = common_axes(frames)
     normal = direction[:, 2]
@@ -117,7 +117,7 @@ def _slots(frames: list[Frame]) -> tuple[list[int], Grid]:
     limits.FRAMES.check(count, first.path, what)
     limits.VOXELS.check(count * rows * columns, first.path, f"{what} of {rows} x {columns}")
     spacing = np.array([first.pixel_spacing[1], first.pixel_spacing[0], step])
-    return slots.tolist(), Grid(first.position, spacing, direction)
+    return slots.tolist(), StackGrid(first.position, spacing, direction)
 
 
 def _step_mm(frames: list[Frame], depths: np.ndarray) -> float:

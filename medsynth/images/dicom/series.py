@@ -18,8 +18,14 @@ from medsynth.images.dicom.consistency import (
 )
 from medsynth.images.dicom.files import choose_series, find_dicom
 from medsynth.images.dicom.frames import Frame, frames_of, numbers
-from medsynth.images.dicom.pixels import QUANTITATIVE, check_bits, check_grey, decode, physical
-from medsynth.images.dicom.stack import Grid, slice_extent_mm, stack, without_localizers
+from medsynth.images.dicom.pixels import (
+    QUANTITATIVE,
+    check_bits,
+    check_monochrome,
+    decode,
+    physical,
+)
+from medsynth.images.dicom.stack import StackGrid, slice_extent_mm, stack, without_localizers
 from medsynth.images.reference import ReferenceImage
 
 
@@ -29,7 +35,7 @@ def read_dicom(
     """The series in the folder `path` (or below it), or the file `path`.
 
     Raises:
-        ValueError: No or several series, colour, damaged or truncated files.
+        ValueError: No or several series, color, damaged or truncated files.
         GeometryError: The slices do not form one regular grid.
     """
     found: list[str] = []
@@ -38,7 +44,7 @@ def read_dicom(
     notes += found
     for file in files:
         with naming(file.path):
-            check_grey(file.header, file.path)
+            check_monochrome(file.header, file.path)
             check_bits(file.header, file.path)
     frames, found = without_localizers([frame for file in files for frame in frames_of(file)])
     notes += found
@@ -66,7 +72,7 @@ def read_dicom(
     )
 
 
-def as_image(voxels: np.ndarray, grid: Grid) -> sitk.Image:
+def as_image(voxels: np.ndarray, grid: StackGrid) -> sitk.Image:
     """Voxels (k, j, i) on their grid."""
     image = sitk.GetImageFromArray(voxels)
     image.SetOrigin(grid.origin.tolist())
@@ -75,7 +81,7 @@ def as_image(voxels: np.ndarray, grid: Grid) -> sitk.Image:
     return image
 
 
-def picture_grid(frame: Frame) -> tuple[Grid, list[str]]:
+def picture_grid(frame: Frame) -> tuple[StackGrid, list[str]]:
     """The plane of a radiograph or another picture without a place in space: identity, in mm."""
     header, notes = frame.header, []
     spacing = frame.pixel_spacing
@@ -93,7 +99,7 @@ def picture_grid(frame: Frame) -> tuple[Grid, list[str]]:
         f"{frame.path} has no position and orientation in space; it is placed at the origin"
     )
     extent = slice_extent_mm(frame, [])
-    return Grid(np.zeros(3), np.array([spacing[1], spacing[0], extent]), np.eye(3)), notes
+    return StackGrid(np.zeros(3), np.array([spacing[1], spacing[0], extent]), np.eye(3)), notes
 
 
 def _value_notes(frames: list[Frame]) -> list[str]:

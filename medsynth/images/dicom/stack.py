@@ -16,7 +16,7 @@ DRIFT_TOLERANCE = 0.5  # in-plane drift over the whole stack, in pixels
 
 
 @dataclass(frozen=True, eq=False)
-class Grid:
+class StackGrid:
     """Where voxels lie, as SimpleITK has it: LPS mm, (i, j, k) order, axes in the columns."""
 
     origin: np.ndarray
@@ -24,7 +24,7 @@ class Grid:
     direction: np.ndarray
 
 
-def stack(frames: list[Frame]) -> tuple[list[Frame], Grid, list[str]]:
+def stack(frames: list[Frame]) -> tuple[list[Frame], StackGrid, list[str]]:
     """The frames (without localizers) sorted along their common normal, their grid, and warnings.
 
     Raises:
@@ -44,7 +44,7 @@ def stack(frames: list[Frame]) -> tuple[list[Frame], Grid, list[str]]:
         check_straight(frames, normal)
         step = (along[-1] - along[0]) / (len(frames) - 1)
     spacing = np.array([frames[0].pixel_spacing[1], frames[0].pixel_spacing[0], step])
-    return frames, Grid(frames[0].position, spacing, direction), notes
+    return frames, StackGrid(frames[0].position, spacing, direction), notes
 
 
 def common_axes(frames: list[Frame]) -> np.ndarray:

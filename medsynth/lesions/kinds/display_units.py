@@ -1,18 +1,18 @@
-"""Kinds of lesion in pictures of grey values: chest X-ray, brain MRI, brain CT.
+"""Kinds of lesion in pictures of gray values: chest X-ray, brain MRI, brain CT.
 
 A picture has no unit, so every kind is relative to the tissue around the lesion, and sizes are shares
 of its diameter, which hold whatever a pixel measures. Measured on the images the networks learned
 from, at 256 x 256:
 
-- chest X-ray, boxes of pneumonia (38): median grey against the same place of the other lung +15, upper
+- chest X-ray, boxes of pneumonia (38): median gray against the same place of the other lung +15, upper
   quartile +36, nine tenths +62;
 - brain MRI after contrast medium, brightest lump within the skull over the tissue two to three of its
   widths away: glioma 1.6 to 2.4 (median 1.9, 55 slices), meningioma 1.5 to 2.6 (1.85, 63);
-- brain CT, blood over brain: +28 to +98 grey values (median 62, quartiles 43 and 84, 43 slices).
+- brain CT, blood over brain: +28 to +98 gray values (median 62, quartiles 43 and 84, 43 slices).
 
-The oedema around blood is 5 to 10 HU, 16 to 32 grey values of this window, darker than brain.
+The edema around blood is 5 to 10 HU, 16 to 32 gray values of this window, darker than brain.
 
-A new kind is one more function that returns `Drawing` and one more entry in `GREY_KINDS`.
+A new kind is one more function that returns `Drawing` and one more entry in `GRAY_KINDS`.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ import numpy as np
 from scipy import ndimage
 
 from medsynth.domains.lesion_titles import LESION_TITLES
-from medsynth.lesions.insert import mottle
+from medsynth.lesions.insert import noise_field
 from medsynth.lesions.kinds.lung import Kind
 from medsynth.lesions.outline import Lobes, Surface
-from medsynth.lesions.sub_volume import Window
+from medsynth.lesions.sub_volume import SubVolume
 
 WHITE = 255.0
 BRIGHTEST = 250.0  # the most a lesion is drawn at: detail has to remain
 MOST_HEADROOM = 0.9  # share of what is left up to white that a shadow may take
 # Diameter to which the random variation within a lesion (a few mm fine) is scaled.
-MOTTLED_MM = 14.0
+NOISE_MM = 14.0
 EDGE = 0.06  # of the diameter: width of an edge that is sharp
 
 
 @dataclass(frozen=True)
-class Ground:
+class DisplayContext:
     """Where a lesion is drawn.
 
     Attributes:
-        window: the reference's voxels around it, with the fine grid.
+        sub_volume: the reference's voxels around it, with the fine grid.
         surface: its outline.
         signed_mm: distance from the outline on the fine grid, negative inside.
-        before: (k, j, i) grey values of the window.
-        tissue: grey value of what is around the lesion; on a film, of what it lies upon.
+        before: (k, j, i) gray values of the sub-volume.
+        tissue: gray value of what is around the lesion; on a film, of what it lies upon.
         inside: (k, j, i) boolean, where the lesion may act.
         generator: the lesion's own.
     """
 
-    window: Window
+    sub_volume: SubVolume
     surface: Surface
     signed_mm: np.ndarray
     before: np.ndarray
@@ -65,82 +65,84 @@ class Ground:
         """Distance from the outline in diameters of the lesion, on the fine grid."""
         return self.signed_mm / np.float32(self.surface.diameter_mm)
 
-    def mottle(self, *, coarseness: float = 1.0) -> np.ndarray:
-        """Smooth random field of unit variance on the window's voxels."""
-        scale = MOTTLED_MM / (self.surface.diameter_mm * coarseness)
-        return mottle(self.window.voxels_mm() * scale, self.generator)
+    def noise_field(self, *, coarseness: float = 1.0) -> np.ndarray:
+        """Smooth random field of unit variance on the sub-volume's voxels."""
+        scale = NOISE_MM / (self.surface.diameter_mm * coarseness)
+        return noise_field(self.sub_volume.voxels_mm() * scale, self.generator)
 
     def share(self, fine: np.ndarray) -> np.ndarray:
         """Fine-grid shares averaged within each voxel, none where the lesion may not act."""
-        return self.window.mean_of_samples(fine.astype(np.float32)) * self.inside
+        return self.sub_volume.mean_of_samples(fine.astype(np.float32)) * self.inside
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """The window's grey values (k, j, i) with the lesion in it, and what there is to say."""
+    """The sub-volume's gray values (k, j, i) with the lesion in it, and what there is to say."""
 
     after: np.ndarray
     warnings: tuple[str, ...] = ()
 
 
-def nodule(ground: Ground, options: dict[str, Any]) -> Drawing:
+def nodule(context: DisplayContext, options: dict[str, Any]) -> Drawing:
     """A round shadow: as bright as the ray's way through a ball is long, its margin a little soft."""
-    depth = np.clip(-ground.signed_mm, 0, None)
+    depth = np.clip(-context.signed_mm, 0, None)
     beside = 1 - depth / max(float(depth.max()), 1e-6)
     chord = np.where(depth > 0, np.sqrt(np.clip(1 - beside**2, 0, 1)), 0)
-    steps = [s / f for s, f in zip(ground.window.spacing_mm, ground.window.fine, strict=True)]
-    sigma = 0.5 * EDGE * ground.surface.diameter_mm
+    steps = [
+        s / f for s, f in zip(context.sub_volume.spacing_mm, context.sub_volume.fine, strict=True)
+    ]
+    sigma = 0.5 * EDGE * context.surface.diameter_mm
     chord = ndimage.gaussian_filter(chord, [0, sigma / steps[1], sigma / steps[0]])
     chord /= max(float(chord.max()), 1e-6)
-    return _exposed(ground, options["contrast"] * ground.share(chord), options["contrast"])
+    return _exposed(context, options["contrast"] * context.share(chord), options["contrast"])
 
 
-def opacity(ground: Ground, options: dict[str, Any]) -> Drawing:
+def opacity(context: DisplayContext, options: dict[str, Any]) -> Drawing:
     """A consolidation: a cloudy shadow that fades over its edge."""
-    soft = _smooth(0.5 - ground.beyond / options["softness"])
-    cloud = 1 + 0.16 * ground.mottle(coarseness=1.6).clip(-2, 2)
-    return _exposed(ground, options["contrast"] * ground.share(soft) * cloud, options["contrast"])
+    soft = _smooth(0.5 - context.beyond / options["softness"])
+    cloud = 1 + 0.16 * context.noise_field(coarseness=1.6).clip(-2, 2)
+    return _exposed(context, options["contrast"] * context.share(soft) * cloud, options["contrast"])
 
 
-def enhancing_mass(ground: Ground, options: dict[str, Any]) -> Drawing:
-    """A mass that takes up contrast medium, in oedema."""
-    after = _oedema(ground, options)
-    bright = ground.tissue * options["enhancement"] * (1 + 0.05 * ground.mottle())
-    return _limited(_filled(after, ground.share(_edge(ground.beyond)), bright), ground, options)
+def enhancing_mass(context: DisplayContext, options: dict[str, Any]) -> Drawing:
+    """A mass that takes up contrast medium, in edema."""
+    after = _edema(context, options)
+    bright = context.tissue * options["enhancement"] * (1 + 0.05 * context.noise_field())
+    return _limited(_filled(after, context.share(_edge(context.beyond)), bright), context, options)
 
 
-def ring_enhancing_mass(ground: Ground, options: dict[str, Any]) -> Drawing:
-    """A rim that takes up contrast medium around a dark, dead middle, in oedema."""
-    after = _oedema(ground, options)
-    varied = options["rim"] * (1 + 0.25 * _fine_mottle(ground))
-    middle = ground.tissue * options["core_level"] * (1 + 0.05 * ground.mottle())
-    bright = ground.tissue * options["enhancement"] * (1 + 0.05 * ground.mottle())
-    after = _filled(after, ground.share(_edge(ground.beyond)), bright)
-    after = _filled(after, ground.share(_edge(ground.beyond + varied)), middle)
-    return _limited(after, ground, options)
+def ring_enhancing_mass(context: DisplayContext, options: dict[str, Any]) -> Drawing:
+    """A rim that takes up contrast medium around a dark, dead middle, in edema."""
+    after = _edema(context, options)
+    varied = options["rim"] * (1 + 0.25 * _fine_noise_field(context))
+    middle = context.tissue * options["core_level"] * (1 + 0.05 * context.noise_field())
+    bright = context.tissue * options["enhancement"] * (1 + 0.05 * context.noise_field())
+    after = _filled(after, context.share(_edge(context.beyond)), bright)
+    after = _filled(after, context.share(_edge(context.beyond + varied)), middle)
+    return _limited(after, context, options)
 
 
-def haemorrhage(ground: Ground, options: dict[str, Any]) -> Drawing:
-    """Fresh blood, bright, in a thin dark rim of oedema."""
-    rim = _edge(ground.beyond - options["rim"], width=options["rim"])
-    after = _filled(ground.before, ground.share(rim), ground.before - options["rim_contrast"])
-    blood = ground.tissue + options["contrast"] * (1 + 0.09 * ground.mottle())
-    return _limited(_filled(after, ground.share(_edge(ground.beyond)), blood), ground, options)
+def hemorrhage(context: DisplayContext, options: dict[str, Any]) -> Drawing:
+    """Fresh blood, bright, in a thin dark rim of edema."""
+    rim = _edge(context.beyond - options["rim"], width=options["rim"])
+    after = _filled(context.before, context.share(rim), context.before - options["rim_contrast"])
+    blood = context.tissue + options["contrast"] * (1 + 0.09 * context.noise_field())
+    return _limited(_filled(after, context.share(_edge(context.beyond)), blood), context, options)
 
 
-def _oedema(ground: Ground, options: dict[str, Any]) -> np.ndarray:
-    """Grey values with tissue around the lesion brought towards `oedema_level`, as fingers."""
-    if options["oedema"] == 0:
-        return ground.before
-    reach = options["oedema"] * (1 + 0.45 * _fine_mottle(ground)).clip(0.1, 2)
-    share = _smooth(1 - ground.beyond.clip(0) / reach)
-    return _filled(ground.before, ground.share(share), ground.before * options["oedema_level"])
+def _edema(context: DisplayContext, options: dict[str, Any]) -> np.ndarray:
+    """Gray values with tissue around the lesion brought towards `edema_level`, as fingers."""
+    if options["edema"] == 0:
+        return context.before
+    reach = options["edema"] * (1 + 0.45 * _fine_noise_field(context)).clip(0.1, 2)
+    share = _smooth(1 - context.beyond.clip(0) / reach)
+    return _filled(context.before, context.share(share), context.before * options["edema_level"])
 
 
-def _fine_mottle(ground: Ground) -> np.ndarray:
-    """`Ground.mottle` on the fine grid, limited to two standard deviations."""
-    coarse = ground.mottle(coarseness=2.0).clip(-2, 2)
-    for axis, fine in enumerate(ground.window.fine[::-1]):
+def _fine_noise_field(context: DisplayContext) -> np.ndarray:
+    """`DisplayContext.noise_field` on the fine grid, limited to two standard deviations."""
+    coarse = context.noise_field(coarseness=2.0).clip(-2, 2)
+    for axis, fine in enumerate(context.sub_volume.fine[::-1]):
         coarse = np.repeat(coarse, fine, axis)
     return coarse
 
@@ -160,38 +162,38 @@ def _filled(before: np.ndarray, share: np.ndarray, target: np.ndarray | float) -
     return before + share * (target - before)
 
 
-def _limited(after: np.ndarray, ground: Ground, options: dict[str, Any]) -> Drawing:
+def _limited(after: np.ndarray, context: DisplayContext, options: dict[str, Any]) -> Drawing:
     """What is brighter than `BRIGHTEST` and was drawn, cut there; said where that is the lesion."""
-    wanted = ground.tissue * options.get("enhancement", 1) + options.get("contrast", 0)
+    wanted = context.tissue * options.get("enhancement", 1) + options.get("contrast", 0)
     warnings: tuple[str, ...] = ()
     if wanted > BRIGHTEST:
         warnings = (
-            f"the lesion would be {wanted:.0f} bright beside tissue of {ground.tissue:.0f}; white is "
+            f"the lesion would be {wanted:.0f} bright beside tissue of {context.tissue:.0f}; white is "
             f"{WHITE:.0f}, it became {BRIGHTEST:.0f}",
         )
-    return Drawing(np.where(after > ground.before, np.minimum(after, BRIGHTEST), after), warnings)
+    return Drawing(np.where(after > context.before, np.minimum(after, BRIGHTEST), after), warnings)
 
 
-def _exposed(ground: Ground, added: np.ndarray, contrast: float) -> Drawing:
-    """`added` grey values where the film is as bright as the tissue; less where it is brighter.
+def _exposed(context: DisplayContext, added: np.ndarray, contrast: float) -> Drawing:
+    """`added` gray values where the film is as bright as the tissue; less where it is brighter.
 
     v + (white - v) (1 - exp(-a)): a shadow on a shadow, and nothing passes white.
     """
-    room = max(WHITE - ground.tissue, 1.0)
+    room = max(WHITE - context.tissue, 1.0)
     most = MOST_HEADROOM * room
     warnings: tuple[str, ...] = ()
     if contrast > most:
         warnings = (
-            f"contrast {contrast:g} does not fit above tissue of {ground.tissue:.0f}; it became "
+            f"contrast {contrast:g} does not fit above tissue of {context.tissue:.0f}; it became "
             f"{most:.0f}",
         )
     through = 1 - np.clip(added, 0, most) / room
-    return Drawing(WHITE - (WHITE - ground.before) * through, warnings)
+    return Drawing(WHITE - (WHITE - context.before) * through, warnings)
 
 
 _SHAPE = {"lobulation": (0.0, 0.35), "elongation": (1.0, 2.5)}
-_OEDEMA = {"oedema": (0.0, 1.5), "oedema_level": (0.5, 1.8)}
-_FINGERS = {"oedema": (0.25, 0.6), "oedema_level": (0.72, 0.88)}
+_EDEMA = {"edema": (0.0, 1.5), "edema_level": (0.5, 1.8)}
+_FINGERS = {"edema": (0.25, 0.6), "edema_level": (0.72, 0.88)}
 
 
 def _kind(
@@ -200,7 +202,7 @@ def _kind(
     return Kind(title, draw, {**options, **_SHAPE}, ranges, family=family, lobes=lobes)
 
 
-GREY_KINDS: dict[str, Kind] = {
+DISPLAY_KINDS: dict[str, Kind] = {
     "nodule": _kind(
         "chest_xray",
         LESION_TITLES["nodule"],
@@ -226,7 +228,7 @@ GREY_KINDS: dict[str, Kind] = {
         "brain_mri",
         LESION_TITLES["enhancing_mass"],
         enhancing_mass,
-        {"enhancement": (1.1, 3.0), **_OEDEMA},
+        {"enhancement": (1.1, 3.0), **_EDEMA},
         {
             "enhancement": (1.6, 2.2),
             **_FINGERS,
@@ -239,7 +241,7 @@ GREY_KINDS: dict[str, Kind] = {
         "brain_mri",
         LESION_TITLES["ring_enhancing_mass"],
         ring_enhancing_mass,
-        {"enhancement": (1.1, 3.0), "rim": (0.05, 0.4), "core_level": (0.1, 1.2), **_OEDEMA},
+        {"enhancement": (1.1, 3.0), "rim": (0.05, 0.4), "core_level": (0.1, 1.2), **_EDEMA},
         {
             "enhancement": (1.7, 2.3),
             "rim": (0.1, 0.18),
@@ -250,10 +252,10 @@ GREY_KINDS: dict[str, Kind] = {
         },
         lobes=Lobes(20, (3.0, 12.0)),
     ),
-    "haemorrhage": _kind(
+    "hemorrhage": _kind(
         "brain_ct",
-        LESION_TITLES["haemorrhage"],
-        haemorrhage,
+        LESION_TITLES["hemorrhage"],
+        hemorrhage,
         {"contrast": (10, 150), "rim": (0.02, 0.4), "rim_contrast": (0, 60)},
         {
             "contrast": (50, 90),

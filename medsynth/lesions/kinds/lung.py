@@ -7,7 +7,7 @@ solid (Scholten et al., Eur Radiol 2015;25:488), about -600 in the mean. Calcium
 benign when central, diffuse, laminated or popcorn-like (Siegelman et al., Radiology 1986;160:307;
 MacMahon et al., Radiology 2017;284:228).
 
-A new kind is one more function that returns `Matter` and one more entry in `LUNG_KINDS`.
+A new kind is one more function that returns `Material` and one more entry in `LUNG_KINDS`.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ import numpy as np
 
 from medsynth.domains.lesion_titles import LESION_TITLES
 from medsynth.lesions.outline import Ball, Lobes, Surface
-from medsynth.lesions.sub_volume import Window
+from medsynth.lesions.sub_volume import SubVolume
 
 SOFT_TISSUE_HU = 40.0
 
 
 @dataclass(frozen=True)
-class Site:
+class LungContext:
     """Where a lesion is drawn.
 
     Attributes:
-        window: the reference's voxels around it, with the fine grid.
+        sub_volume: the reference's voxels around it, with the fine grid.
         surface: its outline.
         signed_mm: distance from the outline on the fine grid, negative inside.
         background_hu: the lung around it.
@@ -38,7 +38,7 @@ class Site:
         generator: the lesion's own.
     """
 
-    window: Window
+    sub_volume: SubVolume
     surface: Surface
     signed_mm: np.ndarray
     background_hu: float
@@ -51,7 +51,7 @@ class Site:
 
 
 @dataclass(frozen=True)
-class Matter:
+class Material:
     """What a lesion is made of, on the fine grid.
 
     Attributes:
@@ -64,7 +64,7 @@ class Matter:
     fill: np.ndarray
     hu: np.ndarray | float
     drawn: dict[str, Any]
-    mottle: float = 0.05
+    noise_field: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -99,40 +99,40 @@ SPICULE_MM = (2.5, 14.0)
 TAG_MM = 15.0
 
 
-def solid(site: Site, options: dict[str, Any]) -> Matter:
+def solid(context: LungContext, options: dict[str, Any]) -> Material:
     """Homogeneous soft tissue."""
-    return Matter(site.inside.astype(np.float32), options["hu"], {})
+    return Material(context.inside.astype(np.float32), options["hu"], {})
 
 
-def ground_glass(site: Site, options: dict[str, Any]) -> Matter:
+def ground_glass(context: LungContext, options: dict[str, Any]) -> Material:
     """A haze: part of the air is replaced, so vessels and lung structure show through."""
-    fill = _haze(options["hu"], site.background_hu) * _fading(site)
-    return Matter(fill.astype(np.float32), SOFT_TISSUE_HU, {}, mottle=0.15)
+    fill = _haze(options["hu"], context.background_hu) * _fading(context)
+    return Material(fill.astype(np.float32), SOFT_TISSUE_HU, {}, noise_field=0.15)
 
 
-def part_solid(site: Site, options: dict[str, Any]) -> Matter:
-    """A ground-glass halo around a solid core that lies off centre."""
-    radius = site.surface.diameter_mm / 2
+def part_solid(context: LungContext, options: dict[str, Any]) -> Material:
+    """A ground-glass halo around a solid core that lies off center."""
+    radius = context.surface.diameter_mm / 2
     core_radius = options["core_fraction"] * radius
-    direction = site.generator.standard_normal(3)
+    direction = context.generator.standard_normal(3)
     shift = direction / np.linalg.norm(direction) * 0.6 * (radius - core_radius)
-    centre = site.surface.centre_mm + shift * site.generator.uniform(0.2, 1.0)
-    core = _lump(site, centre, 2 * core_radius) & site.inside
-    halo = _haze(options["hu"], site.background_hu) * _fading(site)
+    center = context.surface.center_mm + shift * context.generator.uniform(0.2, 1.0)
+    core = _lump(context, center, 2 * core_radius) & context.inside
+    halo = _haze(options["hu"], context.background_hu) * _fading(context)
     fill = np.where(core, 1.0, halo).astype(np.float32)
     hu = np.where(core, options["core_hu"], SOFT_TISSUE_HU).astype(np.float32)
-    return Matter(fill, hu, {"core_centre_mm": centre.round(2).tolist()}, mottle=0.1)
+    return Material(fill, hu, {"core_center_mm": center.round(2).tolist()}, noise_field=0.1)
 
 
-def spiculated(site: Site, options: dict[str, Any]) -> Matter:
+def spiculated(context: LungContext, options: dict[str, Any]) -> Material:
     """An irregular core with tapering strands into the lung, the odd one reaching the pleura."""
-    generator, count = site.generator, round(options["spicules"])
+    generator, count = context.generator, round(options["spicules"])
     # Around the whole nodule: a single slice shows those it cuts. Laid into its plane, all of them
     # would fuse into a rim, and a nodule of 10 mm would look half as large again.
     directions = generator.standard_normal((count, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    roots = site.surface.surface_points(directions)
-    outward = roots - site.surface.centre_mm
+    roots = context.surface.surface_points(directions)
+    outward = roots - context.surface.center_mm
     outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-9)
     lengths = generator.uniform(0.45, 1.0, count) * options["spicule_length_mm"]
     thick = generator.uniform(1.0, 2.0, count)
@@ -140,32 +140,32 @@ def spiculated(site: Site, options: dict[str, Any]) -> Matter:
         _strand(root, root + (way + 0.35 * generator.standard_normal(3)) * length, width, 0.4)
         for root, way, length, width in zip(roots, outward, lengths, thick, strict=True)
     ]
-    tags = _pleural_tags(site, round(options["pleural_tags"]))
+    tags = _pleural_tags(context, round(options["pleural_tags"]))
     spheres = np.concatenate([*strands, *tags])
-    core = site.inside
-    fill = np.maximum(core, 0.9 * site.window.stamp(spheres)).astype(np.float32)
-    return Matter(fill, options["hu"], {"pleural_tags_drawn": len(tags)})
+    core = context.inside
+    fill = np.maximum(core, 0.9 * context.sub_volume.stamp(spheres)).astype(np.float32)
+    return Material(fill, options["hu"], {"pleural_tags_drawn": len(tags)})
 
 
-def calcified(site: Site, options: dict[str, Any]) -> Matter:
+def calcified(context: LungContext, options: dict[str, Any]) -> Material:
     """A smooth solid nodule with a benign pattern of calcium."""
-    radius, centre = site.surface.diameter_mm / 2, site.surface.centre_mm
-    generator, pattern = site.generator, options["pattern"]
-    calcium = site.inside
+    radius, center = context.surface.diameter_mm / 2, context.surface.center_mm
+    generator, pattern = context.generator, options["pattern"]
+    calcium = context.inside
     if pattern == "central":
-        calcium = calcium & _lump(site, centre, generator.uniform(0.8, 1.1) * radius)
+        calcium = calcium & _lump(context, center, generator.uniform(0.8, 1.1) * radius)
     elif pattern == "laminated":
-        depth = -site.signed_mm / radius
+        depth = -context.signed_mm / radius
         calcium = calcium & (((depth > 0.12) & (depth < 0.36)) | (depth > 0.7))
     elif pattern == "popcorn":
         grains = np.zeros_like(calcium)
         for _ in range(int(generator.integers(5, 9))):
-            offset = _sections(site, generator.standard_normal((1, 3)))[0]
-            at = centre + offset * radius * 0.62 * generator.random() ** (1 / 3)
-            grains |= _ball(site, at, generator.uniform(0.2, 0.34) * radius)
+            offset = _sections(context, generator.standard_normal((1, 3)))[0]
+            at = center + offset * radius * 0.62 * generator.random() ** (1 / 3)
+            grains |= _ball(context, at, generator.uniform(0.2, 0.34) * radius)
         calcium = calcium & grains
     hu = np.where(calcium, options["calcium_hu"], options["hu"]).astype(np.float32)
-    return Matter(site.inside.astype(np.float32), hu, {}, mottle=0.08)
+    return Material(context.inside.astype(np.float32), hu, {}, noise_field=0.08)
 
 
 def _haze(hu: float, background_hu: float) -> float:
@@ -174,26 +174,28 @@ def _haze(hu: float, background_hu: float) -> float:
     return float(np.clip(share, 0.05, 1.0))
 
 
-def _fading(site: Site) -> np.ndarray:
+def _fading(context: LungContext) -> np.ndarray:
     """1 inside, fading over the outer tenth of the diameter: haze has no sharp border."""
-    soft = max(0.8, 0.1 * site.surface.diameter_mm)
-    return np.clip(0.5 - site.signed_mm / soft, 0, 1)
+    soft = max(0.8, 0.1 * context.surface.diameter_mm)
+    return np.clip(0.5 - context.signed_mm / soft, 0, 1)
 
 
-def _ball(site: Site, centre_mm: np.ndarray, radius_mm: float) -> np.ndarray:
-    return site.window.stamp(np.array([[*centre_mm, radius_mm]]))
+def _ball(context: LungContext, center_mm: np.ndarray, radius_mm: float) -> np.ndarray:
+    return context.sub_volume.stamp(np.array([[*center_mm, radius_mm]]))
 
 
-def _lump(site: Site, centre_mm: np.ndarray, diameter_mm: float) -> np.ndarray:
+def _lump(context: LungContext, center_mm: np.ndarray, diameter_mm: float) -> np.ndarray:
     """A lobulated ball within the lesion."""
-    lump = Ball(centre_mm, diameter_mm, lobulation=0.14, elongation=1.2, generator=site.generator)
-    return lump.signed_mm(site.window.samples_mm()) < 0
+    lump = Ball(
+        center_mm, diameter_mm, lobulation=0.14, elongation=1.2, generator=context.generator
+    )
+    return lump.signed_mm(context.sub_volume.samples_mm()) < 0
 
 
-def _sections(site: Site, vectors: np.ndarray) -> np.ndarray:
+def _sections(context: LungContext, vectors: np.ndarray) -> np.ndarray:
     """Unit vectors; in a single slice they stay in its plane."""
-    if site.window.reference.GetSize()[2] == 1:
-        normal = np.reshape(site.window.reference.GetDirection(), (3, 3))[:, 2]
+    if context.sub_volume.reference.GetSize()[2] == 1:
+        normal = np.reshape(context.sub_volume.reference.GetDirection(), (3, 3))[:, 2]
         vectors = vectors - (vectors @ normal)[:, None] * normal
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
 
@@ -206,16 +208,16 @@ def _strand(start: np.ndarray, end: np.ndarray, thick_mm: float, thin_mm: float)
     return np.hstack([start + part * (end - start), radius])
 
 
-def _pleural_tags(site: Site, count: int) -> list[np.ndarray]:
+def _pleural_tags(context: LungContext, count: int) -> list[np.ndarray]:
     """Strands to the nearest pleura, at most TAG_MM long; none where the pleura is farther."""
-    if count == 0 or len(site.pleura_mm) == 0:
+    if count == 0 or len(context.pleura_mm) == 0:
         return []
-    away = np.linalg.norm(site.pleura_mm - site.surface.centre_mm, axis=1)
-    near = site.pleura_mm[away < away.min() + 6]
+    away = np.linalg.norm(context.pleura_mm - context.surface.center_mm, axis=1)
+    near = context.pleura_mm[away < away.min() + 6]
     tags = []
-    for end in near[site.generator.integers(0, len(near), count)]:
-        way = end - site.surface.centre_mm
-        start = site.surface.surface_points((way / np.linalg.norm(way))[None])[0]
+    for end in near[context.generator.integers(0, len(near), count)]:
+        way = end - context.surface.center_mm
+        start = context.surface.surface_points((way / np.linalg.norm(way))[None])[0]
         if 1.0 < np.linalg.norm(end - start) < TAG_MM:
             tags.append(_strand(start, end, 0.9, 0.5))
     return tags

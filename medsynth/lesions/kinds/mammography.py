@@ -1,4 +1,4 @@
-"""Masses and microcalcifications of a mammogram: attenuation added along the ray, in grey values.
+"""Masses and microcalcifications of a mammogram: attenuation added along the ray, in gray values.
 
 Contrast from mini-MIAS (8 bits, 0.2 mm): mean of the lesion's inner half over that of a ring around
 it, 10th to 90th percentile: circumscribed masses 20 to 66 (21 of them, median 32), spiculated ones 10
@@ -23,15 +23,15 @@ from medsynth.errors import GeometryError
 from medsynth.lesions.body import body_array, check_within_body
 from medsynth.lesions.kinds.lung import Kind
 from medsynth.lesions.kinds.mammography_shapes import (
+    calcification,
+    calcification_places,
+    paste,
     places_mm,
-    put,
-    speck,
-    speck_places,
     spicule_lines,
 )
 from medsynth.lesions.lesion import Lesion, equivalent_diameter_mm
 from medsynth.lesions.outline import Lobes, Surface
-from medsynth.lesions.sub_volume import Window, check_within_image
+from medsynth.lesions.sub_volume import SubVolume, check_within_image
 
 FAMILY = "mammography"
 WHITE = 255.0  # the film can get no brighter
@@ -44,13 +44,13 @@ TYPICAL_MM = 0.3  # the particle whose middle adds `contrast`
 
 
 @dataclass(frozen=True)
-class Ray:
-    """Where a lesion is drawn, on the window's fine grid (H, W).
+class ProjectionContext:
+    """Where a lesion is drawn, on the sub-volume's fine grid (H, W).
 
     `signed_mm` is the distance from the outline, negative inside; `step_mm` the fine grid's pixel.
     """
 
-    window: Window
+    sub_volume: SubVolume
     surface: Surface
     signed_mm: np.ndarray
     step_mm: float
@@ -58,14 +58,14 @@ class Ray:
 
     def fine(self, points_mm: np.ndarray) -> np.ndarray:
         """Fine-grid (row, column) of points (N, 3) in mm."""
-        return self.window.to_samples(points_mm)[:, 1:]
+        return self.sub_volume.to_samples(points_mm)[:, 1:]
 
 
 @dataclass(frozen=True)
-class Shadow:
-    """What a lesion adds, (H, W) on the fine grid, in grey values over its middle tissue.
+class ProjectedLesion:
+    """What a lesion adds, (H, W) on the fine grid, in gray values over its middle tissue.
 
-    `scattered`: it consists of specks that are much smaller than its outline.
+    `scattered`: it consists of calcifications that are much smaller than its outline.
     """
 
     added: np.ndarray
@@ -73,43 +73,45 @@ class Shadow:
     scattered: bool = False
 
 
-def round_mass(ray: Ray, options: dict[str, Any]) -> Shadow:
+def round_mass(context: ProjectionContext, options: dict[str, Any]) -> ProjectedLesion:
     """A circumscribed mass: the chord of an ellipsoid, its margin sharp."""
-    return Shadow(options["contrast"] * _lens(ray, options["margin_mm"]), {})
+    return ProjectedLesion(options["contrast"] * _lens(context, options["margin_mm"]), {})
 
 
-def spiculated_mass(ray: Ray, options: dict[str, Any]) -> Shadow:
+def spiculated_mass(context: ProjectionContext, options: dict[str, Any]) -> ProjectedLesion:
     """A dense, unsharp core from which thin strands run out and fade."""
-    core = _lens(ray, options["margin_mm"])
-    mottle = ndimage.gaussian_filter(ray.generator.standard_normal(core.shape), 0.8 / ray.step_mm)
-    core = core * (1 + 0.12 * mottle / mottle.std())
-    lines = spicule_lines(
-        ray, count=round(options["spicules"]), length_mm=options["spicule_length_mm"]
+    core = _lens(context, options["margin_mm"])
+    noise_field = ndimage.gaussian_filter(
+        context.generator.standard_normal(core.shape), 0.8 / context.step_mm
     )
-    return Shadow(options["contrast"] * (core + lines * (1 - 0.7 * core.clip(0, 1))), {})
+    core = core * (1 + 0.12 * noise_field / noise_field.std())
+    lines = spicule_lines(
+        context, count=round(options["spicules"]), length_mm=options["spicule_length_mm"]
+    )
+    return ProjectedLesion(options["contrast"] * (core + lines * (1 - 0.7 * core.clip(0, 1))), {})
 
 
-def microcalcifications(ray: Ray, options: dict[str, Any]) -> Shadow:
-    """A cluster of specks: each as bright as it is thick."""
-    generator, count = ray.generator, round(options["count"])
+def microcalcifications(context: ProjectionContext, options: dict[str, Any]) -> ProjectedLesion:
+    """A cluster of calcifications: each as bright as it is thick."""
+    generator, count = context.generator, round(options["count"])
     sizes = options["size_mm"] * np.exp(generator.normal(0, 0.35, count))
     sizes = np.clip(sizes, *PARTICLE_MM)
     form = options["morphology"]
-    places, ways = speck_places(ray, count, along_lines=form == "linear")
-    added = np.zeros_like(ray.signed_mm)
+    places, ways = calcification_places(context, count, along_lines=form == "linear")
+    added = np.zeros_like(context.signed_mm)
     for place, way, size in zip(places, ways, sizes, strict=True):
-        thickness = speck(ray, size, way, form=form)
-        put(added, place, options["contrast"] * thickness / TYPICAL_MM)
+        thickness = calcification(context, size, way, form=form)
+        paste(added, place, options["contrast"] * thickness / TYPICAL_MM)
     if form == "amorphous":
-        added = ndimage.gaussian_filter(added, 0.15 / ray.step_mm)
+        added = ndimage.gaussian_filter(added, 0.15 / context.step_mm)
     particles = [
         {"position_mm": np.round(position, 2).tolist(), "size_mm": round(float(size), 3)}
-        for position, size in zip(places_mm(ray, places), sizes, strict=True)
+        for position, size in zip(places_mm(context, places), sizes, strict=True)
     ]
-    return Shadow(added, {"particles": particles}, scattered=True)
+    return ProjectedLesion(added, {"particles": particles}, scattered=True)
 
 
-def draw_on_film(
+def draw_on_mammogram(
     reference: sitk.Image,
     kind: str,
     surface: Surface,
@@ -117,7 +119,7 @@ def draw_on_film(
     generator: np.random.Generator,
     body_threshold: float,
 ) -> Lesion:
-    """The lesion of this outline in a film: one slice, in grey values up to `WHITE`.
+    """The lesion of this outline in a film: one slice, in gray values up to `WHITE`.
 
     Raises:
         ValueError: the reference is no single film.
@@ -127,30 +129,30 @@ def draw_on_film(
         raise ValueError(
             f"{kind} is drawn into one film, the reference has {reference.GetSize()[2]}"
         )
-    recipe = FILM_KINDS[kind]
-    check_within_image(reference, surface.surface_points(), surface.centre_mm)
-    ray, covered = _look(reference, recipe, surface, generator)
-    window = ray.window
-    marked = window.mean_of_samples(covered) >= 0.5
+    recipe = MAMMOGRAPHY_KINDS[kind]
+    check_within_image(reference, surface.surface_points(), surface.center_mm)
+    context, covered = _look(reference, recipe, surface, generator)
+    sub_volume = context.sub_volume
+    marked = sub_volume.mean_of_samples(covered) >= 0.5
     whole = sitk.GetArrayViewFromImage(reference)
     breast = breast_array(whole, reference.GetSpacing(), body_threshold)
-    check_within_body(marked, breast, window, place="breast")
-    before = whole[window.slices].astype(np.float32)
-    inside = breast[(slice(None), *window.slices[1:])]
-    tissue = _around(before, marked, inside, window)
-    shadow = recipe.draw(ray, drawn)
-    blurred = ndimage.gaussian_filter(shadow.added, BLUR_MM / ray.step_mm)
-    added = window.mean_of_samples(blurred[None]) * inside
+    check_within_body(marked, breast, sub_volume, place="breast")
+    before = whole[sub_volume.slices].astype(np.float32)
+    inside = breast[(slice(None), *sub_volume.slices[1:])]
+    tissue = _around(before, marked, inside, sub_volume)
+    shadow = recipe.draw(context, drawn)
+    blurred = ndimage.gaussian_filter(shadow.added, BLUR_MM / context.step_mm)
+    added = sub_volume.mean_of_samples(blurred[None]) * inside
     after, warnings = exposed(before, added, tissue=tissue, contrast=drawn["contrast"])
     details = {
-        "centre_mm": np.round(surface.centre_mm, 3).tolist(),
+        "center_mm": np.round(surface.center_mm, 3).tolist(),
         "diameter_mm": round(surface.diameter_mm, 3),
         **drawn,
         **shadow.drawn,
         "background": round(tissue, 1),
     }
-    return film_lesion(
-        window,
+    return projection_lesion(
+        sub_volume,
         after,
         marked,
         kind=kind,
@@ -164,7 +166,7 @@ def draw_on_film(
 def breast_array(
     values: np.ndarray, spacing_mm: tuple[float, float, float], threshold: float
 ) -> np.ndarray:
-    """The breast of a film (1, H, W) to the pixel, dark specks in it included.
+    """The breast of a film (1, H, W) to the pixel, dark calcifications in it included.
 
     Raises:
         GeometryError: there is none.
@@ -176,7 +178,7 @@ def breast_array(
 def exposed(
     before: np.ndarray, added: np.ndarray, *, tissue: float, contrast: float
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """`before` with `added` grey values, exactly so where it is as bright as `tissue`.
+    """`before` with `added` gray values, exactly so where it is as bright as `tissue`.
 
     v + (white - v) (1 - exp(-a)): brighter tissue gains less, and nothing passes white.
     """
@@ -191,8 +193,8 @@ def exposed(
     return before + (WHITE - before).clip(0) * (1 - np.exp(-attenuation)), warnings
 
 
-def film_lesion(
-    window: Window,
+def projection_lesion(
+    sub_volume: SubVolume,
     values: np.ndarray,
     marked: np.ndarray,
     *,
@@ -202,25 +204,25 @@ def film_lesion(
     warnings: tuple[str, ...] = (),
     scattered: bool = False,
 ) -> Lesion:
-    """The whole film with the window's `values` (1, H, W), and the mask of its `marked` pixels."""
-    reference = window.reference
+    """The whole film with the sub-volume's `values` (1, H, W), and the mask of its `marked` pixels."""
+    reference = sub_volume.reference
     image = sitk.GetArrayFromImage(reference).astype(np.float32)
-    before = image[window.slices].copy()
-    image[window.slices] = values
+    before = image[sub_volume.slices].copy()
+    image[sub_volume.slices] = values
     mask = np.zeros(image.shape, dtype=np.uint8)
-    mask[window.slices] = marked
+    mask[sub_volume.slices] = marked
     spacing = reference.GetSpacing()
     area = float(marked.sum()) * spacing[0] * spacing[1]
     diameter = equivalent_diameter_mm(area, 1.0)
     gained = float((values - before)[marked].mean())
-    centre = ", ".join(f"{c:.1f}" for c in drawn["centre_mm"])
+    center = ", ".join(f"{c:.1f}" for c in drawn["center_mm"])
     measured = {
         "measured_diameter_mm": round(diameter, 2),
         "area_mm2": round(area, 1),
         "mean": round(float(values[marked].mean()), 1),
         "mean_added": round(gained, 1),
     }
-    description = f"{title}, {diameter:.1f} mm, at ({centre}) mm, {gained:+.0f} grey values"
+    description = f"{title}, {diameter:.1f} mm, at ({center}) mm, {gained:+.0f} gray values"
     return Lesion(
         _like(reference, image),
         _like(reference, mask),
@@ -234,33 +236,39 @@ def film_lesion(
 
 def _look(
     reference: sitk.Image, recipe: Kind, surface: Surface, generator: np.random.Generator
-) -> tuple[Ray, np.ndarray]:
+) -> tuple[ProjectionContext, np.ndarray]:
     """The fine grid around a lesion, and where its outline covers it: (1, h, w) boolean."""
     margin = 2.0 + recipe.reach_mm
     wanted = FINE_MM["particles" if recipe.draw is microcalcifications else "mass"]
-    window = Window.around(reference, surface.surface_points(), margin_mm=margin, detail_mm=wanted)
-    fine = (window.fine[0], window.fine[1], 1)
-    window = dataclasses.replace(window, fine=fine)
-    signed = window.of_diameter(surface.signed_mm(window.samples_mm()), surface.diameter_mm)[0]
+    sub_volume = SubVolume.around(
+        reference, surface.surface_points(), margin_mm=margin, detail_mm=wanted
+    )
+    fine = (sub_volume.fine[0], sub_volume.fine[1], 1)
+    sub_volume = dataclasses.replace(sub_volume, fine=fine)
+    signed = sub_volume.of_diameter(
+        surface.signed_mm(sub_volume.samples_mm()), surface.diameter_mm
+    )[0]
     step = reference.GetSpacing()[0] / fine[0]
-    return Ray(window, surface, signed, step, generator), (signed < 0)[None]
+    return ProjectionContext(sub_volume, surface, signed, step, generator), (signed < 0)[None]
 
 
-def _around(before: np.ndarray, marked: np.ndarray, breast: np.ndarray, window: Window) -> float:
+def _around(
+    before: np.ndarray, marked: np.ndarray, breast: np.ndarray, sub_volume: SubVolume
+) -> float:
     """Median of the breast in a ring around the lesion, else of what is under it."""
-    away = ndimage.distance_transform_edt(~marked, sampling=window.spacing_mm[::-1])
+    away = ndimage.distance_transform_edt(~marked, sampling=sub_volume.spacing_mm[::-1])
     ring = (away > RING_MM[0]) & (away < RING_MM[1]) & breast
     return float(np.median(before[ring if ring.sum() >= 20 else marked]))
 
 
-def _lens(ray: Ray, margin_mm: float) -> np.ndarray:
+def _lens(context: ProjectionContext, margin_mm: float) -> np.ndarray:
     """Chord through an ellipsoid over its longest, 0 to 1; its edge blurred over `margin_mm`."""
-    depth = np.maximum(-ray.signed_mm, 0)
+    depth = np.maximum(-context.signed_mm, 0)
     if depth.max() <= 0:
         raise GeometryError("the lesion is smaller than a pixel; make it larger")
     beside = 1 - depth / depth.max()
     chord = np.where(depth > 0, np.sqrt(np.clip(1 - beside**2, 0, 1)), 0)
-    blurred = ndimage.gaussian_filter(chord, margin_mm / 2.35 / ray.step_mm)
+    blurred = ndimage.gaussian_filter(chord, margin_mm / 2.35 / context.step_mm)
     return blurred / blurred.max()
 
 
@@ -278,7 +286,7 @@ def _kind(title: str, draw: Callable, options: dict, ranges: dict, **more: Any) 
     return Kind(title, draw, {**options, **_OUTLINE}, ranges, family=FAMILY, **more)
 
 
-FILM_KINDS: dict[str, Kind] = {
+MAMMOGRAPHY_KINDS: dict[str, Kind] = {
     "round_mass": _kind(
         LESION_TITLES["round_mass"],
         round_mass,

@@ -1,4 +1,4 @@
-"""The small parts of a film's lesions: spicules, and specks of calcium."""
+"""The small parts of a film's lesions: spicules, and calcifications of calcium."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ import numpy as np
 from medsynth.images import voxel_to_mm
 
 if TYPE_CHECKING:
-    from medsynth.lesions.kinds.mammography import Ray
+    from medsynth.lesions.kinds.mammography import ProjectionContext
 
-APART_MM = 0.7  # closer specks would be seen as one
+APART_MM = 0.7  # closer calcifications would be seen as one
 TRIES = 40
 SPICULE_MM = (0.55, 0.25)  # half thickness at the root and at the tip
 
 
-def spicule_lines(ray: Ray, *, count: int, length_mm: float) -> np.ndarray:
+def spicule_lines(context: ProjectionContext, *, count: int, length_mm: float) -> np.ndarray:
     """Strands that run out of the lesion, bend a little, thin out and fade: 0 to 0.5."""
-    generator = ray.generator
-    lines = np.zeros_like(ray.signed_mm)
+    generator = context.generator
+    lines = np.zeros_like(context.signed_mm)
     for turn in _spread(count, generator):
-        way = _in_plane(ray, turn)
-        root = ray.surface.surface_points(way[None])[0]
+        way = _in_plane(context, turn)
+        root = context.surface.surface_points(way[None])[0]
         reach = length_mm * (0.25 + 0.75 * generator.random() ** 1.5)
-        aside = _in_plane(ray, turn + np.pi / 2) * generator.normal(0, 0.28) * reach
+        aside = _in_plane(context, turn + np.pi / 2) * generator.normal(0, 0.28) * reach
         strength = generator.uniform(0.25, 0.5)
-        part = np.linspace(-0.25, 1, max(4, int(reach / ray.step_mm)))
+        part = np.linspace(-0.25, 1, max(4, int(reach / context.step_mm)))
         points = root + way * (part * reach)[:, None] + aside * (part**2)[:, None]
-        for (row, column), s in zip(ray.fine(points), part.clip(0), strict=True):
+        for (row, column), s in zip(context.fine(points), part.clip(0), strict=True):
             half = SPICULE_MM[0] + (SPICULE_MM[1] - SPICULE_MM[0]) * s
-            _blob(lines, row, column, half / ray.step_mm, strength * (1 - s) ** 0.7)
+            _blob(lines, row, column, half / context.step_mm, strength * (1 - s) ** 0.7)
     return lines
 
 
@@ -39,9 +39,9 @@ def _spread(count: int, generator: np.random.Generator) -> np.ndarray:
     return (np.arange(count) + generator.uniform(-0.45, 0.45, count)) / count * 2 * np.pi
 
 
-def _in_plane(ray: Ray, turn: float) -> np.ndarray:
+def _in_plane(context: ProjectionContext, turn: float) -> np.ndarray:
     """The unit vector (3,) at angle `turn` in the film."""
-    direction = np.reshape(ray.window.reference.GetDirection(), (3, 3))
+    direction = np.reshape(context.sub_volume.reference.GetDirection(), (3, 3))
     return direction[:, 0] * np.cos(turn) + direction[:, 1] * np.sin(turn)
 
 
@@ -58,22 +58,24 @@ def _blob(target: np.ndarray, row: float, column: float, sigma: float, height: f
     np.maximum(part, spot, out=part)
 
 
-def speck_places(ray: Ray, count: int, *, along_lines: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Fine-grid places (N, 2) of specks within the outline, and the direction (radians) of each.
+def calcification_places(
+    context: ProjectionContext, count: int, *, along_lines: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fine-grid places (N, 2) of calcifications within the outline, and the direction (radians) of each.
 
     `along_lines`: in the branches of a duct, as calcifications that cast it lie.
     """
-    generator = ray.generator
-    inside = np.argwhere(ray.signed_mm < 0)
+    generator = context.generator
+    inside = np.argwhere(context.signed_mm < 0)
     if along_lines:
-        inside = _branches(ray, inside)
+        inside = _branches(context, inside)
     places: list[np.ndarray] = []
     ways = []
     for _ in range(count):
         for _ in range(TRIES):
             row, column, *way = inside[generator.integers(len(inside))]
             place = np.array([row, column]) + generator.uniform(-0.5, 0.5, 2)
-            away = [np.hypot(*(place - other)) * ray.step_mm for other in places]
+            away = [np.hypot(*(place - other)) * context.step_mm for other in places]
             if min(away, default=np.inf) > APART_MM:
                 break
         places.append(place)
@@ -81,9 +83,9 @@ def speck_places(ray: Ray, count: int, *, along_lines: bool) -> tuple[np.ndarray
     return np.array(places), np.array(ways)
 
 
-def _branches(ray: Ray, inside: np.ndarray) -> np.ndarray:
+def _branches(context: ProjectionContext, inside: np.ndarray) -> np.ndarray:
     """Points (row, column, direction) of a few branching lines through the outline."""
-    generator = ray.generator
+    generator = context.generator
     middle = inside.mean(axis=0)
     half = np.sqrt(len(inside) / np.pi)
     main = generator.uniform(0, np.pi)
@@ -95,22 +97,26 @@ def _branches(ray: Ray, inside: np.ndarray) -> np.ndarray:
             bend = angle + 0.25 * np.sin(s / half * 2)
             place = root + s * np.array([np.sin(bend), np.cos(bend)])
             row, column = np.rint(place).astype(int)
-            within = 0 <= row < ray.signed_mm.shape[0] and 0 <= column < ray.signed_mm.shape[1]
-            if within and ray.signed_mm[row, column] < 0:
+            within = (
+                0 <= row < context.signed_mm.shape[0] and 0 <= column < context.signed_mm.shape[1]
+            )
+            if within and context.signed_mm[row, column] < 0:
                 found.append((*place, bend))
     return np.array(found)
 
 
-def speck(ray: Ray, size_mm: float, way: float, *, form: str) -> np.ndarray:
-    """Thickness in mm of one speck on a small fine grid of odd size, centred.
+def calcification(
+    context: ProjectionContext, size_mm: float, way: float, *, form: str
+) -> np.ndarray:
+    """Thickness in mm of one calcification on a small fine grid of odd size, centerd.
 
     A ball of `size_mm`; pleomorphic ones are odd lumps of several, linear ones rods three times as
     long, amorphous ones wider and thinner.
     """
-    generator = ray.generator
+    generator = context.generator
     long = 3.0 if form == "linear" else 1.0
-    reach = int(np.ceil(size_mm * max(long, 1.6) / ray.step_mm)) + 1
-    row, column = np.mgrid[-reach : reach + 1, -reach : reach + 1] * ray.step_mm
+    reach = int(np.ceil(size_mm * max(long, 1.6) / context.step_mm)) + 1
+    row, column = np.mgrid[-reach : reach + 1, -reach : reach + 1] * context.step_mm
     if form == "pleomorphic":
         total = np.zeros(row.shape)
         for _ in range(int(generator.integers(2, 5))):
@@ -131,8 +137,8 @@ def _ball(row: np.ndarray, column: np.ndarray, size_mm: float) -> np.ndarray:
     return 2 * np.sqrt(np.clip((size_mm / 2) ** 2 - row**2 - column**2, 0, None))
 
 
-def put(target: np.ndarray, place: np.ndarray, stamp: np.ndarray) -> None:
-    """Add a small array to `target`, centred on `place`, cut at the border."""
+def paste(target: np.ndarray, place: np.ndarray, stamp: np.ndarray) -> None:
+    """Add a small array to `target`, centerd on `place`, cut at the border."""
     reach = stamp.shape[0] // 2
     row, column = np.rint(place).astype(int) - reach
     rows = slice(max(row, 0), min(row + stamp.shape[0], target.shape[0]))
@@ -141,9 +147,9 @@ def put(target: np.ndarray, place: np.ndarray, stamp: np.ndarray) -> None:
     target[rows, columns] += part
 
 
-def places_mm(ray: Ray, places: np.ndarray) -> np.ndarray:
+def places_mm(context: ProjectionContext, places: np.ndarray) -> np.ndarray:
     """LPS mm (N, 3) of fine-grid places (row, column)."""
-    window = ray.window
-    fine = np.array(window.fine[:2], dtype=float)
-    index = (places[:, ::-1] + 0.5) / fine - 0.5 + np.array(window.low[:2])
-    return voxel_to_mm(window.reference, np.column_stack([index, np.zeros(len(index))]))
+    sub_volume = context.sub_volume
+    fine = np.array(sub_volume.fine[:2], dtype=float)
+    index = (places[:, ::-1] + 0.5) / fine - 0.5 + np.array(sub_volume.low[:2])
+    return voxel_to_mm(sub_volume.reference, np.column_stack([index, np.zeros(len(index))]))

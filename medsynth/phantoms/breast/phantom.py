@@ -1,6 +1,6 @@
-"""The breast phantom: a mammogram drawn from B-spline curves, in grey values of 8 bits.
+"""The breast phantom: a mammogram drawn from B-spline curves, in gray values of 8 bits.
 
-Grey values are those of digitised films (mini-MIAS: fat about 140, dense tissue 180 to 215, muscle
+Gray values are those of digitised films (mini-MIAS: fat about 140, dense tissue 180 to 215, muscle
 190 to 225, the rim fading to black over the last 20 mm): of a film, brightness follows the logarithm
 of the exposure, so attenuations along the ray add up in it.
 """
@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from medsynth.phantoms.breast.parenchyma import power_law, strands
 from medsynth.phantoms.breast.shape import FILM_MM, BreastShape, breast_shape_of
-from medsynth.phantoms.render import Phantom
+from medsynth.phantoms.render import RenderedPhantom
 from medsynth.phantoms.splines import closed_basis, open_basis
 
 LABELS = {"air": 0, "fat": 1, "glandular": 2, "muscle": 3, "skin": 4, "nipple": 5}
@@ -41,7 +41,7 @@ def breast(
     glandular: float | None = None,
     control_points: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Phantom:
+) -> RenderedPhantom:
     """A rendered breast phantom, one film of 0.25 mm pixels.
 
     Args:
@@ -65,8 +65,8 @@ def breast(
     return drawn
 
 
-def render_breast(shape: BreastShape) -> Phantom:
-    """Grey values and labels of `shape`; the film is as wide as the breast.
+def render_breast(shape: BreastShape) -> RenderedPhantom:
+    """Gray values and labels of `shape`; the film is as wide as the breast.
 
     Raises:
         ValueError: the curves enclose nothing, or leave the film.
@@ -75,7 +75,7 @@ def render_breast(shape: BreastShape) -> Phantom:
     values, labels = _paint(shape, canvas)
     if shape.laterality == "R":
         values, labels = values[:, ::-1], labels[:, ::-1]
-    return Phantom(_film(values), _film(labels), dict(LABELS), shape)
+    return RenderedPhantom(_film(values), _film(labels), dict(LABELS), shape)
 
 
 class _Canvas:
@@ -84,7 +84,7 @@ class _Canvas:
     def __init__(self, shape: BreastShape) -> None:
         skin = open_basis(len(shape.outline), 600) @ shape.outline
         reach = max(skin[:, 0].max(), shape.nipple_mm[0] + NIPPLE_RADIUS_MM) + MARGIN_MM
-        # Even, so that it is centred on the preset's grid without half a pixel's shift.
+        # Even, so that it is centerd on the preset's grid without half a pixel's shift.
         columns = 2 * int(np.ceil(reach / PIXEL_MM / 2))
         if columns > WIDEST:
             raise ValueError(
@@ -124,7 +124,7 @@ class _Canvas:
 
 
 def _paint(shape: BreastShape, canvas: _Canvas) -> tuple[np.ndarray, np.ndarray]:
-    """Grey values and labels (H, W) of a left breast."""
+    """Gray values and labels (H, W) of a left breast."""
     generator = np.random.default_rng([shape.seed, 43])
     look = generator.uniform(0, 1, 6)
     coarse, fine, wander, flesh, grain = (
@@ -182,7 +182,7 @@ def _glandular(
 
 
 def _soft(distance_mm: np.ndarray, width_mm: float) -> np.ndarray:
-    """0 outside, 1 inside, rising over `width_mm` centred on the curve."""
+    """0 outside, 1 inside, rising over `width_mm` centerd on the curve."""
     part = np.clip(distance_mm / width_mm + 0.5, 0, 1)
     return part * part * (3 - 2 * part)
 

@@ -172,8 +172,8 @@ def _mlo(reach: float, generator: np.random.Generator) -> dict[str, Any]:
             (-12, foot * 1.18),
         ]
     )
-    centre = np.array([0.52 * reach, height - 8])
-    gland = _disc(centre, (0.42 * reach, 0.40 * (low - 40)), generator, upper=0.22)
+    center = np.array([0.52 * reach, height - 8])
+    gland = _disc(center, (0.42 * reach, 0.40 * (low - 40)), generator, upper=0.22)
     return {
         "outline": open_control_through(outline),
         "pectoral": open_control_through(muscle),
@@ -192,21 +192,21 @@ def _cc(reach: float, generator: np.random.Generator) -> dict[str, Any]:
     way = np.vstack([[(-30, middle - half - 4)], arc, [(-30, middle + half + 4)]])
     steady = np.array([0, 0.5, 1, 0.7, 0, 0.7, 1, 0.5, 0])[:, None]
     outline = way + steady * jitter * (1.6, 1.8)
-    centre = np.array([0.5 * reach, middle - 0.06 * half])
+    center = np.array([0.5 * reach, middle - 0.06 * half])
     return {
         "outline": open_control_through(outline),
-        "gland": _disc(centre, (0.4 * reach, 0.6 * half), generator, upper=0.1),
+        "gland": _disc(center, (0.4 * reach, 0.6 * half), generator, upper=0.1),
         "nipple_mm": np.array([reach, middle]),
     }
 
 
 def _disc(
-    centre: np.ndarray, half_axes: tuple[float, float], generator: np.random.Generator, upper: float
+    center: np.ndarray, half_axes: tuple[float, float], generator: np.random.Generator, upper: float
 ) -> np.ndarray:
     """The glandular disc; drawn out upwards, as most of it lies in the upper outer quadrant."""
     angle = np.arange(10) / 10 * 2 * np.pi
     radius = 1 + generator.normal(0, 0.09, 10).clip(-0.2, 0.2) - upper * np.sin(angle).clip(-1, 0)
-    points = centre + np.stack([np.cos(angle), np.sin(angle)], axis=1) * radius[:, None] * half_axes
+    points = center + np.stack([np.cos(angle), np.sin(angle)], axis=1) * radius[:, None] * half_axes
     return closed_control_through(points)
 
 

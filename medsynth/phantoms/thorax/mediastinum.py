@@ -9,15 +9,15 @@ from medsynth.phantoms.thorax import tissues
 from medsynth.phantoms.thorax.habitus import Habitus
 from medsynth.phantoms.thorax.shape import ClosedCurves, Layer, Organ, Tube
 
-# Outline of the heart: z, centre x, y, radii, rotation (degrees, x towards y).
+# Outline of the heart: z, center x, y, radii, rotation (degrees, x towards y).
 _HEART = [
     (26, -2, -34, 20, 20, 0), (16, 0, -32, 31, 32, 0), (2, 4, -31, 39, 40, -8),
     (-16, 10, -32, 48, 43, -14), (-34, 17, -36, 57, 42, -18), (-52, 24, -40, 61, 36, -20),
     (-64, 30, -44, 55, 28, -18), (-74, 34, -48, 42, 18, -14), (-80, 38, -50, 24, 9, -12),
 ]  # fmt: skip
-_HEART_CENTRE = np.array([10.0, -32.0, -25.0])
+_HEART_CENTER = np.array([10.0, -32.0, -25.0])
 
-# Centre lines: x, y, z, radius.
+# Center lines: x, y, z, radius.
 _AORTA = [
     (8, -32, -18, 12), (4, -34, -4, 14.5), (-6, -32, 16, 15.5), (-11, -28, 36, 15.5),
     (-8, -21, 54, 14.5), (0, -10, 67, 13.5), (9, 4, 71, 13), (17, 17, 64, 12.5), (20, 24, 46, 12),
@@ -94,7 +94,7 @@ def organs(habitus: Habitus) -> dict[str, Organ]:
 
 
 def tube(line: list[tuple[float, float, float, float]], scale: float = 1.0) -> Tube:
-    """A tube through the centre line's points, its radii times `scale`."""
+    """A tube through the center line's points, its radii times `scale`."""
     control = splines.open_control_through(np.array(line, dtype=float))
     return Tube(control[:, :3], control[:, 3] * scale)
 
@@ -136,4 +136,4 @@ def _chambers(blood: float, venous: float) -> list[tuple[str, float, ClosedCurve
 def _about_heart(scale: float):
     """Grow the heart about its middle; along z only half as much (the diaphragm is below)."""
     factors = np.array([scale, scale, 0.5 + 0.5 * scale])
-    return lambda points: _HEART_CENTRE + (points - _HEART_CENTRE) * factors
+    return lambda points: _HEART_CENTER + (points - _HEART_CENTER) * factors

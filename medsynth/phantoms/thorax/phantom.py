@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from medsynth.phantoms.files import load_control_points
-from medsynth.phantoms.render import Grid, Phantom, render
+from medsynth.phantoms.render import RenderedPhantom, VoxelGrid, render
 from medsynth.phantoms.thorax import (
     chest,
     habitus,
@@ -61,7 +61,7 @@ def thorax(
     control_points: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
     **overrides: float | str | bool,
-) -> Phantom:
+) -> RenderedPhantom:
     """A rendered thorax phantom.
 
     Args:
@@ -91,17 +91,19 @@ def grid_for(
     spacing_mm: tuple[float, float, float],
     size: tuple[int, int],
     level_mm: float | None,
-) -> Grid:
+) -> VoxelGrid:
     """The voxel grid of a request; `slices` None covers the whole thorax of `person`."""
     spacing = _numbers("spacing_mm", spacing_mm, 3)
     columns_rows = _numbers("size", size, 2)
     level = 0.0 if level_mm is None else _numbers("level_mm", [level_mm], 1)[0]
     low, high = (z * float(person.habitus.get("height", 1.0)) for z in WHOLE_MM)
     if slices is not None:
-        return Grid((*columns_rows, *_numbers("slices", [slices], 1)), spacing, level)
-    whole = Grid((*columns_rows, 1), spacing)  # checks the spacing before it is divided by
+        return VoxelGrid((*columns_rows, *_numbers("slices", [slices], 1)), spacing, level)
+    whole = VoxelGrid((*columns_rows, 1), spacing)  # checks the spacing before it is divided by
     count = max(1, round((high - low) / whole.spacing_mm[2]))
-    return Grid((*columns_rows, count), spacing, (low + high) / 2 if level_mm is None else level)
+    return VoxelGrid(
+        (*columns_rows, count), spacing, (low + high) / 2 if level_mm is None else level
+    )
 
 
 def _numbers(name: str, given: Any, count: int) -> tuple[float, ...]:

@@ -61,9 +61,9 @@ def _body_curve(z_mm: float, grow_mm: float = 0.0) -> np.ndarray:
 def _column() -> ClosedCurves:
     """Vertebral bodies in one stack, waisted between their end plates."""
     levels, curves = [], []
-    centres = np.array(list(frame.VERTEBRAE.values()))
+    centers = np.array(list(frame.VERTEBRAE.values()))
     for z in np.arange(-236, 162, 6.0):
-        gap = np.abs(centres - z).min()
+        gap = np.abs(centers - z).min()
         levels.append(z)
         curves.append(_body_curve(z, -1.5 + 1.5 * min(1.0, gap / 10)))
     return frame.through(levels, curves)

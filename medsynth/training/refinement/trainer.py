@@ -261,7 +261,7 @@ class RefinementTrainer:
             )
             planes = [v[0, 0].cpu().numpy() for v in (real, made, made + correction(refiner, made))]
             values = [self.preset.intensity.from_unit(np.clip(p, -1, 1)) for p in planes]
-            rows.append(np.hstack([w.grey(v) for w in self.preset.windows for v in values]))
+            rows.append(np.hstack([w.to_8_bit(v) for w in self.preset.windows for v in values]))
         partial = self.run / ".samples.partial.png"
         Image.fromarray(np.vstack(rows)).save(partial, optimize=True, pnginfo=png_chunks())
         os.replace(partial, self.run / "samples.png")

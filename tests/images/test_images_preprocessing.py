@@ -1,4 +1,4 @@
-"""Fitting to a network's grid: scaled, centred, never stretched, and only once."""
+"""Fitting to a network's grid: scaled, centerd, never stretched, and only once."""
 
 import numpy as np
 import pytest
@@ -20,16 +20,16 @@ def disc(rows, columns, center, radius):
     return (((r - center[0]) ** 2 + (c - center[1]) ** 2) <= radius**2).astype(np.float32)
 
 
-def centre_and_extents(values):
-    """Centre of mass (row, column) and the standard deviations along rows and columns."""
+def center_and_extents(values):
+    """Center of mass (row, column) and the standard deviations along rows and columns."""
     r, c = np.mgrid[: values.shape[0], : values.shape[1]]
     total = values.sum()
-    centre = (r * values).sum() / total, (c * values).sum() / total
+    center = (r * values).sum() / total, (c * values).sum() / total
     spread = [
         np.sqrt((((axis - m) ** 2) * values).sum() / total)
-        for axis, m in zip((r, c), centre, strict=True)
+        for axis, m in zip((r, c), center, strict=True)
     ]
-    return centre, spread
+    return center, spread
 
 
 @pytest.mark.parametrize("shape", [(200, 90), (90, 200), (128, 128), (40, 30)])
@@ -38,7 +38,7 @@ def test_a_circle_stays_a_circle_of_its_size_in_mm(shape):
     source = film(disc(rows, columns, (rows / 2 + 3, columns / 2 - 4), 12), mm=0.5)
     fitted = fit_to_grid(source, (64, 64), air=0.0)
     plane = sitk.GetArrayFromImage(fitted)[0]
-    _, (down, across) = centre_and_extents(plane)
+    _, (down, across) = center_and_extents(plane)
     assert down == pytest.approx(across, rel=0.02)
     # The standard deviation of a uniform disc along an axis is half its radius: 12 * 0.5 mm / 2.
     # Smoothing and linear interpolation widen it by less than a pixel of the grid.
@@ -53,7 +53,7 @@ def test_every_point_stays_where_it_is_in_the_patient(pixel_mm):
     source.SetOrigin((-20.0, 33.0, 5.0))
     source.SetDirection(sitk.VersorTransform((0.2, 0.5, 0.1), 0.6).GetMatrix())
     fitted = fit_to_grid(source, (96, 64), air=0.0, pixel_mm=pixel_mm)
-    (row, column), _ = centre_and_extents(sitk.GetArrayFromImage(fitted)[0])
+    (row, column), _ = center_and_extents(sitk.GetArrayFromImage(fitted)[0])
     place = fitted.TransformContinuousIndexToPhysicalPoint((column, row, 0.0))
     expected = source.TransformContinuousIndexToPhysicalPoint((55.0, 40.0, 0.0))
     assert place == pytest.approx(expected, abs=0.1)

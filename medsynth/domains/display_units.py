@@ -1,11 +1,11 @@
-"""What the domains share whose images have no unit of their own: 8-bit grey values of a display."""
+"""What the domains share whose images have no unit of their own: 8-bit gray values of a display."""
 
 from typing import Any
 
 from medsynth.domains.base import IntensityMap, Window
 
-GREY_VALUES: dict[str, Any] = {
-    "units": "grey value",
+DISPLAY_UNITS: dict[str, Any] = {
+    "units": "gray value",
     "windows": (Window("full", 127.5, 255),),
     "intensity": IntensityMap(physical=(0, 255), unit=(-1.0, 1.0)),
     "anatomy_stop": 0.0,

@@ -1,4 +1,4 @@
-"""Lesions in grey values: size, contrast to what is around, and refusals with distances."""
+"""Lesions in gray values: size, contrast to what is around, and refusals with distances."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def draw(preset, kind, *, at=None, depth=1, diameter_mm=18.0, **options):
     return pathology.procedural(
         kind,
         reference=image,
-        centre_mm=image.TransformContinuousIndexToPhysicalPoint([float(v) for v in at]),
+        center_mm=image.TransformContinuousIndexToPhysicalPoint([float(v) for v in at]),
         diameter_mm=diameter_mm,
         body_threshold=preset.body_threshold,
         **options,
@@ -101,16 +101,16 @@ def test_an_opacity_fades_over_its_softness():
 
 
 def test_a_mass_is_as_many_times_as_bright_as_the_brain_around_it():
-    lesion = draw(MRI, "enhancing_mass", enhancement=2.0, oedema=0.0, seed=1)
+    lesion = draw(MRI, "enhancing_mass", enhancement=2.0, edema=0.0, seed=1)
     inside = array(lesion.mask) > 0
     brain = 502 / 1400 * 255
     assert np.median(array(lesion.image)[inside]) == pytest.approx(2 * brain, rel=0.08)
     assert lesion.drawn["background"] == pytest.approx(brain, abs=2)
 
 
-def test_oedema_is_darker_and_outside_the_mask():
+def test_edema_is_darker_and_outside_the_mask():
     with_it, without = (
-        draw(MRI, "enhancing_mass", oedema=o, oedema_level=0.7, seed=1) for o in (0.6, 0.0)
+        draw(MRI, "enhancing_mass", edema=o, edema_level=0.7, seed=1) for o in (0.6, 0.0)
     )
     outside = array(with_it.mask) == 0
     change = (array(with_it.image) - array(without.image))[outside]
@@ -137,7 +137,7 @@ def test_a_ring_is_bright_around_a_dark_middle():
 
 
 def test_blood_is_bright_in_a_thin_dark_rim():
-    lesion = draw(CT, "haemorrhage", contrast=80, rim=0.15, rim_contrast=30, seed=1)
+    lesion = draw(CT, "hemorrhage", contrast=80, rim=0.15, rim_contrast=30, seed=1)
     gained = array(lesion.image) - array(reference(CT))
     inside = array(lesion.mask) > 0
     assert np.median(gained[inside]) == pytest.approx(80, rel=0.12)
