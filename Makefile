@@ -41,6 +41,10 @@ coverage: $(VENV)/.installed-dev debian
 model-index: $(VENV)/.installed
 	$(BIN)/python -m medsynth.networks.model_store
 
+# A link that leads nowhere or a docstring that does not render is an error. No network is used.
+docs: $(VENV)/.installed-dev
+	$(BIN)/python -m mkdocs build --strict
+
 setup: $(VENV)/.installed-dev
 
 # Where no CUDA is present the version that the suite is held to, a CPU build where pip finds one.
@@ -67,4 +71,4 @@ $(VENV)/.debian: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv312 $(OUT) $(OUT)-mammography build *.egg-info
+	rm -rf $(VENV) .venv312 $(OUT) $(OUT)-mammography build site *.egg-info

@@ -22,7 +22,9 @@ EVAL = ["scikit-learn>=1.3"]
 BUNDLE = ["fire>=0.5", "jsonschema>=4.0", "requests>=2.28"]
 TESTS = ["pytest>=8.0", "pytest-timeout>=2.3", "pytest-xdist>=3.5", "pytest-cov>=5.0"]
 LINT = ["ruff>=0.8", "mypy>=1.10", "types-PyYAML", "types-psutil", "types-requests"]
-DEV = [*TESTS, *LINT, *PACS, *TRAIN, *EVAL, *BUNDLE]
+DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.26"]
+NOTEBOOKS = ["nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"]
+DEV = [*TESTS, *LINT, *PACS, *TRAIN, *EVAL, *BUNDLE, *DOCS, *NOTEBOOKS]
 
 setup(
     name="medsynth-slicer",
@@ -63,6 +65,7 @@ setup(
         "train": TRAIN,
         "eval": EVAL,
         "bundle": BUNDLE,
+        "docs": DOCS,
         "dev": DEV,
     },
     entry_points={"console_scripts": ["medsynth = medsynth.cli.app:main"]},

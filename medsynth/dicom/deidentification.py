@@ -92,7 +92,8 @@ def pixel_identity(
     Args:
         slices: of the image; a face needs more than one.
         from_patient: False for a phantom.
-        burned_in_text, defaced: what the user says of the reference.
+        burned_in_text: whether the user says that the reference has text in its pixels.
+        defaced: whether the user says that faces were removed from it.
     """
     if not from_patient:
         return PixelIdentity()

@@ -94,15 +94,17 @@ def from_projection(
     """Put the lesion that `mask` marks in `image` into the film `reference`.
 
     Args:
-        image, mask: the annotated film; its pixel size does not matter, `diameter_mm` decides.
+        image: the annotated film; its pixel size does not matter, `diameter_mm` decides.
+        mask: marks the lesion in it.
         reference: one slice in gray values; it is not changed.
         center_mm: where the lesion's center of mass goes, before the random shift.
         diameter_mm: of the circle with its area, before `scale`.
         roi: instead of both: the lesion takes the region's center and size.
         steps: what acts; None: everything.
         seed: of all draws.
-        rotate_deg, mirror: besides the random ones; mirrored first, left to right (true, "x") or
-            upside down ("y").
+        rotate_deg: besides the random rotation.
+        mirror: besides the random one, before the rotation: left to right (true, "x") or upside
+            down ("y").
 
     Raises:
         ValueError: an empty mask, more than one slice, or a value out of its range.

@@ -46,7 +46,8 @@ def from_study(
     there, only aerated lung is taken along, not the source's chest wall or large vessels.
 
     Args:
-        image, mask: the annotated study; the mask may have a grid of its own.
+        image: the annotated study.
+        mask: marks the lesion in it; it may have a grid of its own.
         reference: what the lesion is put into; it is not changed.
         center_mm: LPS place of the lesion's center of mass.
         roi: instead: the lesion's center goes to the region's, and its size is scaled to it.

@@ -48,7 +48,8 @@ def breast(
         control_points: a file of `save_control_points` to draw instead of a random breast; then
             none of the others may be given.
         progress: called with (done, total).
-        The others: see `breast_shape`; view defaults to MLO, laterality to L.
+
+    The other arguments are those of `breast_shape`; view defaults to MLO, laterality to L.
     """
     person = {
         "seed": seed,
