@@ -22,6 +22,8 @@ from medsynth.diffusion.step import Step
 __all__ = ["CorrelatedNoise", "generators", "guidance_errors", "sample", "slice_noise"]
 
 OnStep = Callable[[int, int], None]
+# The last touch of a finished sample (B, 1, H, W).
+Finish = Callable[[Tensor], Tensor]
 
 
 def silent(done: int, steps: int) -> None:
@@ -39,6 +41,7 @@ def sample(
     generators: Sequence[torch.Generator] | None = None,
     draw: Draw | None = None,
     on_step: OnStep = silent,
+    finish: Finish | None = None,
 ) -> Tensor:
     """x0 for a batch of noise.
 
@@ -52,6 +55,8 @@ def sample(
             or condition only.
         draw: instead of generators: gives that noise, (B, *shape), such as `CorrelatedNoise`.
         on_step: called with (done, steps) after every step; what it raises ends the loop.
+        finish: changes the finished sample, such as `NoiseLikeReference`, before the conditions have
+            the last word.
 
     Returns:
         (B, 1, H, W), not clamped: clamping would undo the exactness of the guidance.
@@ -68,7 +73,7 @@ def sample(
         x, x0 = advance(x, prediction, step, sampler, conditions, previous=previous, draw=draw)
         previous = (step, x0)
         on_step(step.index + 1, step.steps)
-    return refined(x, denoiser, conditions, planned[-1])
+    return refined(x, denoiser, conditions, planned[-1], finish=finish)
 
 
 def start(noise: Tensor, step: Step, *, conditions: Sequence[Condition]) -> Tensor:
@@ -116,11 +121,21 @@ def correction(refiner: Refiner, x0: Tensor) -> Tensor:
     return change - low_pass.build("dct", size=size, factor=factor)(change)
 
 
-def refined(x0: Tensor, denoiser: Denoiser, conditions: Sequence[Condition], last: Step) -> Tensor:
-    """x0 as the denoiser's refiner leaves it, and as the conditions that act to the end want it."""
-    if denoiser.refiner is None:
+def refined(
+    x0: Tensor,
+    denoiser: Denoiser,
+    conditions: Sequence[Condition],
+    last: Step,
+    *,
+    finish: Finish | None = None,
+) -> Tensor:
+    """x0 as refiner and `finish` leave it, and as the conditions that act to the end want it."""
+    if denoiser.refiner is None and finish is None:
         return x0
-    x0 = x0 + correction(denoiser.refiner, x0)
+    if denoiser.refiner is not None:
+        x0 = x0 + correction(denoiser.refiner, x0)
+    if finish is not None:
+        x0 = finish(x0)
     for condition in conditions:
         x0 = condition.apply(x0, last)
     return x0

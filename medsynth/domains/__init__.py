@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 
-from medsynth.domains.base import IntensityMap, Preset, Window
+from medsynth.domains.base import IntensityMap, NoisyTissue, Preset, Window
 from medsynth.domains.brain_ct import PRESET as BRAIN_CT
 from medsynth.domains.brain_mri import PRESET as BRAIN_MRI
 from medsynth.domains.chest_xray import PRESET as CHEST_XRAY
@@ -15,7 +15,7 @@ PRESETS: dict[str, Preset] = {
     preset.name: preset for preset in (LUNG_CT, MAMMOGRAPHY, CHEST_XRAY, BRAIN_MRI, BRAIN_CT)
 }
 
-__all__ = ["PRESETS", "IntensityMap", "Preset", "Window", "get"]
+__all__ = ["PRESETS", "IntensityMap", "NoisyTissue", "Preset", "Window", "get"]
 
 
 def get(name: str) -> Preset:

@@ -81,6 +81,21 @@ class IntensityMap:
 
 
 @dataclass(frozen=True)
+class NoisyTissue:
+    """A tissue whose noise is measured and made up (`medsynth.diffusion.scanner_noise`).
+
+    Measured where the smoothed image lies in `measured`, (low, high) in physical units. Added from
+    `faded`, (none, all), upwards, unless a tissue further up takes over. `share`: of its standard
+    deviation, in that of the first tissue, where a reference has no noise to measure.
+    """
+
+    name: str
+    measured: tuple[float, float]
+    faded: tuple[float, float]
+    share: float = 1.0
+
+
+@dataclass(frozen=True)
 class Preset:
     """One domain: everything that differs between lung CT, mammography, X-ray and so on.
 
@@ -89,6 +104,8 @@ class Preset:
     `trained_pixel_mm` is the smallest and largest pixel trained on, where a reference is taken as it
     is; None: it is brought to the scale or the grid.
     `low_pass_weights` draw the low band of unguided images, where there is such a network.
+    `noisy_tissues`: where a scanner's noise is known to be noise; none: it is left to the network.
+    `noise`: what a request's key of that name is without one.
     """
 
     name: str
@@ -112,6 +129,8 @@ class Preset:
     lesion_kinds: tuple[str, ...] = ()
     phantoms: tuple[str, ...] = ()
     low_pass_weights: str | None = None
+    noisy_tissues: tuple[NoisyTissue, ...] = ()
+    noise: str = "network"
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property

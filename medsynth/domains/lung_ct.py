@@ -1,6 +1,6 @@
 """Lung CT, 512 x 512, in Hounsfield units: one image for the lung, soft-tissue and bone windows."""
 
-from medsynth.domains.base import IntensityMap, Preset, Window
+from medsynth.domains.base import IntensityMap, NoisyTissue, Preset, Window
 
 PRESET = Preset(
     name="lung_ct",
@@ -31,5 +31,11 @@ PRESET = Preset(
     body_threshold=-500.0,
     lesion_kinds=("solid", "part_solid", "ground_glass", "spiculated", "calcified"),
     phantoms=("thorax",),
+    # The share: median over the training patients (soft kernels).
+    noise="reference",
+    noisy_tissues=(
+        NoisyTissue("soft tissue", measured=(-160, 260), faded=(-400, -200)),
+        NoisyTissue("lung", measured=(-980, -650), faded=(-1000, -940), share=0.65),
+    ),
     extra={"body_part": "CHEST"},
 )

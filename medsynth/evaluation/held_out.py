@@ -14,7 +14,9 @@ from PIL import Image
 from medsynth.diffusion import samplers
 from medsynth.diffusion.denoiser import Denoiser
 from medsynth.diffusion.guidance import LowFrequency, LowFrequencyGuidance
+from medsynth.diffusion.noise import PerSampleNoise
 from medsynth.diffusion.sampling import generators, guidance_errors, sample, slice_noise
+from medsynth.diffusion.scanner_noise import NoiseLikeReference, ScannerNoise
 from medsynth.domains import Preset, Window
 from medsynth.errors import GeometryError
 from medsynth.evaluation.metrics.spectrum import BANDS, power, ring_means
@@ -78,7 +80,7 @@ def synthesize_pairs(
     patients: tuple[str, ...] = (),
     listener: Listener = ignore,
 ) -> Pairs:
-    """One synthetic slice for every real one (N, H, W), guided by it alone.
+    """One synthetic slice for every real one (N, H, W), guided by it alone, noise as the preset has it.
 
     `sampler` None is the preset's.
     """
@@ -89,13 +91,24 @@ def synthesize_pairs(
         for plane, (_, noise) in zip(real, noises, strict=True):
             unit = torch.from_numpy(preset.intensity.to_unit(plane))[None, None]
             guidance = LowFrequencyGuidance([LowFrequency("anatomy", unit, factor)])
+            draw = PerSampleNoise(generators(seed, [len(synthetic)]), like=noise)
+            finish = None
+            if preset.noise == "reference":
+                finish = NoiseLikeReference(
+                    ScannerNoise(preset.noisy_tissues),
+                    unit,
+                    intensity=preset.intensity,
+                    factor=factor,
+                    draw=draw,
+                )
             x0 = sample(
                 denoiser,
                 solver,
                 steps=steps,
                 noise=noise,
                 conditions=[guidance],
-                generators=generators(seed, [len(synthetic)]),
+                draw=draw,
+                finish=finish,
             )
             errors.append(guidance_errors([guidance], x0)[0]["anatomy"])
             synthetic.append(preset.intensity.from_unit(x0[0, 0].clamp(-1, 1).numpy()))

@@ -13,7 +13,9 @@ from torch import Tensor
 from medsynth.diffusion import samplers
 from medsynth.diffusion.denoiser import Denoiser
 from medsynth.diffusion.guidance import Condition, KnownRegion, LowFrequency, LowFrequencyGuidance
+from medsynth.diffusion.noise import Draw
 from medsynth.diffusion.sampling import CorrelatedNoise, guidance_errors, sample, slice_noise
+from medsynth.diffusion.scanner_noise import NoiseLikeReference, ScannerNoise
 from medsynth.domains import Preset
 from medsynth.events import Listener, Stage
 from medsynth.pipeline.plan import Prepared, Region
@@ -28,12 +30,14 @@ class Generated:
     """`volume` (k, j, i) float32 in physical units: the reference with synthetic slices.
 
     `errors` maps each condition to its guidance error in every slice where it acts. `clipped` is the
-    share of synthesized pixels beyond the intensity map by more than `NEARLY`.
+    share of synthesized pixels beyond the intensity map by more than `NEARLY`. `noise` maps each
+    tissue to the noise of every slice: wanted, of the sample, added (standard deviations).
     """
 
     volume: np.ndarray
     errors: dict[str, list[float]] = field(default_factory=dict)
     clipped: float = 0.0
+    noise: dict[str, list[tuple[float, float, float]]] = field(default_factory=dict)
 
 
 def generate(
@@ -73,15 +77,20 @@ def generate(
             if k not in prepared.change:
                 continue
             conditions = conditions_of_slice(prepared, k, request=request, preset=preset)
+            draw = loop_noise.at(k)
+            finish = noise_of_slice(prepared, k, request=request, preset=preset, draw=draw)
             x0 = sample(
                 denoiser,
                 sampler,
                 steps=request.steps,
                 noise=noise.to(device),
                 conditions=[c.to(device) for c in conditions],
-                draw=loop_noise.at(k),
+                draw=draw,
                 on_step=lambda done, steps, k=k: stage.advance(message=f"slice {k + 1}", slice=k),
+                finish=finish,
             )
+            for tissue, levels in (finish.levels if finish else {}).items():
+                generated.noise.setdefault(tissue, []).extend(levels)
             _record(generated.errors, guidance_errors(conditions, x0.cpu())[0])
             plane = x0[0, 0].float().cpu().numpy()
             beyond += int((np.abs(plane) > 1 + NEARLY).sum())
@@ -118,6 +127,22 @@ def conditions_of_slice(
             KnownRegion(_unit(values, preset), kept, space=request.guidance, name="background")
         )
     return conditions
+
+
+def noise_of_slice(
+    prepared: Prepared, k: int, *, request: Request, preset: Preset, draw: Draw
+) -> NoiseLikeReference | None:
+    """What brings the noise of slice k to the reference's; None where it is the network's business."""
+    if request.noise == "network":
+        return None
+    level = None if request.noise == "reference" else float(request.noise)
+    return NoiseLikeReference(
+        ScannerNoise(preset.noisy_tissues, level),
+        _unit(sitk.GetArrayViewFromImage(prepared.reference.image)[k], preset),
+        intensity=preset.intensity,
+        factor=request.anatomy.factor,
+        draw=draw,
+    )
 
 
 def _lesion_reference(

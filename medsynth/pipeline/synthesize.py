@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -189,6 +190,7 @@ def describe(
         "slices": (prepared.slices[0], prepared.slices[-1]),
         "guidance_errors": errors,
         "coherence": measure_coherence(prepared, generated.volume, preset=preset),
+        "noise": noise_record(generated),
         "lesions": tuple(
             measure_lesion(region, generated.volume, file=deliver.mask_name(index), preset=preset)
             for index, region in enumerate(prepared.regions)
@@ -203,6 +205,18 @@ def describe(
         },
         "reference": prepared.fitting.record,
         "warnings": prepared.warnings,
+    }
+
+
+def noise_record(generated: Generated) -> dict[str, dict[str, float]]:
+    """By tissue: root mean square over the slices of the noise wanted, the sample's, and added."""
+    names = ("wanted", "sample", "added")
+    return {
+        tissue: {
+            name: round(math.sqrt(sum(v * v for v in values) / len(values)), 2)
+            for name, values in zip(names, zip(*levels, strict=True), strict=True)
+        }
+        for tissue, levels in generated.noise.items()
     }
 
 

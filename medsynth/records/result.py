@@ -77,6 +77,8 @@ class Result:
     neighbouring slices of the result over that of the reference; `clipped` the share of voxels per
     image that the preset's intensity map could not represent. `reference` says how the anatomy's
     image was brought onto the network's grid and grey values; empty where it was taken as it is.
+    `noise` is, by tissue, the standard deviation of the noise: of the reference (or as asked for), of
+    the sample, and of what was added; mean over the slices.
     `labels` are those that the reference already had, apart from the new `lesions`.
     `audited` becomes true when `medsynth audit` has compared the image with the training images; what
     it found stands in audit.json.
@@ -93,6 +95,7 @@ class Result:
     seconds: dict[str, float] = field(default_factory=dict)
     guidance_errors: tuple[GuidanceError, ...] = ()
     coherence: dict[str, float] = field(default_factory=dict)
+    noise: dict[str, dict[str, float]] = field(default_factory=dict)
     lesions: tuple[LesionMeasurement, ...] = ()
     labels: tuple[ExistingLabel, ...] = ()
     clipped: dict[str, float] = field(default_factory=dict)

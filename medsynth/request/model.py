@@ -25,6 +25,8 @@ PATIENTS = ("synthetic", "keep")
 # How result files name the user's files: whole paths, or without the folders they lie in.
 PATHS = ("full", "names")
 WEIGHTS = ("mask", "gaussian")
+NOISES = ("reference", "network")
+NOISE_LEVEL = (1.0, 100.0)  # standard deviation, in the preset's units
 # Of projections, by the preset's modality: as in medsynth.dicom.projection; a test holds them equal.
 VIEWS = {"MG": ("CC", "MLO", "ML", "LM"), "DX": ("PA", "AP", "LL", "RL")}
 LATERALITIES = ("L", "R")
@@ -151,5 +153,6 @@ class Request:
     paths: str = "full"
     weights: Path | None = None
     device: str = "auto"
+    noise: str | float = "network"
     margin_mm: float = 6.0
     feather_mm: float = 4.0

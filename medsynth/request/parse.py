@@ -20,7 +20,7 @@ from medsynth.request.source import parse_source
 KEYS = (
     *("preset", "anatomy", "pathologies", "extent", "background", "steps", "sampler"),
     *("composition", "seed", "output", "filter", "guidance", "weights", "device"),
-    *("margin_mm", "feather_mm"),
+    *("margin_mm", "feather_mm", "noise"),
 )
 ANATOMY_KEYS = (
     *("image", "phantom", "series_uid", "factor", "stop"),
@@ -68,6 +68,7 @@ def parse(raw: Mapping[str, Any], base_folder: Path | str = ".") -> Request:
         margin_mm=fields.number(raw.get("margin_mm", Request.margin_mm), "margin_mm", low=0),
         feather_mm=fields.number(raw.get("feather_mm", Request.feather_mm), "feather_mm", low=0),
         **_output(raw.get("output", {})),
+        noise=_noise(raw.get("noise", preset.noise), preset),
         **{"sampler": preset.sampler, **_choices(raw, with_lesions=bool(lesions))},
     )
 
@@ -83,6 +84,21 @@ def _steps(value: Any) -> int:
     steps = fields.integer(value, "steps", low=1)
     limits.STEPS.check(steps, "steps", f"{fields.shown(steps)} steps")
     return steps
+
+
+def _noise(value: Any, preset: presets.Preset) -> str | float:
+    """A word of `model.NOISES`, or the standard deviation of the noise."""
+    if isinstance(value, str):
+        noise = fields.one_of(value, "noise", choices=model.NOISES)
+    else:
+        low, high = model.NOISE_LEVEL
+        noise = fields.number(value, "noise", low=low, high=high)
+    if noise != "network" and not preset.noisy_tissues:
+        raise ValueError(
+            f"noise: {fields.shown(value)} needs a domain whose scanner's noise is known (lung_ct); "
+            f"for {preset.name} write noise: network, or leave it out"
+        )
+    return noise
 
 
 def _choices(raw: Mapping[str, Any], *, with_lesions: bool) -> dict[str, str]:

@@ -109,6 +109,7 @@ def test_every_field_is_written(folder):
         *(
             "margin_mm=3",
             "feather_mm=2",
+            "noise=12",
             "output.paths=names",
             "anatomy.series_uid=1.2.3",
             "steps=5",

@@ -114,6 +114,13 @@ WRONG = [
     (changed(seed=2**63), "seed: expected an integer from 0 to"),
     (changed(margin_mm=-1), "margin_mm: expected a finite number >= 0"),
     (changed(feather_mm=-1), "feather_mm: expected a finite number >= 0"),
+    (changed(noise="referense"), "noise: expected one of reference, network.*'reference'"),
+    (changed(noise=0), "noise: expected .*>= 1 and <= 100, got 0"),
+    (changed(noise=True), "noise: expected .*number"),
+    (
+        changed(preset="chest_xray", pathologies=[], noise="reference"),
+        "noise: 'reference' needs a domain whose scanner's noise is known .* chest_xray",
+    ),
     (changed(feather_mm=10**400), "feather_mm: expected a finite number >= 0"),
     (lesion(roi="absent", center_mm=[1, 2, 3], diameter_mm=0), r"diameter_mm: .*>= 2 and <= 150"),
     (

@@ -197,6 +197,25 @@ def test_the_record_says_what_happened(out):
     assert set(record["coherence"]) == {"lung", "soft tissue", "bone"}
 
 
+def test_noise_that_is_asked_for_is_added_and_recorded(folder, tmp_path):
+    for name, noise in (("without", "network"), ("with", 100)):
+        run(folder, tmp_path / name, pathologies=[], noise=noise)
+    records = [
+        json.loads((tmp_path / name / "result.json").read_text())["noise"]
+        for name in ("without", "with")
+    ]
+    assert records[0] == {}
+    assert set(records[1]) == {"lung"}  # the shell of soft tissue has no room for a region
+    levels = records[1]["lung"]
+    assert levels["wanted"] == pytest.approx(65, rel=0.05)
+    assert levels["added"] > 20
+    lung = np.s_[2:-2, 22:38, 24:40]
+    images = [array(tmp_path / name / "image.nrrd")[lung] for name in ("without", "with")]
+    added = (images[1].astype(float) - images[0]).std()
+    # The tiny network's lung is not lung everywhere.
+    assert 0.5 * levels["added"] < added < 1.1 * levels["added"]
+
+
 def test_the_dicom_series_is_the_image(out):
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(out / "dicom/image")))
