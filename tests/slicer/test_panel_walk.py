@@ -145,7 +145,7 @@ def test_several_pathologies_with_their_own_places_sources_factors_and_stops(pan
     slicer.util.updateSegmentBinaryLabelmapFromArray(lesion, marked, segment, other)
     pick(card(panel, 3).ui.sourceVolumeSelector, other)
     pick(card(panel, 3).ui.sourceMaskSelector, marked)
-    panel.screenshot("walk_three_pathologies")
+    panel.screenshot("walk_three_pathologies", views=("Red",))
     run(panel)
 
     volume = panel.widget._parameters.result

@@ -17,7 +17,8 @@ class Layout:
     def restore(self) -> None:
         """Arrange everything as it was; volumes that were deleted since stay away."""
         slicer.app.layoutManager().setLayout(self.layout)
-        slicer.app.processEvents()  # a view that gets its size later would change its field of view
+        # The views take their size later; then vtkMRMLSliceLogic::ResizeSliceNode keeps the height of the
+        # field of view that is set here and takes its width from the window.
         for view in self.views:
             view.restore()
 

@@ -262,13 +262,6 @@ def firstLesion(segmentation):
     return segmentation.GetSegmentCenterRAS(segmentation.GetSegmentation().GetNthSegmentID(0))
 
 
-def jumpTo(positionRAS) -> None:
-    """Show this world position in every slice view."""
-    for name in slicer.app.layoutManager().sliceViewNames():
-        node = slicer.app.layoutManager().sliceWidget(name).mrmlSliceNode()
-        node.JumpSliceByCentering(*positionRAS)
-
-
 def setWindow(center: float, width: float, nodes) -> None:
     """Set the display window of these volumes."""
     for node in nodes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -125,10 +126,23 @@ class Desktop:
             loop.processEvents(QtCore.QEventLoop.ProcessEventsFlag.AllEvents, 50)
             QtCore.QThread.msleep(5)
 
+    @contextlib.contextmanager
+    def _foldersOfAnybody(self):
+        """Folder buttons show no path of this machine; what they are set to stays."""
+        buttons = self.panel.q.findChildren(widgets.ctkDirectoryButton)
+        texts = [button.property("text") for button in buttons]
+        for button, text in zip(buttons, texts, strict=True):
+            if Path(text).is_absolute():
+                button.setProperty("text", f"/home/reader/Documents/{Path(text).name}")
+        yield
+        for button, text in zip(buttons, texts, strict=True):
+            button.setProperty("text", text)
+
     def screenshot(self, name: str, views=("Red", "Yellow"), width=460, crop=None) -> Path:
         """The panel at the left, the slice views at the right, as in Slicer's window."""
         self.showPanel(width)
-        left = self.panel.q.grab()
+        with self._foldersOfAnybody():
+            left = self.panel.q.grab()
         pictures = [self.app.layoutManager().sliceWidget(v).picture() for v in views]
         gap, side = 8, pictures[0].width() if pictures else 0
         across = len(pictures) if self.app.layoutManager().isSideBySide() else 1

@@ -78,6 +78,12 @@ def scrollTo(ras, name="Red"):
     return view(name)
 
 
+def scrollAllTo(ras) -> None:
+    """Show the slices of a world position in every view; the pictures stay where they are."""
+    for name in slicer.app.layoutManager().sliceViewNames():
+        view(name).mrmlSliceNode().JumpSliceByOffsetting(*ras)
+
+
 def press(ras, name="Red", button="Left") -> None:
     """Click with the mouse at a world position of a view's slice."""
     at = view(name).xy(ras)
