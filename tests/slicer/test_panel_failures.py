@@ -218,7 +218,7 @@ def test_slicers_own_python_finds_the_library(panel, monkeypatch, tmp_path):
     assert launch["args"][0] == str(tmp_path / "PythonSlicer")
     assert launch["useStartupEnvironment"] is False
     folder = launch["updateEnvironment"]["PYTHONPATH"].split(":")[0]
-    assert (library.Path(folder) / "medsynth" / "cli.py").is_file()
+    assert (library.Path(folder) / "medsynth" / "cli" / "app.py").is_file()
 
 
 def test_export_says_why_not(panel, addReference, tmp_path):
