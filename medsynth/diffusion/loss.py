@@ -1,4 +1,4 @@
-"""The training loss per sample: L_simple, or with a learned variance the hybrid loss."""
+"""Eq. 1: the training loss per sample, L_simple, or with a learned variance the hybrid loss."""
 
 from __future__ import annotations
 

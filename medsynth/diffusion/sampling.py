@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from medsynth.diffusion.denoiser import Denoiser, Prediction, Refiner
-from medsynth.diffusion.guidance import low_pass
 from medsynth.diffusion.guidance.base import Condition
+from medsynth.diffusion.guidance.low_pass import low_pass
 from medsynth.diffusion.noise import CorrelatedNoise, Draw, PerSampleNoise, generators, slice_noise
 from medsynth.diffusion.samplers import Sampler
 from medsynth.diffusion.step import Step
@@ -116,9 +116,8 @@ def advance(
 def correction(refiner: Refiner, x0: Tensor) -> Tensor:
     """What the refiner changes in x0 (B, 1, H, W): its answer without the low band."""
     change = refiner(x0.float()).to(x0.dtype)
-    size = tuple(change.shape[-2:])
-    factor = min(refiner.factor, *size)
-    return change - low_pass.build("dct", size=size, factor=factor)(change)
+    factor = min(refiner.factor, *change.shape[-2:])
+    return change - low_pass(change, factor=factor)
 
 
 def refined(

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from medsynth.datasets.data import Slices
 from medsynth.diffusion.denoiser import Conditioning
-from medsynth.diffusion.guidance import low_pass
+from medsynth.diffusion.guidance.low_pass import low_pass
 from medsynth.diffusion.guidance.reduced import reduced
 from medsynth.diffusion.schedule import Schedule
 from medsynth.domains import IntensityMap, Preset
@@ -212,7 +212,7 @@ def draw_reference(
 def _low_pass_image(image: Tensor, factor: int) -> Tensor:
     if factor == 0:
         return torch.zeros_like(image)
-    return low_pass.build("dct", size=tuple(image.shape[-2:]), factor=factor)(image)
+    return low_pass(image, factor=factor)
 
 
 def _ellipse(shape: torch.Size, generator: torch.Generator) -> Tensor:

@@ -1,4 +1,4 @@
-"""Multi-condition low-frequency guidance: ILVR (Choi et al. 2021) with several references.
+"""Eq. 3: low-frequency guidance, x + phi(y_t) - phi(x): ILVR (Choi et al. 2021), several references.
 
 After Krishna et al., "Synthesis of realistic medical images with pathologies using diffusion
 models": each reference y_s has a factor n_s, a weight map W_s and a noise level where it stops.
@@ -6,18 +6,27 @@ models": each reference y_s has a factor n_s, a weight map W_s and a noise level
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from medsynth.diffusion.guidance import low_pass
+from medsynth.diffusion.guidance.bands import Composition
 from medsynth.diffusion.guidance.base import check_space
-from medsynth.diffusion.guidance.composition import Composition, compose
+from medsynth.diffusion.guidance.composition import compose
 from medsynth.diffusion.noise import Draw
 from medsynth.diffusion.noise_level import image_noise_levels
 from medsynth.diffusion.step import Step
+
+
+def with_low_frequencies_of(y_t: Tensor, x: Tensor, *, phi: Callable[[Tensor], Tensor]) -> Tensor:
+    """Equation 3: x with the low frequencies of the reference y_t, which is noised to x's level.
+
+    `LowFrequencyGuidance` does the same on the filter's small grid; a test holds them equal.
+    """
+    return x + phi(y_t) - phi(x)  # Eq. 3
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,11 @@ def build(kind: str, *, size: tuple[int, int], factor: int) -> LowPass:
     return _build(kind, tuple(size), factor)
 
 
+def low_pass(image: Tensor, *, factor: int, kind: str = "dct") -> Tensor:
+    """phi_factor(image) for an image (..., H, W) of any size."""
+    return build(kind, size=tuple(image.shape[-2:]), factor=factor)(image)
+
+
 @lru_cache(maxsize=64)
 def _build(kind: str, size: tuple[int, int], factor: int) -> LowPass:
     return LowPass(kind, size=size, factor=factor)

@@ -1,4 +1,4 @@
-"""Weight maps W: where a reference acts, and how strongly."""
+"""Eq. 5: weight maps W: where a reference acts, and how strongly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ancestral sampling (Ho et al. 2020), respaced, with fixed or learned variances.
+"""Eq. 2: ancestral sampling (Ho et al. 2020), respaced, with fixed or learned variances.
 
 Steps may skip timesteps (Nichol & Dhariwal 2021, section 4): beta and beta~ are those of the move
 t -> t_next, never those of the training step at t.

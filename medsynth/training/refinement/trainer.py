@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from medsynth.diffusion.guidance import low_pass
+from medsynth.diffusion.guidance.low_pass import low_pass
 from medsynth.diffusion.sampling import correction
 from medsynth.domains import Preset
 from medsynth.errors import CheckpointError
@@ -187,8 +187,7 @@ class RefinementTrainer:
     def _change(self, synthetic: Tensor, factor: int) -> Tensor:
         """What refining leaves once guidance has its low band back."""
         change = self.refiner(synthetic)
-        size = tuple(change.shape[-2:])
-        return change - low_pass.build("dct", size=size, factor=factor)(change)
+        return change - low_pass(change, factor=factor)
 
     def _batch(self, turn: int) -> tuple[Tensor, Tensor, int, Tensor]:
         """Patches of one factor, synthetic and real (B, 1, p, p); the factor; noise for both."""
