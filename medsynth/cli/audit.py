@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from medsynth.events import Event, Listener
 
@@ -117,7 +117,7 @@ class _Auditor:
 
         self.preset, self.listener = preset, listener
         split = read_split(recipe.data)
-        options = {"preset": preset, "split": split, "listener": listener}
+        options: dict[str, Any] = {"preset": preset, "split": split, "listener": listener}
         slices = [load_slices(recipe.data, **options)]
         if split.part(held_out=True):
             slices.append(load_slices(recipe.data, held_out=True, **options))

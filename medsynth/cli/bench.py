@@ -45,7 +45,7 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
     weights = args.weights or model_store.path(preset.weights)
     check_metadata(weights, preset)
     device = choose_device(args.device)
-    options = {"preset": preset, "device": device}
+    options: dict[str, Any] = {"preset": preset, "device": device}
     methods = (benchmark.OURS,) if args.quick else (benchmark.OURS, *benchmark.BASELINES)
     rows = benchmark.run(
         weights, methods=methods, repeats=args.repeats, listener=listener, **options

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from medsynth import threads
 from medsynth.evaluation.names import AUDITS, FIGURES
@@ -136,7 +136,7 @@ def _evaluate(args: argparse.Namespace, listener: Listener) -> int:
         args.low_band, metadata, preset, split=split, free=free, listener=listener
     )
     imagenet = None if args.imagenet is None else ImageNet(args.imagenet)
-    options = {"preset": preset, "split": split, "listener": listener}
+    options: dict[str, Any] = {"preset": preset, "split": split, "listener": listener}
     made_by = {
         "weights": weights.name,
         "weights_sha256": sha256(weights),
@@ -235,7 +235,7 @@ def _record(made_by: dict, pairs: Pairs, figures: dict, *, statement: str) -> di
         "patients": sorted(set(pairs.owners)),
         "slices": len(pairs.real),
         "slices_of_each_patient": {p: pairs.owners.count(p) for p in sorted(set(pairs.owners))},
-        "low_band_error": max(pairs.errors),
+        "low_band_error": max(error for error in pairs.errors if error is not None),
         **EXPLAINED,
         "figures": figures,
     }

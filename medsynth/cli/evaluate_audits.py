@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,10 +119,11 @@ def low_band_of(
             f"--low-band {given}: no free samples are asked for; leave it out, or leave out "
             "--unguided and --only"
         )
-    if not aware or not free or (given is None and preset.low_pass_weights is None):
+    shipped = preset.low_pass_weights
+    if not aware or not free or (given is None and shipped is None):
         return None
     try:
-        path = given or model_store.path(preset.low_pass_weights)
+        path = given or model_store.path(str(shipped))
         check_low_pass_weights(path, preset=preset.name)
         check_evaluated(split, read_metadata(path), weights=path)
     except CheckpointError as error:
@@ -141,11 +142,13 @@ def memorisation(
     For JSON; title and HTML of the sections for the page.
     """
     sections = []
-    images = {"guided by held-out patients": (pairs.synthetic, pairs.owners)}
+    images: dict[str, tuple[np.ndarray, Sequence[str]]] = {
+        "guided by held-out patients": (pairs.synthetic, pairs.owners)
+    }
     if unguided:
         free = _unguided(samples, unguided)
         images = {"unguided": (free, ["unguided"] * unguided), **images}
-        low_band = samples.low_band and samples.low_band.name
+        low_band = samples.low_band.name if samples.low_band else None
         sections.append(unguided_section(free, preset=samples.preset, low_band=low_band))
     figure, pictures = memorisation_figure.audit(
         images,
@@ -175,10 +178,10 @@ def _unguided(samples: Samples, count: int) -> np.ndarray:
     if samples.low_band is not None:
         low_band = load_low_pass_network(samples.low_band, preset=samples.preset.name)
         made_by["low_band_sha256"] = sha256(samples.low_band)
-    made_by = json.dumps(made_by)
+    maker = json.dumps(made_by)
     if file.exists():
         with np.load(file) as kept:
-            if str(kept["made_by"]) == made_by and len(kept["images"]) >= count:
+            if str(kept["made_by"]) == maker and len(kept["images"]) >= count:
                 return kept["images"][:count]
     preset, seed = samples.preset, samples.made_by["seed"]
     denoiser, solver = samples.denoiser(), samplers.build(samples.made_by["sampler"])
@@ -199,7 +202,7 @@ def _unguided(samples: Samples, count: int) -> np.ndarray:
             stage.advance()
     images = np.stack(made).astype(np.float32)
     with new_file(file, overwrite=True) as partial:
-        np.savez_compressed(partial, images=images, made_by=np.array(made_by))
+        np.savez_compressed(partial, images=images, made_by=np.array(maker))
     return images
 
 

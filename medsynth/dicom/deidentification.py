@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pydicom.dataset import Dataset
 
@@ -172,7 +173,7 @@ def names_someone(text: str, words: Iterable[str]) -> bool:
     )
 
 
-def _values(value: object) -> list[str]:
+def _values(value: Any) -> list[str]:
     if value is None or value == "":
         return []
     many = not isinstance(value, (str, bytes)) and hasattr(value, "append")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from medsynth import __version__
 from medsynth.dicom.provenance import require_marks
@@ -29,7 +29,7 @@ def save(dataset: Dataset, path: Path) -> None:
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = IMPLEMENTATION_CLASS
+    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS)
     meta.ImplementationVersionName = f"MEDSYNTH_{__version__}"[:16]
     dataset.file_meta = meta
     dataset.save_as(path, enforce_file_format=True, little_endian=True, implicit_vr=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import SimpleITK as sitk
 from pydicom.dataset import Dataset
 from pydicom.valuerep import DSfloat
@@ -13,7 +14,7 @@ from medsynth.errors import GeometryError
 ORTHOGONAL_WITHIN = 1e-4
 
 
-def ds(values: object) -> list[DSfloat]:
+def ds(values: npt.ArrayLike) -> list[DSfloat]:
     """Decimal strings of at most 16 characters (PS3.5 6.2), the nearest there are."""
     return [DSfloat(float(value), auto_format=True) for value in np.ravel(values)]
 

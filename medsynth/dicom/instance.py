@@ -93,7 +93,7 @@ def slice_dataset(
 
 
 def _put_patient(dataset: Dataset, export: Export, header: Dataset | None) -> None:
-    if export.patient == "keep":
+    if export.patient == "keep" and header is not None:
         patients.keep(dataset, header)
     else:
         patients.synthesize(
@@ -140,7 +140,7 @@ def _put_acquisition(dataset: Dataset, export: Export, header: Dataset | None) -
         dataset.BodyPartExamined = export.preset.extra["body_part"]
     if header is None and not row.volumetric:
         (export.projection or Projection()).write(dataset, row)
-    elif row.modality == "MG":
+    elif row.modality == "MG" and header is not None:
         (export.projection or Projection()).complete(dataset, header)
     if "AnatomicRegionSequence" in row.completed:
         _name_region(dataset)

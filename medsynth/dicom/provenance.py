@@ -104,7 +104,7 @@ def contributing_equipment(
     ours.ContributionDateTime = job.created.strftime("%Y%m%d%H%M%S")
     ours.ContributionDescription = "Synthesized the image and its lesions"
     maker = str(header.get("Manufacturer") or "") if header is not None else ""
-    if not maker or secret(maker):  # an item without its maker would not be valid
+    if header is None or not maker or secret(maker):  # an item without its maker would not be valid
         return [ours]
     scanner = Dataset()
     scanner.PurposeOfReferenceCodeSequence = [code("109101", "DCM", "Acquisition Equipment")]

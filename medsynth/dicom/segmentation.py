@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import highdicom as hd
 import numpy as np
@@ -171,7 +172,7 @@ def _describe(
 ) -> hd.seg.SegmentDescription:
     kinds = hd.seg.SegmentAlgorithmTypeValues
     # Who drew an existing label, or what, its file need not say; only MANUAL claims no program.
-    made = {"algorithm_type": kinds.MANUAL if existing else kinds.AUTOMATIC}
+    made: dict[str, Any] = {"algorithm_type": kinds.MANUAL if existing else kinds.AUTOMATIC}
     if existing:
         category, kind = label_codes(lesion.label, lesion.coded, first.Modality)
     else:

@@ -154,9 +154,10 @@ class _Slice:
     def stored_range(self, rescale: Rescale) -> tuple[float, float]:
         """Lowest and highest stored value that this slice needs, its padding included."""
         padding, padded = self.padding, self.padded
-        marked = padding is not None and padded is not None
-        image = self.physical[~padded] if marked else self.physical
-        ends = list(padding.span) if padding is not None else []
+        image = self.physical
+        if padding is not None and padded is not None:
+            image = image[~padded]
+        ends: list[float] = list(padding.span) if padding is not None else []
         if image.size:
             ends += [float(rescale.stored(end)) for end in (image.min(), image.max())]
         return min(ends), max(ends)

@@ -107,7 +107,7 @@ def _measure(method: Method, denoiser: Denoiser, reference: Tensor, times: list[
     guidance = LowFrequencyGuidance(
         [LowFrequency("anatomy", reference, 8, filter=method.filter)], space=method.guidance
     )
-    _, noise = next(slice_noise(0, [0.0], size=tuple(reference.shape[-2:])))
+    _, noise = next(slice_noise(0, [0.0], size=(reference.shape[-2], reference.shape[-1])))
     denoiser(noise.to(reference), 500.0)  # warm-up
     started = time.perf_counter()
     x0 = sample(
@@ -166,11 +166,10 @@ def _guidance(reference: Tensor) -> LowFrequencyGuidance:
 
 
 def _conditioned(denoiser: Denoiser, guidance: LowFrequencyGuidance, step: Step) -> object:
-    return (
-        denoiser.with_conditioning(*guidance.conditioning(step))
-        if denoiser.reference_conditioned
-        else guidance
-    )
+    if not denoiser.reference_conditioned:
+        return guidance
+    conditioning = guidance.conditioning(step)
+    return guidance if conditioning is None else denoiser.with_conditioning(*conditioning)
 
 
 def _median(work: Callable[[], object], repeats: int) -> float:

@@ -37,7 +37,7 @@ class Pairs:
 
     real: np.ndarray
     synthetic: np.ndarray
-    errors: tuple[float, ...]
+    errors: tuple[float | None, ...]
     patients: tuple[str, ...] = ()
 
     @property
@@ -85,7 +85,8 @@ def synthesize_pairs(
     `sampler` None is the preset's.
     """
     solver = samplers.build(sampler or preset.sampler)
-    synthetic, errors = [], []
+    synthetic: list[np.ndarray] = []
+    errors: list[float | None] = []
     noises = slice_noise(seed, range(len(real)), size=real.shape[1:], length_mm=0)
     with Stage("synthesizing", total=len(real), listener=listener) as stage:
         for plane, (_, noise) in zip(real, noises, strict=True):
@@ -123,9 +124,9 @@ def save_pairs(pairs: Pairs, path: Path, *, made_by: dict) -> None:
             file,
             real=pairs.real,
             synthetic=pairs.synthetic,
-            errors=pairs.errors,
+            errors=np.array(pairs.errors, dtype=float),
             patients=np.array(pairs.owners),
-            made_by=json.dumps(made_by),
+            made_by=np.array(json.dumps(made_by)),
         )
 
 

@@ -36,8 +36,8 @@ def small_network(
     for layer in network:
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
             nn.init.kaiming_normal_(layer.weight, generator=generator)
-            nn.init.zeros_(layer.bias)
-    return network.to(memory_format=torch.channels_last)
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type] # both are built with a bias
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # not in its stubs
 
 
 def scale_of(patches: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pynetdicom import AE, _config, evt
 from pynetdicom.sop_class import Verification
@@ -31,7 +31,7 @@ def associate(
     contexts: Iterable[Context],
     *,
     roles: Iterable[SCP_SCU_RoleSelectionNegotiation] = (),
-    handlers: Iterable[tuple[object, ...]] = (),
+    handlers: Iterable[Any] = (),
 ) -> Iterator[Association]:
     """An established association, released at the end (aborted after an exception).
 

@@ -218,7 +218,8 @@ class _Delivery:
         )
 
     def _mark_missing(self, missing: Sequence[Instance], service: str) -> None:
-        lost, given_up = [], []
+        lost: list[Answer] = []
+        given_up: list[Answer] = []
         for instance in missing:
             before = self.job.progress[instance.uid]
             note = f"the server said stored ({before.status}), {service} does not find it"
@@ -338,8 +339,9 @@ class Round:
             return
         self._refusals_left = self._refusals
         self.settled += 1
-        told = {"uid": answer.uid, "verdict": answer.verdict, "status": answer.status}
-        self.stage.advance(message=answer.note, **told)
+        self.stage.advance(
+            message=answer.note, uid=answer.uid, verdict=answer.verdict, status=answer.status
+        )
 
 
 def _batches(

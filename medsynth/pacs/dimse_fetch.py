@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
 
 from pydicom import Dataset
 from pynetdicom import build_role, evt
@@ -180,7 +181,7 @@ def _follow(
         raise ConnectionError(f"the association ended: {error}") from error
 
 
-def _store(event: evt.Event, incoming: Incoming | Comparison) -> int:
+def _store(event: Any, incoming: Incoming | Comparison) -> int:
     try:
         incoming.keep(str(event.request.AffectedSOPInstanceUID), event.encoded_dataset())
     except KeyError:
@@ -201,7 +202,7 @@ def _named(match: Dataset, keyword: str, destination: Destination) -> str:
     return uid
 
 
-def _query(destination: Destination) -> Association:
+def _query(destination: Destination) -> AbstractContextManager[Association]:
     return associate(destination, [(StudyRootFind, [EXPLICIT, IMPLICIT])])
 
 

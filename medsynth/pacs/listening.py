@@ -51,7 +51,8 @@ def listening(
     try:
         yield
     finally:
-        server.shutdown()
+        if server is not None:  # None is for block=True
+            server.shutdown()
 
 
 def own_address(destination: Destination) -> str:

@@ -24,7 +24,7 @@ from medsynth.images import ReferenceImage
 from medsynth.lesions import Lesion, procedural
 from medsynth.lesions.lesion import equivalent_diameter_mm
 from medsynth.pipeline.generate import generate
-from medsynth.pipeline.plan import Prepared, region_of
+from medsynth.pipeline.plan import Prepared, Region, region_of
 from medsynth.request import Anatomy, Pathology, Phantom, Request, Source, Stop
 
 # The diameter that is found may be off by this share of what was asked.
@@ -150,6 +150,7 @@ def find_all(
                     twins[place.slab] = synthesize(slab, None, setting)[0]
                 twin = twins[place.slab]
                 with_lesion, lesion = synthesize(slab, place, setting)
+                assert lesion is not None  # a place was given
                 finding = measure(place, asked_of(lesion, slab), with_lesion - twin)
                 if not finding.found:
                     pictures.append(picture(lesion, slab, twin, with_lesion, setting.preset))
@@ -163,7 +164,8 @@ def synthesize(
     slab: Slab, place: Place | None, setting: Setting
 ) -> tuple[np.ndarray, Lesion | None]:
     """The slab's middle slice (H, W) in physical units, by the steps of `medsynth synthesize`."""
-    request, regions, lesion = setting.request(), (), None
+    request, lesion = setting.request(), None
+    regions: tuple[Region, ...] = ()
     if place is not None:
         pathology = setting.pathology(place)
         request = replace(request, pathologies=(pathology,))
@@ -183,7 +185,7 @@ def synthesize(
 
 def draw(place: Place, image: sitk.Image, setting: Setting) -> Lesion:
     """The lesion that a request asks for, in its reference."""
-    options = dict(setting.pathology(place).source.procedural)
+    options = dict(setting.pathology(place).source.procedural or {})
     return procedural(
         options.pop("kind"),
         reference=image,

@@ -146,11 +146,12 @@ class Gallery:
 def _reduced(size: tuple[int, int], side: int) -> tuple[int, int]:
     """The size of an image whose longest side is `side`; both even."""
     scale = side / max(size)
-    return tuple(max(2 * round(n * scale / 2), 2) for n in size)
+    height, width = (max(2 * round(n * scale / 2), 2) for n in size)
+    return height, width
 
 
 def _reduce(images: Tensor, side: int) -> Tensor:
-    size = _reduced(tuple(images.shape[1:]), side)
+    size = _reduced((images.shape[1], images.shape[2]), side)
     return functional.interpolate(images[:, None], size, mode="area")[:, 0]
 
 
@@ -169,7 +170,7 @@ def _unit_energy(spectrum: Tensor) -> Tensor:
 
 
 def _correlating(images: Tensor, band: tuple[float, float]) -> Tensor:
-    radius = _radius(tuple(images.shape[1:]), max(images.shape[1:]))
+    radius = _radius((images.shape[1], images.shape[2]), max(images.shape[1:]))
     return _unit_energy(torch.fft.rfft2(images) * ((radius >= band[0]) & (radius <= band[1])))
 
 
@@ -178,7 +179,7 @@ def _phase_correlating(images: Tensor, band: tuple[float, float]) -> Tensor:
 
     Frequencies that are weak for this band count less: theirs are the phases of the window's edge.
     """
-    radius = _radius(tuple(images.shape[1:]), FINE_SIDE)
+    radius = _radius((images.shape[1], images.shape[2]), FINE_SIDE)
     spectrum = torch.fft.rfft2(images) * ((radius >= band[0]) & (radius <= band[1]))
     strength = spectrum.abs()
     usual = strength.mean((-2, -1), keepdim=True).clamp_min(1e-12)
@@ -186,12 +187,13 @@ def _phase_correlating(images: Tensor, band: tuple[float, float]) -> Tensor:
 
 
 def _window_side(size: tuple[int, int]) -> tuple[int, int]:
-    return tuple(min(2 * round(FINE_SIDE * PATCH / 2), n) for n in _reduced(size, FINE_SIDE))
+    height, width = (min(2 * round(FINE_SIDE * PATCH / 2), n) for n in _reduced(size, FINE_SIDE))
+    return height, width
 
 
 def _windows(images: Tensor) -> tuple[Tensor, Tensor]:
     """Spectra of overlapping windows (B, P, h, w / 2 + 1), and their energy relative to the mean."""
-    height, width = _window_side(tuple(images.shape[1:]))
+    height, width = _window_side((images.shape[1], images.shape[2]))
     step = round(FINE_SIDE * PATCH_STEP)
     starts = [
         sorted({min(s, n - m) for s in range(0, max(n - m, 1) + step, step)})

@@ -7,6 +7,7 @@ several slices, and the same pairs in both.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,7 +39,7 @@ def ms_ssim(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     scales = max(1, min(len(SCALES), int(np.log2(max(side / KERNEL, 1))) + 1))
     weights = np.array(SCALES[:scales]) / sum(SCALES[:scales])
     metric = MultiScaleSSIMMetric(2, data_range=1.0, kernel_size=KERNEL, weights=weights.tolist())
-    values = [
+    values: list[Any] = [
         metric(*(torch.from_numpy(np.ascontiguousarray(v))[None, None] for v in pair))
         for pair in zip(first, second, strict=True)
     ]

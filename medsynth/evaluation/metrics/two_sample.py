@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -197,7 +198,7 @@ def _cross_fit(
         stage.advance()
     same_fold = (fold_of[:, None] == fold_of).astype(float)
     weights = bootstrap.slice_weights(fold_of.tolist(), seed=seed)
-    found = {}
+    found: dict[str, Any] = {}
     for key, cells in (("", above), ("_slice", above_slice)):
         found[f"auc{key}"] = float(_weighted_auc(cells, same_fold, np.ones((1, count)))[0])
         found[f"interval{key}"] = bootstrap.interval(_weighted_auc(cells, same_fold, weights))
@@ -222,7 +223,8 @@ def _train(ours: Tensor, theirs: Tensor, *, effort: Effort, seed: int) -> nn.Seq
     ours, theirs = ours.flatten(0, 1), theirs.flatten(0, 1)
     mean, std = scale_of(theirs)
     network = small_network(2, 1, generator, widths=effort.channels)
-    network.mean, network.std = mean, std
+    network.register_buffer("mean", mean)
+    network.register_buffer("std", std)
     network.train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=effort.learning_rate, weight_decay=1e-2)
     per_pass = max(1, round(len(ours) / effort.batch))
@@ -256,5 +258,6 @@ def _batches(
 def _scores(network: nn.Sequential, patches: Tensor) -> np.ndarray:
     """How synthetic each patch (n, K, 2, S, S) looks, (n, K)."""
     shape = patches.shape[:2]
-    flat = (patches.flatten(0, 1) - network.mean) / network.std
+    mean, std = network.get_buffer("mean"), network.get_buffer("std")
+    flat = (patches.flatten(0, 1) - mean) / std
     return torch.cat([network(part)[:, 0] for part in flat.split(256)]).unflatten(0, shape).numpy()
