@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+# Read by OpenMP when torch is loaded: threads that wait by spinning take the cores from the tests
+# beside them.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

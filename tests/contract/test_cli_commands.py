@@ -259,6 +259,7 @@ def shipped(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.mark.slow
 def test_the_demo_is_a_spiculated_nodule_in_the_right_lung(tmp_path, pipeline, shipped):
     assert run("demo", "-o", tmp_path / "out", "--seed", 4) == 0
     (request, where, _), *_ = pipeline
@@ -279,6 +280,7 @@ def test_the_demo_is_a_spiculated_nodule_in_the_right_lung(tmp_path, pipeline, s
     }
 
 
+@pytest.mark.slow
 def test_the_demo_has_a_mammogram_with_a_mass_in_the_breast(tmp_path, pipeline, shipped):
     assert run("demo", "-o", tmp_path / "out", "--seed", 4) == 0
     _, (request, where, _) = pipeline

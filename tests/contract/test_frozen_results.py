@@ -19,6 +19,8 @@ from made_pictures import as_image, film, head_ct, head_mr, write_picture
 
 from medsynth.cli.app import main
 
+pytestmark = pytest.mark.slow
+
 FROZEN = Path(__file__).with_name("frozen_results.json")
 THORAX = {
     "phantom": {

@@ -63,6 +63,7 @@ def high_band_distance(data, *, sampler, steps, space, schedule_kind="linear"):
     ("name", "steps", "most"),
     [("dpmpp_2m", 20, 0.045), ("ddpm", 50, 0.13), ("ddpm", 250, 0.048), ("ddim", 250, 0.048)],
 )
+@pytest.mark.slow
 def test_exact_posterior_is_approached(name, steps, most, space):
     # the design's figures on its own data: ILVR 50 0.445, ILVR 250 0.195, DPM-Solver++ 20 NFE 0.042
     figure = high_band_distance(
@@ -71,6 +72,7 @@ def test_exact_posterior_is_approached(name, steps, most, space):
     assert most / 2 < figure < most
 
 
+@pytest.mark.slow
 def test_literal_ilvr_at_1000_steps_is_near_the_exact_posterior():
     # the design's figure on its own data: 0.089
     figure = high_band_distance(
@@ -88,6 +90,7 @@ def test_literal_ilvr_at_1000_steps_is_near_the_exact_posterior():
         ("ddpm", 250, "x_t", 0.180),
     ],
 )
+@pytest.mark.slow
 def test_strongly_correlated_bands_leave_a_floor(name, steps, space, figure):
     # the design's figures on its own data: DPM-Solver++ 20 NFE 0.325, ILVR 1000 0.246
     found = high_band_distance(
@@ -99,6 +102,7 @@ def test_strongly_correlated_bands_leave_a_floor(name, steps, space, figure):
 @pytest.mark.parametrize("kind", ["dct", "block"])
 @pytest.mark.parametrize("space", ["x0", "x_t"])
 @pytest.mark.parametrize("name", samplers.SAMPLERS)
+@pytest.mark.slow
 def test_projectors_make_the_low_pass_image_exact(name, space, kind):
     data = smooth_data(mean=-0.6)
     reference = drawn(data, seed=2)
@@ -126,6 +130,7 @@ def test_float32_is_exact_enough(space):
 
 
 @pytest.mark.parametrize(("steps", "low", "high"), [(250, 0.001, 0.004), (50, 0.004, 0.010)])
+@pytest.mark.slow
 def test_bicubic_is_ilvr_and_leaves_what_ilvr_leaves(steps, low, high):
     # the design: 0.25 % at 250 steps when noised to the new level with the last step guided
     data = smooth_data()
@@ -209,6 +214,7 @@ def test_stop_by_fraction_counts_moves(fraction, guided_moves):
     assert active == [True] * guided_moves + [False] * (20 - guided_moves)
 
 
+@pytest.mark.slow
 def test_stop_by_sigma_means_the_same_at_any_number_of_steps():
     for steps in (20, 100, 1000):
         planned, active = acting(stop_sigma=0.3, steps=steps)
@@ -216,6 +222,7 @@ def test_stop_by_sigma_means_the_same_at_any_number_of_steps():
         assert freed.sigma >= 0.3 > freed.sigma_next
 
 
+@pytest.mark.slow
 def test_the_earlier_it_stops_the_larger_the_low_pass_image_error():
     data = smooth_data()
     reference, phi = drawn(data, seed=1), low_pass_matrix()

@@ -37,6 +37,7 @@ def test_the_stochastic_solver_has_the_right_std_at_20_nfe(kind):
 
 @pytest.mark.parametrize("std", [0.3, 0.05])
 @pytest.mark.parametrize("name", ["ddim", "ddpm"])
+@pytest.mark.slow
 def test_respacing_keeps_the_std(name, std):
     # 250 steps: MONAI 1.6's respaced DDPM gives 2.0 x (std 0.3) to 5 x (0.05) the right value
     ratio = std_of(one_pixel(std, schedule_kind="cosine"), samplers.build(name), 250) / std
@@ -44,6 +45,7 @@ def test_respacing_keeps_the_std(name, std):
 
 
 @pytest.mark.parametrize("name", samplers.SAMPLERS)
+@pytest.mark.slow
 def test_std_changes_smoothly_where_steps_do_not_divide_the_timesteps(name):
     denoiser = one_pixel()
     stds = [std_of(denoiser, samplers.build(name), steps) for steps in (249, 250, 251, 253)]
@@ -67,6 +69,7 @@ def error_of_std(sampler, steps):
 
 
 @pytest.mark.parametrize("name", samplers.SAMPLERS)
+@pytest.mark.slow
 def test_order_of_convergence_is_what_the_sampler_declares(name):
     sampler = samplers.build(name)
     coarse, fine = (error_of_std(sampler, steps) for steps in (161, 321))  # steps - 1 intervals

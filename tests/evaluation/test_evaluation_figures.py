@@ -216,6 +216,7 @@ def test_pairs_come_back_and_only_for_what_they_were_made_with(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["lung_ct", "chest_xray"])
+@pytest.mark.slow
 def test_every_figure_of_a_domain_is_measured_and_on_the_page(name, tmp_path):
     """A domain in HU with three windows, and one in grey values with one."""
     preset = presets.get(name)

@@ -12,6 +12,8 @@ from pydicom import dcmread
 
 from medsynth.pacs.outbox import Outbox
 
+pytestmark = pytest.mark.pacs
+
 
 @pytest.fixture
 def home(tmp_path):

@@ -7,6 +7,8 @@ from pydicom import dcmread
 
 from medsynth.pacs.outbox import Outbox
 
+pytestmark = pytest.mark.pacs
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _tools(needs_tool):

@@ -15,6 +15,8 @@ from medsynth.pacs.delivery import Patience, deliver
 from medsynth.pacs.destination import Destination
 from medsynth.pacs.outbox import Outbox
 
+pytestmark = pytest.mark.pacs
+
 QUICK = Patience(attempts=3, first_wait_s=0.05, longest_wait_s=0.1)
 
 

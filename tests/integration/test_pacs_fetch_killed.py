@@ -13,6 +13,8 @@ from pacs_servers import DICOMWEB_PLUGIN, Sender, medsynth, orthanc
 
 from medsynth.storage.partial import LOCK
 
+pytestmark = pytest.mark.pacs
+
 OBJECTS = 40
 KILLS = int(os.environ.get("MEDSYNTH_KILLS", "3"))
 

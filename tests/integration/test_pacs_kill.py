@@ -14,6 +14,8 @@ from pacs_servers import DICOMWEB_PLUGIN, Sender, command, environment, medsynth
 from medsynth.pacs.journal import read
 from medsynth.pacs.outbox import Outbox
 
+pytestmark = pytest.mark.pacs
+
 OBJECTS = 200
 
 

@@ -9,6 +9,8 @@ from pydicom import dcmread
 
 from medsynth.pacs.outbox import Outbox
 
+pytestmark = pytest.mark.pacs
+
 MANY = 1000
 
 

@@ -8,6 +8,8 @@ from pacs_objects import make_out
 from pacs_servers import DICOMWEB_PLUGIN, medsynth, orthanc
 from test_pacs_faults import store_all
 
+pytestmark = pytest.mark.pacs
+
 PASSWORD, TOKEN = "Kastanie-4711-geheim", "tok-Ahornblatt-0815"  # noqa: S105
 
 

@@ -9,6 +9,8 @@ from pacs_faults import line
 from pacs_objects import files_of, make_out, pixels_of
 from pacs_servers import DICOMWEB_PLUGIN, medsynth, orthanc, storescp
 
+pytestmark = pytest.mark.pacs
+
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory, needs_tool):

@@ -8,6 +8,8 @@ from pacs_servers import free_port
 from medsynth.pacs.destination import Destination
 from medsynth.pacs.listening import listening, own_address
 
+pytestmark = pytest.mark.pacs
+
 
 def peer(host="127.0.0.1", **options):
     return Destination("peer", host=host, port=104, called_aet="PEER", **options)

@@ -17,6 +17,8 @@ from medsynth.pacs.dimse_status import judge
 from medsynth.pacs.fetch import Incoming, Series, search
 from medsynth.pacs.text import items_of, plain, value_of
 
+pytestmark = pytest.mark.pacs
+
 DEEP = b"[" * 100_000 + b"]" * 100_000
 DEEP_OBJECT = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
 UID = {"vr": "UI", "Value": ["1.2.3"]}

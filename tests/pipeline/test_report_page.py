@@ -191,6 +191,7 @@ DRIVER = """<script>setTimeout(() => {
 }, 300)</script>"""
 
 
+@pytest.mark.browser
 def test_the_page_works_in_a_browser(tmp_path, needs_tool):
     chromium = needs_tool("chromium", "chromium")
     write_report(made_up(spacing_mm=(3, 3, 3)), tmp_path / "report.html")

@@ -20,6 +20,8 @@ from medsynth.training.refinement.discriminators import adversarial_loss
 from medsynth.training.refinement.paired_crops import PairedCrops
 from medsynth.training.stopping import Limits
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def weights(tmp_path):

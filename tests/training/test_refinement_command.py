@@ -16,6 +16,8 @@ from medsynth.networks import read_metadata, save_weights
 from medsynth.training import checkpoint
 from medsynth.training.recipe import Refinement
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def slices():

@@ -26,6 +26,8 @@ from medsynth.training.recipe import (
 )
 from medsynth.training.trainer import Limits, Trainer
 
+pytestmark = pytest.mark.slow
+
 NETWORK = {
     "image_size": [32, 32],
     "patch_size": 2,

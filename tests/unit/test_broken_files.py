@@ -5,6 +5,8 @@ import time
 import pytest
 from broken_files import broken_files, flips, read
 
+pytestmark = pytest.mark.slow
+
 
 def refusal(path):
     """What is said of the file; empty where it is read. Any other error goes through."""
