@@ -306,3 +306,17 @@ def test_a_pathology_that_fails_to_be_made_is_not_referenced(panel, monkeypatch)
     node = panel.widget._parameters.parameterNode
     assert node.GetNumberOfNodeReferences("pathology") == 0
     assert not slicer.util.getNodes("MedSynth pathology*")
+
+
+def test_a_pathology_is_complete_when_it_is_referenced(panel):
+    """What is referenced is read by whoever looks, at once, and by every scene that is saved then."""
+    node, seen = panel.widget._parameters.parameterNode, []
+
+    def referenced(caller, event):
+        added = node.GetNthNodeReference("pathology", 0)
+        seen.append((added.GetAttribute("ModuleName"), added.GetParameter("factor")))
+
+    tag = node.AddObserver(node.ReferenceAddedEvent, referenced)
+    panel.ui.addPathologyButton.click()
+    node.RemoveObserver(tag)
+    assert seen == [("MedSynthPathology", "4.0")]
