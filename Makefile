@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo
 
-.PHONY: demo model-index check lint types test coverage setup debian clean
+.PHONY: demo model-index wheel wheel-test check lint types test coverage setup debian clean
 
 demo: $(VENV)/.installed
 	rm -rf $(OUT) $(OUT)-mammography
@@ -45,6 +45,15 @@ model-index: $(VENV)/.installed
 docs: $(VENV)/.installed-dev
 	$(BIN)/python -m mkdocs build --strict
 
+# sdist and wheel of medsynth-slicer and of medsynth-models, the networks, in dist/.
+wheel: $(VENV)/.installed-dev
+	$(BIN)/python packaging/build_wheels.py
+
+# The README's example in an empty environment, off the checkout. BORROW=--borrow takes the dependencies
+# of .venv instead of fetching them again.
+wheel-test: wheel
+	$(BIN)/python packaging/try_wheels.py $(BORROW)
+
 setup: $(VENV)/.installed-dev
 
 # Where no CUDA is present the version that the suite is held to, a CPU build where pip finds one.
@@ -71,4 +80,4 @@ $(VENV)/.debian: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv312 $(OUT) $(OUT)-mammography build site *.egg-info
+	rm -rf $(VENV) .venv312 $(OUT) $(OUT)-mammography build dist site *.egg-info

@@ -19,12 +19,14 @@ DICOM = [
 PACS = ["pynetdicom>=3.0", "dicomweb-client>=0.60", "keyring>=24"]
 TRAIN = ["tensorboard>=2.14"]
 EVAL = ["scikit-learn>=1.3"]
+MODELS = ["medsynth-models>=0.1.0"]
 BUNDLE = ["fire>=0.5", "jsonschema>=4.0", "requests>=2.28"]
+BUILD = ["build>=1.0", "setuptools>=77"]
 TESTS = ["pytest>=8.0", "pytest-timeout>=2.3", "pytest-xdist>=3.5", "pytest-cov>=5.0"]
 LINT = ["ruff>=0.8", "mypy>=1.10", "types-PyYAML", "types-psutil", "types-requests"]
 DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.26"]
 NOTEBOOKS = ["nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"]
-DEV = [*TESTS, *LINT, *PACS, *TRAIN, *EVAL, *BUNDLE, *DOCS, *NOTEBOOKS]
+DEV = [*TESTS, *LINT, *BUILD, *PACS, *TRAIN, *EVAL, *BUNDLE, *DOCS, *NOTEBOOKS]
 
 setup(
     name="medsynth-slicer",
@@ -66,6 +68,7 @@ setup(
         "eval": EVAL,
         "bundle": BUNDLE,
         "docs": DOCS,
+        "models": MODELS,
         "dev": DEV,
     },
     entry_points={"console_scripts": ["medsynth = medsynth.cli.app:main"]},

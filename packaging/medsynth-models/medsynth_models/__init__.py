@@ -1,0 +1,1 @@
+"""Weights, model cards and licenses of the shipped networks; `medsynth.networks.model_store` finds them."""
