@@ -1,3 +1,3 @@
 """Guided synthesis of annotated, clearly marked synthetic medical images."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
