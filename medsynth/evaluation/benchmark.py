@@ -21,10 +21,11 @@ from medsynth import phantoms as anatomy
 from medsynth.diffusion import samplers
 from medsynth.diffusion.denoiser import Denoiser
 from medsynth.diffusion.guidance import LowFrequency, LowFrequencyGuidance
-from medsynth.diffusion.sampling import generators, guidance_errors, sample, slice_noise
+from medsynth.diffusion.sampling import generators, slice_noise
 from medsynth.diffusion.step import Step
 from medsynth.domains import Preset
 from medsynth.events import Listener, Stage, ignore
+from medsynth.generators.guided_diffusion import GuidedDiffusion
 from medsynth.networks import load_denoiser
 
 
@@ -98,31 +99,31 @@ def run(
                 denoiser = load_denoiser(weights, device=device, dtype=method.dtype)
                 if not method.refined:
                     denoiser = replace(denoiser, refiner=None)
-                rows[method.name] = _measure(method, denoiser, reference, times[method.name])
+                generator = GuidedDiffusion(
+                    denoiser,
+                    preset,
+                    method.sampler,
+                    method.steps,
+                    filter=method.filter,
+                    space=method.guidance,
+                    device=device,
+                )
+                rows[method.name] = _measure(method.name, generator, reference, times[method.name])
                 stage.advance(message=method.name)
     return [rows[m.name] for m in methods]
 
 
-def _measure(method: Method, denoiser: Denoiser, reference: Tensor, times: list[float]) -> Row:
-    guidance = LowFrequencyGuidance(
-        [LowFrequency("anatomy", reference, 8, filter=method.filter)], space=method.guidance
-    )
+def _measure(name: str, generator: GuidedDiffusion, reference: Tensor, times: list[float]) -> Row:
+    guidance = generator.guidance(reference, 8)
     _, noise = next(slice_noise(0, [0.0], size=(reference.shape[-2], reference.shape[-1])))
-    denoiser(noise.to(reference), 500.0)  # warm-up
+    generator.denoiser(noise.to(reference), 500.0)  # warm-up
     started = time.perf_counter()
-    x0 = sample(
-        denoiser,
-        samplers.build(method.sampler),
-        steps=method.steps,
-        noise=noise.to(reference),
-        conditions=[guidance],
-        generators=generators(0, [0]),
-    )
-    error = guidance_errors([guidance], x0)[0]["anatomy"]  # also waits for the device
+    made = generator.sample(noise, conditions=[guidance], generators=generators(0, [0]))
+    error = made.errors[0]["anatomy"]  # also waits for the device
     times.append(time.perf_counter() - started)
-    seconds = statistics.median(times)
-    dtype = str(denoiser.dtype).removeprefix("torch.")
-    return Row(method.name, method.steps, dtype, seconds, seconds / method.steps, error)
+    seconds, steps = statistics.median(times), generator.steps
+    dtype = generator.record()["dtype"]
+    return Row(name, steps, dtype, seconds, seconds / steps, error)
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
-from medsynth.diffusion import samplers
 from medsynth.diffusion.denoiser import Denoiser
-from medsynth.diffusion.guidance import LowFrequency, LowFrequencyGuidance
-from medsynth.diffusion.noise import PerSampleNoise
-from medsynth.diffusion.sampling import generators, guidance_errors, sample, slice_noise
-from medsynth.diffusion.scanner_noise import NoiseLikeReference, ScannerNoise
+from medsynth.diffusion.sampling import slice_noise
 from medsynth.domains import Preset, Window
 from medsynth.errors import GeometryError
 from medsynth.evaluation.metrics.spectrum import BANDS, power, ring_means
 from medsynth.events import Listener, Stage, ignore
+from medsynth.generators.guided_diffusion import GuidedDiffusion
 from medsynth.lesions.body import body_array
 from medsynth.marking import png_chunks
 
@@ -84,35 +80,18 @@ def synthesize_pairs(
 
     `sampler` None is the preset's.
     """
-    solver = samplers.build(sampler or preset.sampler)
+    generator = GuidedDiffusion(
+        denoiser, preset, sampler or preset.sampler, steps, noise=preset.noise
+    )
     synthetic: list[np.ndarray] = []
     errors: list[float | None] = []
     noises = slice_noise(seed, range(len(real)), size=real.shape[1:], length_mm=0)
     with Stage("synthesizing", total=len(real), listener=listener) as stage:
         for plane, (_, noise) in zip(real, noises, strict=True):
-            unit = torch.from_numpy(preset.intensity.to_unit(plane))[None, None]
-            guidance = LowFrequencyGuidance([LowFrequency("anatomy", unit, factor)])
-            draw = PerSampleNoise(generators(seed, [len(synthetic)]), like=noise)
-            finish = None
-            if preset.noise == "reference":
-                finish = NoiseLikeReference(
-                    ScannerNoise(preset.noisy_tissues),
-                    unit,
-                    intensity=preset.intensity,
-                    factor=factor,
-                    draw=draw,
-                )
-            x0 = sample(
-                denoiser,
-                solver,
-                steps=steps,
-                noise=noise,
-                conditions=[guidance],
-                draw=draw,
-                finish=finish,
-            )
-            errors.append(guidance_errors([guidance], x0)[0]["anatomy"])
-            synthetic.append(preset.intensity.from_unit(x0[0, 0].clamp(-1, 1).numpy()))
+            index = len(synthetic)
+            made = generator.follow(plane, factor=factor, noise=noise, index=index, seed=seed)
+            errors.append(made.errors[0]["anatomy"])
+            synthetic.append(made.images[0])
             stage.advance()
     return Pairs(real.astype(np.float32), np.stack(synthetic), tuple(errors), patients)
 

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import psutil
-import torch
-
-from medsynth.diffusion.denoiser import Denoiser
 
 # PyTorch, MONAI and the readers themselves, measured at 0.7 GB resident, and the activations of
 # one 512 x 512 slice at 0.25 GB.
 PROGRAM_BYTES = 750_000_000
 ACTIVATION_BYTES_PER_PIXEL = 1000
-CALIBRATION_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -76,19 +71,3 @@ def check_memory(needed: int, *, available: int | None = None) -> None:
             "free; crop the reference to the slices you need, close other programs, or use a "
             "machine with more memory"
         )
-
-
-@torch.inference_mode()
-def seconds_per_call(denoiser: Denoiser, shape: tuple[int, int], *, device: str) -> float:
-    """One network call on one slice: the mean of up to three, after one that warms up.
-
-    The mean and not the fastest: beside other programs it is what sampling will meet.
-    """
-    x = torch.zeros(1, 1, *shape, device=device)
-    calls, started = 0, 0.0
-    while calls < 2 or (calls < 4 and time.perf_counter() - started < CALIBRATION_SECONDS):
-        if calls == 1:
-            started = time.perf_counter()
-        float(denoiser(x, denoiser.schedule.num_train_timesteps / 2).sum())
-        calls += 1
-    return (time.perf_counter() - started) / (calls - 1)

@@ -10,18 +10,18 @@ from pathlib import Path
 import torch
 
 from medsynth import domains as presets
-from medsynth.diffusion import samplers
-from medsynth.diffusion.denoiser import Denoiser
+from medsynth import generators
 from medsynth.domains import Preset
 from medsynth.errors import CheckpointError
 from medsynth.events import Event, Listener, ignore
-from medsynth.networks import load_denoiser, model_store, read_metadata, sha256
+from medsynth.generators.base import Generator
+from medsynth.networks import model_store, read_metadata
 from medsynth.pipeline import estimate as cost
 from medsynth.pipeline import write_outputs as deliver
-from medsynth.pipeline.generate import Generated, conditions_of_slice, generate, worst
+from medsynth.pipeline.generate import Generated, generate, task_of_slice, worst
 from medsynth.pipeline.measure import measure_coherence, measure_label, measure_lesion
 from medsynth.pipeline.plan import Prepared, prepare
-from medsynth.records.result import Checkpoint, GuidanceError, Result
+from medsynth.records.result import GuidanceError, Result
 from medsynth.request import Request
 from medsynth.storage import folders as results
 
@@ -63,8 +63,7 @@ def _run(
     request: Request, output: results.OutputFolder, *, dry_run: bool, listener: Listener
 ) -> Result | cost.Estimate:
     preset = presets.get(request.preset)
-    weights = weights_path(request, preset)
-    metadata = check_metadata(weights, preset)
+    weights, metadata = weights_of(request, preset)
     device = choose_device(request.device)
     clock = Clock()
     with clock("preparing"):
@@ -73,11 +72,12 @@ def _run(
     needed = cost.memory_needed(size, lesions=len(prepared.regions), slice_pixels=size[0] * size[1])
     cost.check_memory(needed)
     with clock("loading the network"):
-        denoiser = load_denoiser(weights, device=device)
-        check_sampling(request, prepared, denoiser, preset=preset)
-        call = cost.seconds_per_call(denoiser, size[1::-1], device=device)
+        generator = generators.load(
+            request, preset=preset, weights=weights, metadata=metadata, device=device
+        )
+        check_task(request, prepared, generator)
+        seconds = generator.seconds_per_slice(size[1::-1]) * len(prepared.slices)
     disk = cost.disk_needed(size, lesions=len(prepared.regions))
-    seconds = call * request.steps * len(prepared.slices)
     estimate = cost.Estimate(len(prepared.slices), seconds, needed, disk, device)
     listener(Event("estimate", message=estimate.sentence(), data=estimate.to_dict()))
     for warning in prepared.warnings:
@@ -89,16 +89,14 @@ def _run(
     with clock("sampling"):
         generated = generate(
             prepared,
-            denoiser,
+            generator,
             request=request,
             preset=preset,
-            device=device,
             listener=listener,
             expected=seconds,
         )
-    record = describe(request, prepared, generated, denoiser, preset=preset, device=device)
-    checkpoint = Checkpoint(weights.name, sha256(weights), metadata.get("steps"))
-    delivery = deliver.Delivery(request, prepared, generated.volume, preset, checkpoint)
+    record = describe(request, prepared, generated, generator, preset=preset)
+    delivery = deliver.Delivery(request, prepared, generated.volume, preset, generator.checkpoint)
     with output as folder:
         result = deliver.write(
             delivery, folder, record=record, seconds=clock.seconds, listener=listener
@@ -106,6 +104,21 @@ def _run(
     data = {"out": str(output.out), "seed": request.seed}
     listener(Event("result", message=f"wrote {output.given}", data=data))
     return result
+
+
+def weights_of(request: Request, preset: Preset) -> tuple[Path | None, dict]:
+    """The weights that the request's generator draws with, and their header; none if it needs none.
+
+    Raises:
+        ValueError: no such generator, or weights for one that has none.
+        CheckpointError: see `check_metadata`.
+    """
+    if generators.get(request.generator).needs_weights:
+        weights = weights_path(request, preset)
+        return weights, check_metadata(weights, preset)
+    if request.weights is not None:
+        raise ValueError(f"weights: the generator {request.generator} has none; remove it")
+    return None, {}
 
 
 def weights_path(request: Request, preset: Preset) -> Path:
@@ -148,27 +161,28 @@ def choose_device(name: str) -> str:
     return "cuda" if available and name != "cpu" else "cpu"
 
 
-def check_sampling(
-    request: Request, prepared: Prepared, denoiser: Denoiser, *, preset: Preset
-) -> None:
-    """Refuse what the loop would refuse, before it starts and on a dry run too.
+def check_task(request: Request, prepared: Prepared, generator: Generator) -> None:
+    """Refuse what the generator would refuse, before it starts and on a dry run too.
 
     Raises:
-        ValueError: more steps than the sampler can take, or a composition that would diverge.
+        ValueError: it cannot do what is asked.
     """
-    samplers.build(request.sampler).plan(denoiser.schedule, request.steps)
+    able = generator.capabilities
+    if request.pathologies and not able.lesions:
+        raise ValueError(f"pathologies: {generator.name} places no lesions; remove them")
+    if request.background == "keep" and not able.background:
+        raise ValueError(f"background: {generator.name} keeps none; write background: resynthesize")
     middle = prepared.slices[len(prepared.slices) // 2]
-    conditions_of_slice(prepared, middle, request=request, preset=preset)
+    generator.check(task_of_slice(prepared, middle, request=request))
 
 
 def describe(
     request: Request,
     prepared: Prepared,
     generated: Generated,
-    denoiser: Denoiser,
+    generator: Generator,
     *,
     preset: Preset,
-    device: str,
 ) -> dict:
     """The measured fields of `Result`."""
     factors = {"anatomy": (request.anatomy.factor, request.anatomy.stop)}
@@ -181,11 +195,9 @@ def describe(
     )
     reference = prepared.reference
     return {
+        **generator.record(),
+        "generator": generator.name,
         "seed": request.seed,
-        "nfe": request.steps,
-        "sampler": request.sampler,
-        "device": device,
-        "dtype": str(denoiser.dtype).removeprefix("torch."),
         "threads": torch.get_num_threads(),
         "slices": (prepared.slices[0], prepared.slices[-1]),
         "guidance_errors": errors,

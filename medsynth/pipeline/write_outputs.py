@@ -31,7 +31,7 @@ class Delivery:
     prepared: Prepared
     volume: np.ndarray
     preset: Preset
-    checkpoint: Checkpoint
+    checkpoint: Checkpoint | None
 
 
 class LowPassSlices:
@@ -178,12 +178,20 @@ def derivation(delivery: Delivery) -> str:
     request = delivery.request
     lesions = ", ".join(region.lesion.kind for region in delivery.prepared.regions) or "none"
     return (
-        f"SYNTHETIC image, not for diagnosis. Guided sampling of a denoising diffusion model, "
-        f"MedSynthSlicer {__version__}, preset {request.preset}, weights "
-        f"{delivery.checkpoint.name} sha256 {delivery.checkpoint.sha256[:16]}, sampler "
-        f"{request.sampler}, {request.steps} steps, seed {request.seed}, anatomy factor "
+        f"SYNTHETIC image, not for diagnosis. {_made_by(delivery)}, seed {request.seed}, anatomy factor "
         f"{request.anatomy.factor}, filter {request.filter}, composition {request.composition}, "
         f"extent {request.extent}, background {request.background}; synthetic lesions: {lesions}."
+    )
+
+
+def _made_by(delivery: Delivery) -> str:
+    request, checkpoint = delivery.request, delivery.checkpoint
+    program = f"MedSynthSlicer {__version__}, preset {request.preset}"
+    if checkpoint is None:
+        return f"Made by the generator {request.generator} of {program}"
+    return (
+        f"Guided sampling of a denoising diffusion model, {program}, weights {checkpoint.name} "
+        f"sha256 {checkpoint.sha256[:16]}, sampler {request.sampler}, {request.steps} steps"
     )
 
 

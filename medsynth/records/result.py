@@ -71,7 +71,8 @@ class ExistingLabel:
 class Result:
     """Everything worth knowing about a finished synthesis besides its pixels.
 
-    `nfe` counts network forward passes per sample; `seconds` per stage; `slices` are the indices
+    `nfe` counts network forward passes per sample; it, `sampler`, `dtype` and `checkpoint` are None
+    of a generator that has none. `seconds` per stage; `slices` are the indices
     (first, last) that were synthesized; `threads` computed (another number rounds sums differently);
     `coherence` is, per window, the mean difference of
     neighbouring slices of the result over that of the reference; `clipped` the share of voxels per
@@ -85,12 +86,13 @@ class Result:
     """
 
     seed: int
-    nfe: int
-    sampler: str
-    device: str
-    dtype: str
-    checkpoint: Checkpoint
     slices: tuple[int, int]
+    generator: str = "guided_diffusion"
+    nfe: int | None = None
+    sampler: str | None = None
+    device: str = "cpu"
+    dtype: str | None = None
+    checkpoint: Checkpoint | None = None
     threads: int | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     guidance_errors: tuple[GuidanceError, ...] = ()

@@ -85,7 +85,16 @@ def to_dict(request: Request) -> dict[str, Any]:
         "output": {"patient": request.patient, "paths": request.paths},
     }
     plain = ("extent", "background", "steps", "sampler", "composition", "filter", "guidance")
-    for key in (*plain, "seed", "weights", "device", "margin_mm", "feather_mm", "noise"):
+    for key in (
+        *plain,
+        "seed",
+        "weights",
+        "device",
+        "generator",
+        "margin_mm",
+        "feather_mm",
+        "noise",
+    ):
         record[key] = getattr(request, key)
     return _plain(record)
 

@@ -154,5 +154,6 @@ class Request:
     weights: Path | None = None
     device: str = "auto"
     noise: str | float = "network"
+    generator: str = "guided_diffusion"
     margin_mm: float = 6.0
     feather_mm: float = 4.0

@@ -20,7 +20,7 @@ from medsynth.request.source import parse_source
 KEYS = (
     *("preset", "anatomy", "pathologies", "extent", "background", "steps", "sampler"),
     *("composition", "seed", "output", "filter", "guidance", "weights", "device"),
-    *("margin_mm", "feather_mm", "noise"),
+    *("margin_mm", "feather_mm", "noise", "generator"),
 )
 ANATOMY_KEYS = (
     *("image", "phantom", "series_uid", "factor", "stop"),
@@ -65,6 +65,7 @@ def parse(raw: Mapping[str, Any], base_folder: Path | str = ".") -> Request:
         steps=_steps(raw.get("steps", preset.steps)),
         seed=fields.integer(raw.get("seed", 0), "seed", low=0, high=LARGEST_SEED),
         weights=_path(raw, "weights", "", base=base),
+        generator=fields.text(raw.get("generator", Request.generator), "generator"),
         margin_mm=fields.number(raw.get("margin_mm", Request.margin_mm), "margin_mm", low=0),
         feather_mm=fields.number(raw.get("feather_mm", Request.feather_mm), "feather_mm", low=0),
         **_output(raw.get("output", {})),

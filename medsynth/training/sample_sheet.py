@@ -6,12 +6,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from medsynth.diffusion import samplers
 from medsynth.diffusion.denoiser import Denoiser
-from medsynth.diffusion.guidance import LowFrequency, LowFrequencyGuidance
 from medsynth.diffusion.guidance.reduced import reduced
-from medsynth.diffusion.sampling import generators, sample, slice_noise
+from medsynth.diffusion.sampling import generators, slice_noise
 from medsynth.domains import Preset
+from medsynth.generators.guided_diffusion import GuidedDiffusion
 from medsynth.training.recipe import Samples
 
 LONGEST_CELL = 320
@@ -37,24 +36,17 @@ def synthesize(
 
     Seeds are fixed: two sheets differ by the network alone. No global random number is drawn.
     """
-    solver = samplers.build(preset.sampler)
-    device = next(denoiser.network.parameters()).device
-    made: tuple[list, list] = ([], [])
+    device = str(next(denoiser.network.parameters()).device)
+    generator = GuidedDiffusion(denoiser, preset, preset.sampler, options.steps, device=device)
+    guided, free = [], []
     noises = slice_noise(options.seed, range(len(references)), size=references.shape[1:])
     for index, (plane, (_, noise)) in enumerate(zip(references, noises, strict=True)):
-        unit = torch.from_numpy(preset.intensity.to_unit(plane))[None, None].to(device)
-        guidance = LowFrequencyGuidance([LowFrequency("anatomy", unit, options.factor)])
-        for images, conditions in zip(made, ([guidance], []), strict=True):
-            x0 = sample(
-                denoiser,
-                solver,
-                steps=options.steps,
-                noise=noise.to(device),
-                conditions=conditions,
-                generators=generators(options.seed, [index]),
-            )
-            images.append(preset.intensity.from_unit(x0[0, 0].clamp(-1, 1).cpu().numpy()))
-    return np.stack(made[0]), np.stack(made[1])
+        made = generator.follow(
+            plane, factor=options.factor, noise=noise, index=index, seed=options.seed
+        )
+        guided.append(made.images[0])
+        free.append(generator.sample(noise, generators=generators(options.seed, [index])).images[0])
+    return np.stack(guided), np.stack(free)
 
 
 def draw(

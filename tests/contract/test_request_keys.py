@@ -107,6 +107,7 @@ def test_every_field_is_written(folder):
     words = (
         *("filter=block", "guidance=x_t", "weights=weights.safetensors", "device=cpu"),
         *(
+            "generator=another",
             "margin_mm=3",
             "feather_mm=2",
             "noise=12",

@@ -14,6 +14,7 @@ from PIL import Image
 
 from medsynth import dicom, events, marking, pipeline
 from medsynth import domains as presets
+from medsynth.generators.guided_diffusion import GuidedDiffusion
 from medsynth.networks import PatchUNet, PatchUNetConfig, load_denoiser, save_weights
 from medsynth.pipeline.generate import generate
 from medsynth.pipeline.plan import prepare
@@ -311,7 +312,7 @@ def test_a_reference_unlike_the_training_images_is_a_warning(tmp_path, spacing, 
 def test_what_is_unlike_training_stands_in_the_record_and_on_the_page(
     folder, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(pipeline.job, "weights_path", lambda *_: folder / "tiny.safetensors")
+    monkeypatch.setattr(pipeline.synthesize, "weights_path", lambda *_: folder / "tiny.safetensors")
     said = []
     raw = {key: value for key, value in BASE.items() if key != "weights"} | {"steps": 1}
     pipeline.run(parse(raw, folder), tmp_path / "out", listener=said.append)
@@ -331,10 +332,11 @@ def test_padded_voxels_stay_padding(folder):
     prepared = replace(prepared, reference=replace(prepared.reference, padding=padding))
     generated = generate(
         prepared,
-        load_denoiser(folder / "tiny.safetensors"),
+        GuidedDiffusion.of(
+            request, load_denoiser(folder / "tiny.safetensors"), preset=presets.get("lung_ct")
+        ),
         request=request,
         preset=presets.get("lung_ct"),
-        device="cpu",
         listener=events.ignore,
     )
     before = sitk.GetArrayViewFromImage(prepared.reference.image)

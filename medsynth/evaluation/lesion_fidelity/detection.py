@@ -20,6 +20,7 @@ from medsynth.diffusion.denoiser import Denoiser
 from medsynth.domains import Preset
 from medsynth.evaluation.lesion_fidelity.targets import REACH_MM, Place, Slab
 from medsynth.events import Listener, Stage, ignore
+from medsynth.generators.guided_diffusion import GuidedDiffusion
 from medsynth.images import ReferenceImage
 from medsynth.lesions import Lesion, procedural
 from medsynth.lesions.lesion import equivalent_diameter_mm
@@ -174,10 +175,9 @@ def synthesize(
     reference = ReferenceImage(slab.image, source="a slab")
     made = generate(
         Prepared(reference, regions, {slab.middle: 1.0}, ()),
-        setting.denoiser,
+        GuidedDiffusion.of(request, setting.denoiser, preset=setting.preset, device=setting.device),
         request=request,
         preset=setting.preset,
-        device=setting.device,
         listener=ignore,
     )
     return made.volume[slab.middle], lesion

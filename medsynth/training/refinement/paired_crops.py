@@ -21,13 +21,12 @@ import torch
 from torch import Tensor
 
 from medsynth.datasets.data import Slices
-from medsynth.diffusion import samplers
 from medsynth.diffusion.denoiser import Denoiser
-from medsynth.diffusion.guidance import LowFrequency, LowFrequencyGuidance
-from medsynth.diffusion.sampling import generators, sample
+from medsynth.diffusion.sampling import generators
 from medsynth.domains import Preset
 from medsynth.errors import CheckpointError
 from medsynth.events import Listener, Stage, ignore
+from medsynth.generators.guided_diffusion import GuidedDiffusion
 from medsynth.training.checkpoint import replace_text
 from medsynth.training.recipe import Refinement
 from medsynth.training.stopping import Limits
@@ -138,18 +137,16 @@ def _draw(
     draws = generators(seed, range(index * BATCH, (index + 1) * BATCH))
     noise = torch.stack([torch.randn(real.shape[1:], generator=g) for g in draws])
     device = str(next(denoiser.network.parameters()).device)
-    x0 = sample(
+    generator = GuidedDiffusion(
         replace(denoiser, network=network),
-        samplers.build(preset.sampler),
-        steps=options.sampling_steps,
-        noise=noise.to(device),
-        conditions=[
-            LowFrequencyGuidance([LowFrequency("anatomy", real.to(device), factor)]),
-        ],
-        generators=draws,
+        preset,
+        preset.sampler,
+        options.sampling_steps,
+        device=device,
     )
+    made = generator.sample(noise, conditions=[generator.guidance(real, factor)], generators=draws)
     return {
-        "synthetic": x0.cpu().numpy(),
+        "synthetic": made.x0.cpu().numpy(),
         "real": real.numpy(),
         "factors": np.full(BATCH, factor),
     }
