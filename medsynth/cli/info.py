@@ -40,7 +40,7 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
 def collect() -> dict[str, Any]:
     """All that the command shows, as plain values."""
     from medsynth.domains import PRESETS
-    from medsynth.domains.lesion_titles import titled
+    from medsynth.domains.lesion_kinds import titled
     from medsynth.networks import model_store
     from medsynth.records.result import software_versions
     from medsynth.request.model import SAMPLERS

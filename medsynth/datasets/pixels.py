@@ -89,7 +89,7 @@ def in_units(read: ReferenceImage, preset: Preset) -> sitk.Image:
     if preset.units == "HU":
         return read.image
     values = sitk.GetArrayViewFromImage(read.image)
-    shown = to_display_units(read, values, hu_window=preset.extra.get("hu_window"))
+    shown = to_display_units(read, values, hu_window=preset.shown_hu)
     image = sitk.GetImageFromArray(shown.values)
     image.CopyInformation(read.image)
     return image

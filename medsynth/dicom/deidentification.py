@@ -102,7 +102,7 @@ def pixel_identity(
     if defaced or any(h.get("RecognizableVisualFeatures") == "NO" for h in headers):
         said.add(CLEAN_FEATURES)
     part = headers[0].get("BodyPartExamined") if headers else None
-    head = not preset.is_projection and HEADS & {part, preset.extra.get("body_part")}
+    head = not preset.is_projection and HEADS & {part, preset.body_part}
     return PixelIdentity(
         burned_in_text=burned_in_text or has_burned_in_text(headers),
         face=bool(head) and slices > 1 and CLEAN_FEATURES not in said,

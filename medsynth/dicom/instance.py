@@ -136,8 +136,8 @@ def _put_acquisition(dataset: Dataset, export: Export, header: Dataset | None) -
         # PS3.3 C.7.3.1: a paired body part without a side, LUNG for a whole thorax, is not valid.
         dataset.pop("BodyPartExamined", None)
         left_out += ["BodyPartExamined"] if header is not None else []
-    if "BodyPartExamined" not in dataset and export.preset.extra.get("body_part"):
-        dataset.BodyPartExamined = export.preset.extra["body_part"]
+    if "BodyPartExamined" not in dataset and export.preset.body_part:
+        dataset.BodyPartExamined = export.preset.body_part
     if header is None and not row.volumetric:
         (export.projection or Projection()).write(dataset, row)
     elif row.modality == "MG" and header is not None:

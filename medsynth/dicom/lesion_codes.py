@@ -5,6 +5,8 @@ from __future__ import annotations
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
+from medsynth.domains.lesion_kinds import KINDS
+
 CATEGORY = codes.SCT.MorphologicallyAbnormalStructure  # 49755003, CID 7150
 
 NODULE = codes.SCT.Nodule  # 27925004, CID 7159
@@ -14,11 +16,12 @@ CALCIFICATION_CLUSTER = codes.SCT.CalcificationCluster  # 129769006
 HEMORRHAGE = Code("50960005", "SCT", "Hemorrhage")
 LESION = codes.SCT.Lesion  # 52988006, CID 7159
 
-# Kinds of the lung: texture and margin vary, the finding is a nodule.
-NODULES = ("nodule", "solid", "part_solid", "ground_glass", "spiculated", "calcified")
-MASSES = ("mass", "round", "oval", "lobulated", "irregular", "round_mass", "spiculated_mass")
-BRAIN_MASSES = ("enhancing_mass", "ring_enhancing_mass")
-CLUSTERS = ("calcification_cluster", "microcalcifications")
+# What labels are called besides the kinds of lesion.
+WORDS = {
+    **dict.fromkeys(("mass", "round", "oval", "lobulated", "irregular"), MASS),
+    **dict.fromkeys(("calcification", "calcifications"), CALCIFICATION),
+    "calcification_cluster": CALCIFICATION_CLUSTER,
+}
 
 
 def property_type(kind: str, modality: str) -> Code:
@@ -26,15 +29,8 @@ def property_type(kind: str, modality: str) -> Code:
 
     A kind that is not known here (a lesion taken from an annotated study) is a lesion.
     """
-    if kind in CLUSTERS:
-        return CALCIFICATION_CLUSTER
-    if kind in ("calcification", "calcifications"):
-        return CALCIFICATION
-    if kind == "hemorrhage":
-        return HEMORRHAGE
-    if kind in (*MASSES, *BRAIN_MASSES) or (modality == "MG" and kind in NODULES):
-        return MASS
-    return NODULE if kind in NODULES else LESION
+    code = Code(*KINDS[kind].code) if kind in KINDS else WORDS.get(kind, LESION)
+    return MASS if modality == "MG" and code == NODULE else code
 
 
 # Value, scheme and meaning of a code.

@@ -6,9 +6,11 @@ anything heavy is loaded.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,6 +97,40 @@ class NoisyTissue:
     share: float = 1.0
 
 
+class OrganFinder:
+    """Where the lesions of a domain belong.
+
+    Attributes:
+        name: as messages say it.
+        find: values (k, j, i) of whole slices in the domain's units, their spacing (i, j, k) in mm
+            and `body_threshold` to a boolean array; the function, or `module:name` of it, so that a
+            domain's file loads nothing heavy.
+        must_hold: a lesion that leaves it is refused; else one whose center lies outside is drawn,
+            with a warning, and must only stay in the body.
+    """
+
+    name: str
+    find: str | Callable[..., np.ndarray]
+    must_hold: bool = True
+
+    @property
+    def finder(self) -> Callable[..., np.ndarray]:
+        """`find` as a function."""
+        if not isinstance(self.find, str):
+            return self.find
+        module, _, name = self.find.partition(":")
+        finder: Callable[..., np.ndarray] = getattr(import_module(module), name)
+        return finder
+
+
+@dataclass(frozen=True)
+class Tissue:
+    """`peak`: where its histogram peak is looked for; `texture`: values, smoothed, that are it."""
+
+    peak: tuple[float, float]
+    texture: tuple[float, float] | None = None
+
+
 @dataclass(frozen=True)
 class Preset:
     """One domain: everything that differs between lung CT, mammography, X-ray and so on.
@@ -106,6 +142,10 @@ class Preset:
     `low_pass_weights` draw the low band of unguided images, where there is such a network.
     `noisy_tissues`: where a scanner's noise is known to be noise; none: it is left to the network.
     `noise`: what a request's key of that name is without one.
+    `organ` is where its lesions belong. `body_part` is DICOM's Body Part Examined. `shown_hu` is the
+    window (center, width) in which a reference in HU is shown to a network of display units.
+    `patch_pipeline`: lesions of annotated images go through `medsynth.lesions.patch`. `tissues` have
+    known values in its units. Lists show domains by `rank`, then by name.
     """
 
     name: str
@@ -131,7 +171,12 @@ class Preset:
     low_pass_weights: str | None = None
     noisy_tissues: tuple[NoisyTissue, ...] = ()
     noise: str = "network"
-    extra: dict[str, Any] = field(default_factory=dict)
+    organ: OrganFinder | None = None
+    body_part: str | None = None
+    shown_hu: tuple[float, float] | None = None
+    patch_pipeline: bool = False
+    tissues: Mapping[str, Tissue] = field(default_factory=dict)
+    rank: int = 100
 
     @property
     def in_display_units(self) -> bool:

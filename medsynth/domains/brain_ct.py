@@ -4,7 +4,7 @@ The images that the network learned from hold no HU, only the window as it was s
 the gray value, and nothing here claims HU.
 """
 
-from medsynth.domains.base import Preset
+from medsynth.domains.base import OrganFinder, Preset
 from medsynth.domains.display_units import DISPLAY_UNITS
 
 PRESET = Preset(
@@ -16,6 +16,10 @@ PRESET = Preset(
     anatomy_factor=8,
     lesion_kinds=("hemorrhage",),
     # The window in which the training images were shown; a reference in HU is shown in it.
-    extra={"body_part": "BRAIN", "hu_window": (40.0, 80.0), "film_patches": True},
+    shown_hu=(40.0, 80.0),
+    organ=OrganFinder("skull", "medsynth.lesions.regions:inside_skull_ct"),
+    body_part="BRAIN",
+    patch_pipeline=True,
+    rank=5,
     **DISPLAY_UNITS,
 )

@@ -1,6 +1,6 @@
 """Brain MRI, 256 x 256, axial, in gray values of the display (8 bits): MR has no absolute unit."""
 
-from medsynth.domains.base import Preset
+from medsynth.domains.base import OrganFinder, Preset
 from medsynth.domains.display_units import DISPLAY_UNITS
 
 PRESET = Preset(
@@ -11,6 +11,9 @@ PRESET = Preset(
     weights="brain_mri_256.safetensors",
     anatomy_factor=8,
     lesion_kinds=("enhancing_mass", "ring_enhancing_mass"),
-    extra={"body_part": "BRAIN", "film_patches": True},
+    organ=OrganFinder("skull", "medsynth.lesions.regions:inside_skull_mr"),
+    body_part="BRAIN",
+    patch_pipeline=True,
+    rank=4,
     **DISPLAY_UNITS,
 )

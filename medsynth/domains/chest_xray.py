@@ -1,6 +1,6 @@
 """Chest X-ray, 256 x 256, frontal, in gray values of the display (8 bits, bone is bright)."""
 
-from medsynth.domains.base import Preset
+from medsynth.domains.base import OrganFinder, Preset
 from medsynth.domains.display_units import DISPLAY_UNITS
 
 PRESET = Preset(
@@ -11,6 +11,9 @@ PRESET = Preset(
     weights="chest_xray_256.safetensors",
     anatomy_factor=8,
     lesion_kinds=("nodule", "opacity"),
-    extra={"body_part": "CHEST", "film_patches": True},
+    organ=OrganFinder("body", "medsynth.lesions.regions:exposed_body"),
+    body_part="CHEST",
+    patch_pipeline=True,
+    rank=3,
     **DISPLAY_UNITS,
 )

@@ -1,6 +1,6 @@
 """Lung CT, 512 x 512, in Hounsfield units: one image for the lung, soft-tissue and bone windows."""
 
-from medsynth.domains.base import IntensityMap, NoisyTissue, Preset, Window
+from medsynth.domains.base import IntensityMap, NoisyTissue, OrganFinder, Preset, Tissue, Window
 
 PRESET = Preset(
     name="lung_ct",
@@ -37,5 +37,13 @@ PRESET = Preset(
         NoisyTissue("soft tissue", measured=(-160, 260), faded=(-400, -200)),
         NoisyTissue("lung", measured=(-980, -650), faded=(-1000, -940), share=0.65),
     ),
-    extra={"body_part": "CHEST"},
+    # Around a lesion medsynth.lesions.drawing_context finds it in the same way.
+    organ=OrganFinder("lung", "medsynth.lesions.body:lung_of_slices", must_hold=False),
+    body_part="CHEST",
+    tissues={
+        "lung": Tissue((-950, -750), (-950, -700)),
+        "fat": Tissue((-140, -60)),
+        "muscle": Tissue((20, 90), (0, 100)),
+    },
+    rank=1,
 )

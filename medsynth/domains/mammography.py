@@ -1,6 +1,6 @@
 """Mammography, one breast on up to 832 x 512 pixels of 0.25 mm, in gray values (8 bits)."""
 
-from medsynth.domains.base import Preset
+from medsynth.domains.base import OrganFinder, Preset
 from medsynth.domains.display_units import DISPLAY_UNITS
 
 PRESET = Preset(
@@ -13,7 +13,9 @@ PRESET = Preset(
     anatomy_factor=16,
     lesion_kinds=("round_mass", "spiculated_mass", "microcalcifications"),
     phantoms=("breast",),
-    # Lesions taken from a film go through the patch pipeline, medsynth.lesions.patch.
-    extra={"body_part": "BREAST", "film_patches": True},
+    organ=OrganFinder("breast", "medsynth.lesions.mammogram:breast_array"),
+    body_part="BREAST",
+    patch_pipeline=True,
+    rank=2,
     **DISPLAY_UNITS,
 )

@@ -128,7 +128,7 @@ def _spectrum(material: Material, drawn: Drawn) -> dict:
 
 def _noise(material: Material, inside: np.ndarray, drawn: Drawn) -> dict:
     """Per tissue where the domain has any, else per window."""
-    named = tissues.TISSUES.get(material.preset.name, {})
+    named = material.preset.tissues
     limits = {name: t.texture for name, t in named.items() if t.texture} or {
         window.name: window.limits for window in material.preset.windows
     }
@@ -160,7 +160,7 @@ def _histograms(material: Material, inside: np.ndarray, drawn: Drawn) -> dict:
 def _tissues(material: Material, inside: np.ndarray) -> dict:
     pairs, found = material.pairs, {}
     half = bootstrap.halves(pairs.owners)
-    for name, tissue in tissues.TISSUES.get(material.preset.name, {}).items():
+    for name, tissue in material.preset.tissues.items():
         found[name] = {
             "peak": tissues.compare_peaks(
                 pairs.real, pairs.synthetic, inside, tissue=tissue, **material.options

@@ -89,6 +89,13 @@ def lung_array(
     return body & ((kept > VESSEL_MM) | aerated)
 
 
+def lung_of_slices(
+    values: np.ndarray, spacing_mm: tuple[float, float, float], threshold: float
+) -> np.ndarray:
+    """As `lung_array`, of whole slices (k, j, i)."""
+    return lung_array(values, body_array(values, spacing_mm, threshold), spacing_mm)
+
+
 def check_within_body(
     lesion: np.ndarray, body: np.ndarray, sub_volume: SubVolume, *, place: str = "body"
 ) -> None:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from medsynth.lesions.kinds.lung import Kind, spicule_length_mm
-from medsynth.lesions.registry import KINDS
+from medsynth.domains.lesion_kinds import KINDS, LesionKind
+from medsynth.lesions.lung_material import spicule_length_mm
 from medsynth.request.aliases import lesion_kind, lesion_options
 
 
-def kind_named(name: str) -> Kind:
+def kind_named(name: str) -> LesionKind:
     """The kind called `name`; ValueError with the nearest match when there is none."""
     name = lesion_kind(name)
     if name not in KINDS:
@@ -41,7 +41,7 @@ def draw_options(
             drawn[key] = round(float(generator.uniform(*choices)), 3)
     if "spicule_length_mm" in kind.options:
         drawn["spicule_length_mm"] = round(spicule_length_mm(diameter_mm), 3)
-    for key in ("spicules", "pleural_tags", "count"):
+    for key in (option.name for option in kind.parameters if option.whole):
         if key in drawn:
             drawn[key] = int(drawn[key])
     return drawn | given

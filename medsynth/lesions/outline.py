@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
+from medsynth.domains.lesion_kinds import Lobes
 from medsynth.images import mm_to_voxel, voxel_to_mm
 
 SMOOTHING_MM = 1.2
 POLAR = 120  # table rows: 1.5 degrees, a tenth of the narrowest bump
-
-
-@dataclass(frozen=True)
-class Lobes:
-    """The bumps of an outline: how many, and how narrow (3: a third of the surface, 30: a knob)."""
-
-    count: int = 14
-    sharpness: tuple[float, float] = (3.0, 9.0)
 
 
 class Ball:

@@ -17,9 +17,9 @@ from scipy import ndimage
 
 from medsynth.errors import GeometryError
 from medsynth.images import check_same_geometry, resample_mask
-from medsynth.lesions.kinds.mammography import breast_array, projection_lesion
+from medsynth.lesions.drawn import painted
 from medsynth.lesions.lesion import Lesion, equivalent_diameter_mm
-from medsynth.lesions.procedural import painted
+from medsynth.lesions.mammogram import breast_array, projection_lesion
 from medsynth.lesions.sub_volume import SubVolume, check_within_image
 
 QUANTILE = (0.975, 0.995)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from scipy import ndimage
 
+from medsynth.domains import OrganFinder
 from medsynth.errors import GeometryError
 from medsynth.lesions.body import body_array
 
@@ -37,27 +36,18 @@ def inside_skull_mr(
     return np.stack([_without_wall(plane) for plane in head])
 
 
-# By the family of a kind: what it must not leave, and what that is called.
-REGIONS: dict[str, tuple[Callable[..., np.ndarray], str]] = {
-    "chest_xray": (exposed_body, "body"),
-    "brain_mri": (inside_skull_mr, "skull"),
-    "brain_ct": (inside_skull_ct, "skull"),
-}
-
-
 def region_of(
-    family: str, values: np.ndarray, spacing_mm: tuple[float, ...], threshold: float
-) -> tuple[np.ndarray, str]:
-    """Where a lesion of `family` may be in slices (k, j, i), and the name of that place.
+    organ: OrganFinder, values: np.ndarray, spacing_mm: tuple[float, ...], threshold: float
+) -> np.ndarray:
+    """Where `organ` is in slices (k, j, i), boolean.
 
     Raises:
-        GeometryError: there is none.
+        GeometryError: nowhere.
     """
-    find, name = REGIONS[family]
-    region = find(values, spacing_mm, threshold)
+    region = organ.finder(values, spacing_mm, threshold)
     if not region.any():
-        raise GeometryError(f"no {name} found in the slices of the lesion")
-    return region, name
+        raise GeometryError(f"no {organ.name} found in the slices of the lesion")
+    return region
 
 
 def _width(head: np.ndarray) -> float:

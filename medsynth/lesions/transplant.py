@@ -11,9 +11,9 @@ from scipy import ndimage
 
 from medsynth.images import check_same_geometry, mm_to_voxel, resample_mask, voxel_to_mm
 from medsynth.lesions.drawing_context import Surroundings, look_around
+from medsynth.lesions.drawn import check_place, painted
 from medsynth.lesions.insert import finish, most_covered
 from medsynth.lesions.lesion import Lesion, equivalent_diameter_mm
-from medsynth.lesions.procedural import check_place, painted
 from medsynth.lesions.sub_volume import SubVolume, check_within_image
 
 SCALE = (0.2, 5.0)

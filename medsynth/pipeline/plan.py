@@ -203,11 +203,7 @@ def place(
     options = dict(source.procedural)
     kind = options.pop("kind")
     seed = options.pop("seed", request.seed + index)
-    threshold = preset.body_threshold
-    return (
-        procedural(kind, reference=image, seed=seed, body_threshold=threshold, **where, **options),
-        notes,
-    )
+    return procedural(kind, reference=image, seed=seed, preset=preset, **where, **options), notes
 
 
 def _from_film(source: Source, fitted: Fitted, *, preset: Preset, seed: int, **where) -> Lesion:
@@ -216,7 +212,7 @@ def _from_film(source: Source, fitted: Fitted, *, preset: Preset, seed: int, **w
     seed = steps.pop("seed", seed)
     normalize = None if steps["normalize"] == "off" else steps["normalize"]
     film = read_image(source.image, series_uid=source.series_uid)
-    window = preset.extra.get("hu_window")
+    window = preset.shown_hu
     shown = to_display_units(film, sitk.GetArrayViewFromImage(film.image), hu_window=window)
     grey = sitk.GetImageFromArray(shown.values)
     grey.CopyInformation(film.image)

@@ -132,7 +132,7 @@ def fit(reference: ReferenceImage, preset: Preset, *, pixel_mm: float | None = N
     source = reference.image
     upright = _upright(reference, preset)
     shown = to_display_units(
-        upright, sitk.GetArrayViewFromImage(upright.image), hu_window=preset.extra.get("hu_window")
+        upright, sitk.GetArrayViewFromImage(upright.image), hu_window=preset.shown_hu
     )
     grey = sitk.GetImageFromArray(shown.values)
     grey.CopyInformation(upright.image)

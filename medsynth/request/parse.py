@@ -175,7 +175,7 @@ def _anatomy(value: Any, *, base: Path, preset: presets.Preset) -> Anatomy:
             if key in raw:
                 why = "has no findings" if key == "labels" else "shows nobody"
                 raise ValueError(f"anatomy.{key}: a phantom {why}; remove it")
-    if "defaced" in raw and preset.extra.get("body_part") != "BRAIN":
+    if "defaced" in raw and preset.body_part != "BRAIN":
         raise ValueError(f"anatomy.defaced: acts on heads, {preset.name} shows none; remove it")
     return Anatomy(
         image=_path(raw, "image", "anatomy", base=base),

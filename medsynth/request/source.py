@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from medsynth import domains as presets
+from medsynth.domains.lesion_kinds import KINDS, Option
 from medsynth.request import fields
 from medsynth.request.aliases import lesion_kind, lesion_options
 from medsynth.request.model import LARGEST_SEED, Source
@@ -22,59 +23,7 @@ SHIFT_MM = (0.0, 30.0)
 USUAL_SHIFT_MM = 3.0
 PATCH_KEYS = ("equalize", "normalize", "quantile", "taper", "rotate", "flip", "shift_mm", "seed")
 SCALE = (0.2, 5.0)
-# Lowest and highest, or the words, as in medsynth.lesions.KINDS; a test holds the tables equal.
-SHAPE = {"lobulation": (0.0, 0.35), "elongation": (1.0, 2.5)}
-EDEMA = {"edema": (0.0, 1.5), "edema_level": (0.5, 1.8)}
-OPTIONS: dict[str, dict[str, tuple]] = {
-    "solid": {"hu": (-50, 150), **SHAPE},
-    "part_solid": {
-        "hu": (-750, -300),
-        "core_hu": (-200, 150),
-        "core_fraction": (0.2, 0.9),
-        **SHAPE,
-    },
-    "ground_glass": {"hu": (-750, -300), **SHAPE},
-    "spiculated": {
-        "hu": (-50, 150),
-        "spicules": (3, 60),
-        "spicule_length_mm": (1, 15),
-        "pleural_tags": (0, 5),
-        **SHAPE,
-    },
-    "calcified": {
-        "hu": (-50, 150),
-        "calcium_hu": (200, 1500),
-        "pattern": ("central", "diffuse", "laminated", "popcorn"),
-        **SHAPE,
-    },
-    "round_mass": {"contrast": (5, 120), "margin_mm": (0.2, 4), **SHAPE},
-    "spiculated_mass": {
-        "contrast": (5, 120),
-        "margin_mm": (0.2, 4),
-        "spicules": (3, 60),
-        "spicule_length_mm": (1, 15),
-        **SHAPE,
-    },
-    "microcalcifications": {
-        "contrast": (5, 120),
-        "count": (3, 100),
-        "size_mm": (0.1, 0.5),
-        "morphology": ("punctate", "pleomorphic", "linear", "amorphous"),
-        **SHAPE,
-    },
-    "nodule": {"contrast": (5, 120), **SHAPE},
-    "opacity": {"contrast": (5, 120), "softness": (0.05, 1.0), **SHAPE},
-    "enhancing_mass": {"enhancement": (1.1, 3.0), **EDEMA, **SHAPE},
-    "ring_enhancing_mass": {
-        "enhancement": (1.1, 3.0),
-        "rim": (0.05, 0.4),
-        "core_level": (0.1, 1.2),
-        **EDEMA,
-        **SHAPE,
-    },
-    "hemorrhage": {"contrast": (10, 150), "rim": (0.02, 0.4), "rim_contrast": (0, 60), **SHAPE},
-}
-WHOLE_NUMBERS = ("spicules", "pleural_tags", "count")
+SHAPE = ("lobulation", "elongation")
 
 
 def parse_source(
@@ -88,7 +37,7 @@ def parse_source(
                 raise ValueError(f"{at}.{key}: acts on a lesion taken from an image; remove it")
         at = f"{at}.procedural"
         return Source(procedural=_procedural(raw["procedural"], at, preset=preset, painted=painted))
-    film = bool(preset.extra.get("film_patches"))
+    film = preset.patch_pipeline
     if not film and "patch" in raw:
         raise ValueError(f"{at}.patch: acts on films only, {preset.name} has none; remove it")
     uid = fields.text(raw["series_uid"], f"{at}.series_uid") if "series_uid" in raw else None
@@ -149,7 +98,7 @@ def _procedural(value: Any, at: str, *, preset: presets.Preset, painted: bool) -
     example = f"kind: {(*preset.lesion_kinds, 'solid')[0]}"
     kind = fields.required(named, "kind", at, example=example)
     kind = fields.one_of(lesion_kind(kind), f"{at}.kind", choices=preset.lesion_kinds)
-    options = OPTIONS.get(kind, {})
+    options = {option.name: option for option in KINDS[kind].parameters}
     try:
         value = lesion_options(value)
     except ValueError as error:
@@ -161,13 +110,14 @@ def _procedural(value: Any, at: str, *, preset: presets.Preset, painted: bool) -
     for key in [key for key in raw if key in options]:
         if painted and key in SHAPE:
             raise ValueError(f"{at}.{key}: the roi gives the shape; remove it")
-        drawn[key] = _option(raw[key], f"{at}.{key}", allowed=options[key])
+        drawn[key] = _option(raw[key], f"{at}.{key}", option=options[key])
     return drawn
 
 
-def _option(value: Any, at: str, *, allowed: tuple) -> float | str:
+def _option(value: Any, at: str, *, option: Option) -> float | str:
+    allowed = option.allowed
     if isinstance(allowed[0], str):
         return fields.one_of(value, at, choices=allowed)
-    if at.endswith(WHOLE_NUMBERS):
+    if option.whole:
         return fields.integer(value, at, low=allowed[0], high=allowed[1])
     return fields.number(value, at, low=allowed[0], high=allowed[1])

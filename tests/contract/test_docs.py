@@ -10,11 +10,15 @@ import pytest
 import yaml
 
 from medsynth.cli import app as cli
+from medsynth.domains import PRESETS
+from medsynth.domains.lesion_kinds import KINDS
 from medsynth.request import labels, model, parse, source, to_dict
 from medsynth.request import phantom as request_phantom
 from medsynth.request.parse import ANATOMY_KEYS, DIAMETER_MM, KEYS, OUTPUT_KEYS, PATHOLOGY_KEYS
 from medsynth.training.recipe import Refinement, load_recipe
 
+# By kind, in the order of the domains.
+OPTIONS = {k: KINDS[k].options for p in PRESETS.values() for k in p.lesion_kinds}
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 REFERENCE = ROOT / "docs" / "request.md"
@@ -83,7 +87,7 @@ def test_every_key_has_its_row_and_no_other(title):
 
 def test_every_option_of_a_lesion_has_its_row_with_its_kinds_and_range():
     lines = section("pathologies.source.procedural").splitlines()
-    for kind, options in source.OPTIONS.items():
+    for kind, options in OPTIONS.items():
         for key, allowed in options.items():
             if isinstance(allowed[0], str):
                 limits = ", ".join(f"`{word}`" for word in allowed)
@@ -97,7 +101,7 @@ def test_every_option_of_a_lesion_has_its_row_with_its_kinds_and_range():
             ]
             assert len(fitting) == 1, f"{kind}: {key} from {limits}"
     documented = {line.split("`")[1] for line in lines if line.startswith("| `")}
-    known = {key for options in source.OPTIONS.values() for key in options}
+    known = {key for options in OPTIONS.values() for key in options}
     assert documented == {"kind", "seed", *known}
 
 
@@ -112,7 +116,7 @@ def test_every_option_of_a_lesion_has_its_row_with_its_kinds_and_range():
         ("Top level", "guidance", model.GUIDANCE),
         ("Top level", "device", model.DEVICES),
         ("pathologies", "weight", model.WEIGHTS),
-        ("pathologies.source.procedural", "kind", tuple(source.OPTIONS)),
+        ("pathologies.source.procedural", "kind", tuple(OPTIONS)),
         ("output", "patient", model.PATIENTS),
         ("output", "paths", model.PATHS),
     ],

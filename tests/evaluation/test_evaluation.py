@@ -42,7 +42,7 @@ def test_noise_of_twice_the_size_has_four_times_the_power():
 
 def test_tissue_peaks_are_found_in_hu(planes):
     inside = held_out.body(planes, preset=PRESET)
-    for name, tissue in tissues.TISSUES["lung_ct"].items():
+    for name, tissue in PRESET.tissues.items():
         found = tissues.compare_peaks(
             planes, planes + 12, inside, tissue=tissue, patients=["a"] * len(planes)
         )
@@ -62,9 +62,7 @@ def test_the_body_is_found_without_the_air_around_it(planes):
 
 def test_texture_is_what_the_noise_was(planes):
     # A Gaussian of 1.5 pixels takes all but 1 / (4 pi 1.5^2) of white noise's variance with it.
-    assert tissues.texture(planes, tissues.TISSUES["lung_ct"]["lung"]) == pytest.approx(
-        10, rel=0.08
-    )
+    assert tissues.texture(planes, PRESET.tissues["lung"]) == pytest.approx(10, rel=0.08)
 
 
 def test_the_overhead_is_a_share_of_the_network():

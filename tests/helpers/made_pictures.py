@@ -59,7 +59,7 @@ def twelve_bit(modality: str) -> Preset:
     """A preset that writes DICOM of `modality` in 12 bits, as a scanner does."""
     base = {"CT": "lung_ct", "MR": "brain_mri", "DX": "chest_xray", "CR": "chest_xray"}[modality]
     part = "CHEST" if modality in ("DX", "CR") else "BRAIN"
-    preset = replace(get(base), modality=modality, extra={"body_part": part})
+    preset = replace(get(base), modality=modality, body_part=part)
     if modality != "CT":
         preset = replace(preset, units="counts", intensity=IntensityMap((0, 4095), (-1, 1)))
     return preset

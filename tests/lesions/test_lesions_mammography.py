@@ -8,7 +8,7 @@ from scipy import ndimage
 from medsynth import lesions as pathology
 from medsynth.domains import get
 from medsynth.errors import GeometryError
-from medsynth.lesions.kinds.mammography import MAMMOGRAPHY_KINDS, PARTICLE_MM, exposed
+from medsynth.lesions.mammogram import PARTICLE_MM, exposed
 
 TISSUE = 120.0
 PIXEL = 0.25
@@ -38,18 +38,14 @@ def arrays(lesion):
     return image, mask > 0
 
 
-def test_the_kinds_are_the_presets():
-    assert tuple(MAMMOGRAPHY_KINDS) == get("mammography").lesion_kinds
-
-
-@pytest.mark.parametrize("kind", MAMMOGRAPHY_KINDS)
+@pytest.mark.parametrize("kind", get("mammography").lesion_kinds)
 def test_a_seed_repeats_and_another_differs(kind):
     first, again, other = (arrays(draw(kind, seed=n))[0] for n in (3, 3, 4))
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 5
 
 
-@pytest.mark.parametrize("kind", MAMMOGRAPHY_KINDS)
+@pytest.mark.parametrize("kind", get("mammography").lesion_kinds)
 @pytest.mark.parametrize("diameter", [6.0, 14.0])
 def test_the_mask_has_the_size_and_place_asked_for(kind, diameter):
     lesion = draw(kind, diameter_mm=diameter, lobulation=0.1, elongation=1.3)

@@ -4,7 +4,7 @@ import pytest
 from harness.user import choose, click, entries
 
 from medsynth.domains import PRESETS
-from medsynth.domains.lesion_titles import titled
+from medsynth.domains.lesion_kinds import titled
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=lambda p: p.name)

@@ -1,16 +1,9 @@
 """Everything that can be asked for by name has a title, in one place."""
 
 from medsynth import domains as presets
-from medsynth import lesions as pathology
 from medsynth.diffusion import samplers
-from medsynth.domains.lesion_titles import LESION_TITLES, titled
+from medsynth.domains.lesion_kinds import titled
 from medsynth.request import model
-
-
-def test_every_kind_has_its_title_and_every_title_its_kind():
-    assert set(LESION_TITLES) == set(pathology.KINDS)
-    for name, kind in pathology.KINDS.items():
-        assert kind.title == LESION_TITLES[name]
 
 
 def test_titles_are_words_and_no_two_kinds_of_a_domain_share_one():

@@ -11,7 +11,7 @@ from MedSynthLib import library
 
 LIBRARY = library.libraryFolder()
 PRESETS = importlib.import_module("medsynth.domains").PRESETS
-_lesionTitles = importlib.import_module("medsynth.domains.lesion_titles")
+_lesionTitles = importlib.import_module("medsynth.domains.lesion_kinds")
 
 
 def _words():

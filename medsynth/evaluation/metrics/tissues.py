@@ -7,29 +7,12 @@ are the figure.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
+from medsynth.domains import Tissue
 from medsynth.evaluation import bootstrap
-
-
-@dataclass(frozen=True)
-class Tissue:
-    """`peak`: where its histogram peak is looked for; `texture`: values, smoothed, that are it."""
-
-    peak: tuple[float, float]
-    texture: tuple[float, float] | None = None
-
-
-TISSUES: dict[str, dict[str, Tissue]] = {
-    "lung_ct": {
-        "lung": Tissue((-950, -750), (-950, -700)),
-        "fat": Tissue((-140, -60)),
-        "muscle": Tissue((20, 90), (0, 100)),
-    }
-}
 
 
 def peak_counts(planes: np.ndarray, inside: np.ndarray, tissue: Tissue) -> np.ndarray:

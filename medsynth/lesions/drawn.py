@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
+from medsynth.domains import Preset, of_kind
+from medsynth.domains.lesion_kinds import LesionKind
 from medsynth.images import resample_mask, voxel_to_mm
-from medsynth.lesions.display_units import draw_in_display_units
 from medsynth.lesions.drawing_context import Surroundings, look_around
 from medsynth.lesions.insert import finish, most_covered, noise_field
-from medsynth.lesions.kinds.lung import Kind, LungContext
-from medsynth.lesions.kinds.mammography import draw_on_mammogram
 from medsynth.lesions.lesion import Lesion
+from medsynth.lesions.lung_material import LungContext
+from medsynth.lesions.mammogram import draw_on_mammogram
 from medsynth.lesions.options import draw_options, kind_named
 from medsynth.lesions.outline import Ball, PaintedRegion, Surface
+from medsynth.lesions.relative import draw_relative
 from medsynth.lesions.sub_volume import SubVolume, check_within_image
 from medsynth.request.aliases import lesion_kind
 
@@ -35,7 +38,8 @@ def procedural(
     diameter_mm: float | None = None,
     roi: sitk.Image | None = None,
     seed: int = 0,
-    body_threshold: float = -500.0,
+    body_threshold: float | None = None,
+    preset: Preset | None = None,
     **options: Any,
 ) -> Lesion:
     """Draw a lesion of `kind` into `reference`.
@@ -50,7 +54,8 @@ def procedural(
         reference: 3-D, in the units of the kind's domain (lung nodules: HU), any direction and spacing; it is not changed.
         roi: a mask on any grid; where it is non-zero the lesion is.
         seed: of everything that is drawn; the same seed draws the same lesion.
-        body_threshold: value above which the body is told from air.
+        body_threshold: value above which the body is told from air; None: the domain's.
+        preset: the domain, whose organ the lesion belongs to; None: the first that lists the kind.
         **options: parameters to set instead of drawing them; `KINDS[kind].options` lists them.
 
     Raises:
@@ -58,12 +63,15 @@ def procedural(
         GeometryError: the lesion would leave the image or the body; the message tells by how much.
     """
     kind = lesion_kind(kind)
-    draw_in = DRAWERS[kind_named(kind).family]
+    draw_in = DRAWERS[kind_named(kind).drawer]
+    preset = preset or of_kind(kind)
+    if body_threshold is not None:
+        preset = replace(preset, body_threshold=body_threshold)
     generators = _generators(seed)
     place = (center_mm, diameter_mm, roi)
     surface, drawn = _outline(kind, reference, place, options, generators[:2])
     drawn = {"seed": int(seed)} | drawn
-    return draw_in(reference, kind, surface, drawn, generators[2], body_threshold)
+    return draw_in(reference, kind, surface, drawn, generators[2], preset)
 
 
 def _lung_nodule(
@@ -72,13 +80,13 @@ def _lung_nodule(
     surface: Surface,
     drawn: dict[str, Any],
     generator: np.random.Generator,
-    body_threshold: float,
+    preset: Preset,
 ) -> Lesion:
     """The lung nodule of this outline, filled, in the reference."""
     recipe = kind_named(kind)
     check_within_image(reference, surface.surface_points(), surface.center_mm)
     sub_volume = _sub_volume(recipe, reference, surface)
-    around = look_around(sub_volume, surface.center_mm, body_threshold=body_threshold)
+    around = look_around(sub_volume, surface.center_mm, body_threshold=preset.body_threshold)
     signed = surface.signed_mm(sub_volume.samples_mm())
     if reference.GetSize()[2] == 1:
         signed = sub_volume.of_diameter(signed, surface.diameter_mm)
@@ -179,7 +187,7 @@ def _middle(mask: sitk.Image) -> np.ndarray:
     return np.argwhere(sitk.GetArrayViewFromImage(mask))[:, ::-1].mean(axis=0)
 
 
-def _sub_volume(recipe: Kind, reference: sitk.Image, surface: Surface) -> SubVolume:
+def _sub_volume(recipe: LesionKind, reference: sitk.Image, surface: Surface) -> SubVolume:
     margin = MARGIN_MM + recipe.reach_mm
     detail = float(np.clip(surface.diameter_mm / 24, 0.4, 1.2))
     return SubVolume.around(reference, surface.surface_points(), margin_mm=margin, detail_mm=detail)
@@ -211,10 +219,9 @@ def _blurred(values: np.ndarray, sub_volume: SubVolume) -> np.ndarray:
     )
 
 
-# Who puts a lesion of a family into the reference:
-# draw_in(reference, kind, surface, drawn, generator, body_threshold) -> Lesion.
+# How a lesion is put into the reference: draw_in(reference, kind, surface, drawn, generator, preset).
 DRAWERS: dict[str, Callable[..., Lesion]] = {
-    "lung": _lung_nodule,
-    "mammography": draw_on_mammogram,
-    **dict.fromkeys(("chest_xray", "brain_mri", "brain_ct"), draw_in_display_units),
+    "lung": _lung_nodule,  # in place of air, in HU
+    "projection": draw_on_mammogram,  # attenuation along the ray, in display units
+    "relative": draw_relative,  # relative to the tissue around, in the domain's units
 }

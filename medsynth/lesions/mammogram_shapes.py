@@ -9,7 +9,7 @@ import numpy as np
 from medsynth.images import voxel_to_mm
 
 if TYPE_CHECKING:
-    from medsynth.lesions.kinds.mammography import ProjectionContext
+    from medsynth.lesions.mammogram import ProjectionContext
 
 APART_MM = 0.7  # closer calcifications would be seen as one
 TRIES = 40

@@ -10,7 +10,6 @@ BI-RADS atlas, 5th ed. (2013).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,27 +17,19 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from medsynth.domains.lesion_titles import LESION_TITLES
+from medsynth.domains import Preset
+from medsynth.domains.lesion_kinds import KINDS, LesionKind
 from medsynth.errors import GeometryError
 from medsynth.lesions.body import body_array, check_within_body
-from medsynth.lesions.kinds.lung import Kind
-from medsynth.lesions.kinds.mammography_shapes import (
-    calcification,
-    calcification_places,
-    paste,
-    places_mm,
-    spicule_lines,
-)
 from medsynth.lesions.lesion import Lesion, equivalent_diameter_mm
-from medsynth.lesions.outline import Lobes, Surface
+from medsynth.lesions.outline import Surface
 from medsynth.lesions.sub_volume import SubVolume, check_within_image
 
-FAMILY = "mammography"
 WHITE = 255.0  # the film can get no brighter
 MOST_HEADROOM = 0.9  # share of what is left up to white that a lesion may take
 RING_MM = (1.0, 6.0)  # the tissue around a lesion, from its edge
 PARTICLE_MM = (0.1, 0.5)
-FINE_MM = {"mass": 0.125, "particles": 0.05}
+USUAL_DETAIL_MM = 0.125
 BLUR_MM = 0.08  # of the detector, besides the pixel's own
 TYPICAL_MM = 0.3  # the particle whose middle adds `contrast`
 
@@ -73,51 +64,13 @@ class ProjectedLesion:
     scattered: bool = False
 
 
-def round_mass(context: ProjectionContext, options: dict[str, Any]) -> ProjectedLesion:
-    """A circumscribed mass: the chord of an ellipsoid, its margin sharp."""
-    return ProjectedLesion(options["contrast"] * _lens(context, options["margin_mm"]), {})
-
-
-def spiculated_mass(context: ProjectionContext, options: dict[str, Any]) -> ProjectedLesion:
-    """A dense, unsharp core from which thin strands run out and fade."""
-    core = _lens(context, options["margin_mm"])
-    noise_field = ndimage.gaussian_filter(
-        context.generator.standard_normal(core.shape), 0.8 / context.step_mm
-    )
-    core = core * (1 + 0.12 * noise_field / noise_field.std())
-    lines = spicule_lines(
-        context, count=round(options["spicules"]), length_mm=options["spicule_length_mm"]
-    )
-    return ProjectedLesion(options["contrast"] * (core + lines * (1 - 0.7 * core.clip(0, 1))), {})
-
-
-def microcalcifications(context: ProjectionContext, options: dict[str, Any]) -> ProjectedLesion:
-    """A cluster of calcifications: each as bright as it is thick."""
-    generator, count = context.generator, round(options["count"])
-    sizes = options["size_mm"] * np.exp(generator.normal(0, 0.35, count))
-    sizes = np.clip(sizes, *PARTICLE_MM)
-    form = options["morphology"]
-    places, ways = calcification_places(context, count, along_lines=form == "linear")
-    added = np.zeros_like(context.signed_mm)
-    for place, way, size in zip(places, ways, sizes, strict=True):
-        thickness = calcification(context, size, way, form=form)
-        paste(added, place, options["contrast"] * thickness / TYPICAL_MM)
-    if form == "amorphous":
-        added = ndimage.gaussian_filter(added, 0.15 / context.step_mm)
-    particles = [
-        {"position_mm": np.round(position, 2).tolist(), "size_mm": round(float(size), 3)}
-        for position, size in zip(places_mm(context, places), sizes, strict=True)
-    ]
-    return ProjectedLesion(added, {"particles": particles}, scattered=True)
-
-
 def draw_on_mammogram(
     reference: sitk.Image,
     kind: str,
     surface: Surface,
     drawn: dict[str, Any],
     generator: np.random.Generator,
-    body_threshold: float,
+    preset: Preset,
 ) -> Lesion:
     """The lesion of this outline in a film: one slice, in gray values up to `WHITE`.
 
@@ -129,13 +82,13 @@ def draw_on_mammogram(
         raise ValueError(
             f"{kind} is drawn into one film, the reference has {reference.GetSize()[2]}"
         )
-    recipe = MAMMOGRAPHY_KINDS[kind]
+    recipe = KINDS[kind]
     check_within_image(reference, surface.surface_points(), surface.center_mm)
     context, covered = _look(reference, recipe, surface, generator)
     sub_volume = context.sub_volume
     marked = sub_volume.mean_of_samples(covered) >= 0.5
     whole = sitk.GetArrayViewFromImage(reference)
-    breast = breast_array(whole, reference.GetSpacing(), body_threshold)
+    breast = breast_array(whole, reference.GetSpacing(), preset.body_threshold)
     check_within_body(marked, breast, sub_volume, place="breast")
     before = whole[sub_volume.slices].astype(np.float32)
     inside = breast[(slice(None), *sub_volume.slices[1:])]
@@ -235,11 +188,11 @@ def projection_lesion(
 
 
 def _look(
-    reference: sitk.Image, recipe: Kind, surface: Surface, generator: np.random.Generator
+    reference: sitk.Image, recipe: LesionKind, surface: Surface, generator: np.random.Generator
 ) -> tuple[ProjectionContext, np.ndarray]:
     """The fine grid around a lesion, and where its outline covers it: (1, h, w) boolean."""
     margin = 2.0 + recipe.reach_mm
-    wanted = FINE_MM["particles" if recipe.draw is microcalcifications else "mass"]
+    wanted = recipe.detail_mm or USUAL_DETAIL_MM
     sub_volume = SubVolume.around(
         reference, surface.surface_points(), margin_mm=margin, detail_mm=wanted
     )
@@ -261,7 +214,7 @@ def _around(
     return float(np.median(before[ring if ring.sum() >= 20 else marked]))
 
 
-def _lens(context: ProjectionContext, margin_mm: float) -> np.ndarray:
+def lens(context: ProjectionContext, margin_mm: float) -> np.ndarray:
     """Chord through an ellipsoid over its longest, 0 to 1; its edge blurred over `margin_mm`."""
     depth = np.maximum(-context.signed_mm, 0)
     if depth.max() <= 0:
@@ -276,63 +229,3 @@ def _like(reference: sitk.Image, array: np.ndarray) -> sitk.Image:
     image = sitk.GetImageFromArray(array)
     image.CopyInformation(reference)
     return image
-
-
-_OUTLINE = {"lobulation": (0.0, 0.35), "elongation": (1.0, 2.5)}
-SPICULE_MM = 15.0
-
-
-def _kind(title: str, draw: Callable, options: dict, ranges: dict, **more: Any) -> Kind:
-    return Kind(title, draw, {**options, **_OUTLINE}, ranges, family=FAMILY, **more)
-
-
-MAMMOGRAPHY_KINDS: dict[str, Kind] = {
-    "round_mass": _kind(
-        LESION_TITLES["round_mass"],
-        round_mass,
-        {"contrast": (5, 120), "margin_mm": (0.2, 4)},
-        {
-            "contrast": (22, 55),
-            "margin_mm": (0.5, 1.2),
-            "lobulation": (0.02, 0.07),
-            "elongation": (1.0, 1.3),
-        },
-    ),
-    "spiculated_mass": _kind(
-        LESION_TITLES["spiculated_mass"],
-        spiculated_mass,
-        {
-            "contrast": (5, 120),
-            "margin_mm": (0.2, 4),
-            "spicules": (3, 60),
-            "spicule_length_mm": (1, SPICULE_MM),
-        },
-        {
-            "contrast": (20, 46),
-            "margin_mm": (1.2, 2.4),
-            "spicules": (9, 22),
-            "lobulation": (0.1, 0.18),
-            "elongation": (1.0, 1.4),
-        },
-        reach_mm=SPICULE_MM + 3,
-        lobes=Lobes(30, (5.0, 24.0)),
-    ),
-    "microcalcifications": _kind(
-        LESION_TITLES["microcalcifications"],
-        microcalcifications,
-        {
-            "contrast": (5, 120),
-            "count": (3, 100),
-            "size_mm": PARTICLE_MM,
-            "morphology": ("punctate", "pleomorphic", "linear", "amorphous"),
-        },
-        {
-            "contrast": (40, 75),
-            "count": (8, 26),
-            "size_mm": (0.2, 0.34),
-            "morphology": ("punctate", "pleomorphic", "linear", "amorphous"),
-            "lobulation": (0.05, 0.15),
-            "elongation": (1.0, 1.5),
-        },
-    ),
-}

@@ -9,9 +9,12 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from medsynth.lesions.body import check_within_body
+from medsynth.domains import OrganFinder, Preset
+from medsynth.domains.lesion_kinds import KINDS
+from medsynth.images import mm_to_voxel
+from medsynth.lesions.body import body_array, check_within_body
+from medsynth.lesions.display_context import DisplayContext, Drawing
 from medsynth.lesions.insert import most_covered
-from medsynth.lesions.kinds.display_units import DISPLAY_KINDS, DisplayContext, Drawing
 from medsynth.lesions.lesion import Lesion, mask_diameter_mm
 from medsynth.lesions.outline import Surface
 from medsynth.lesions.regions import region_of
@@ -24,38 +27,36 @@ RING_PIXELS = 2.0  # the ring begins and ends no nearer than this many pixels of
 # How fine outlines are sampled, in diameters: one slice, and a stack, which has many more points.
 DETAIL, DETAIL_OF_STACK = 1 / 40, 1 / 14
 FEW = 20
-# Families whose lesions add to what is there (a shadow) instead of taking its place.
-SEEN_THROUGH = ("chest_xray",)
 
 
-def draw_in_display_units(
+def draw_relative(
     reference: sitk.Image,
     kind: str,
     surface: Surface,
     drawn: dict[str, Any],
     generator: np.random.Generator,
-    body_threshold: float,
+    preset: Preset,
 ) -> Lesion:
     """The lesion of this outline in the reference, in gray values from 0 to 255.
 
     Raises:
         GeometryError: the lesion would leave the image, or the body or skull.
     """
-    recipe = DISPLAY_KINDS[kind]
+    recipe = KINDS[kind]
     check_within_image(reference, surface.surface_points(), surface.center_mm)
     sub_volume, signed = _look(reference, surface, reach=_reach(drawn))
     marked = most_covered(sub_volume.mean_of_samples(signed < 0))
     slices = sitk.GetArrayViewFromImage(reference)[sub_volume.slices[0]]
-    region, place = region_of(recipe.family, slices, reference.GetSpacing(), body_threshold)
-    check_within_body(marked, region, sub_volume, place=place)
+    region, warnings = _region(preset, slices, sub_volume, marked, surface.center_mm)
     in_plane = (slice(None), *sub_volume.slices[1:])
     before, inside = slices[in_plane].astype(np.float32), region[in_plane]
-    if recipe.family in SEEN_THROUGH:
+    if recipe.seen_through:
         tissue = float(np.median(before[marked]))
     else:
         tissue = _tissue(before, marked, inside, sub_volume, surface.diameter_mm)
     context = DisplayContext(sub_volume, surface, signed, before, tissue, inside, generator)
     drawing = recipe.draw(context, drawn)
+    drawing = dataclasses.replace(drawing, warnings=(*warnings, *drawing.warnings))
     details = {
         "center_mm": np.round(surface.center_mm, 3).tolist(),
         "diameter_mm": round(surface.diameter_mm, 3),
@@ -63,6 +64,35 @@ def draw_in_display_units(
         "background": round(tissue, 1),
     }
     return _lesion(context, drawing, marked, kind=kind, title=recipe.title, drawn=details)
+
+
+def _region(
+    preset: Preset,
+    slices: np.ndarray,
+    sub_volume: SubVolume,
+    marked: np.ndarray,
+    center_mm: np.ndarray,
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Where the lesion may act in whole slices (k, j, i), and what is unusual about its place."""
+    organ, spacing = preset.organ or OrganFinder("body", body_array), sub_volume.spacing_mm
+    if organ.must_hold:
+        region = region_of(organ, slices, spacing, preset.body_threshold)
+        check_within_body(marked, region, sub_volume, place=organ.name)
+        return region, ()
+    body = body_array(slices, spacing, preset.body_threshold)
+    check_within_body(marked, body, sub_volume)
+    region = organ.finder(slices, spacing, preset.body_threshold)
+    index = np.rint(mm_to_voxel(sub_volume.reference, center_mm))[::-1].astype(int)
+    index[0] -= sub_volume.low[2]
+    at = tuple(np.clip(index, 0, np.array(region.shape) - 1))
+    if region[at]:
+        return region, ()
+    if not region.any():
+        said = f"not in the {organ.name}, and there is no {organ.name} in its slices"
+    else:
+        away = ndimage.distance_transform_edt(~region, sampling=spacing[::-1])[at]
+        said = f"{away:.1f} mm outside the {organ.name}"
+    return body, (f"the lesion's center is {said}",)
 
 
 def _reach(drawn: dict[str, Any]) -> float:

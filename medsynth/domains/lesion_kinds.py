@@ -1,0 +1,136 @@
+"""What a kind of lesion is, and every kind by name.
+
+A kind is one file in `medsynth/lesions/kinds`, found by itself: its `KIND` says what the request may
+set, what lists call it and how DICOM codes it, and its `draw` stands beside. Here only the standard
+library is needed, in the files NumPy too, so that the request, `medsynth info` and Slicer can read it.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+HOME = "medsynth.lesions.kinds"
+LOBULATION = "how lobed the outline is; not with `roi`"
+ELONGATION = "longest over shortest axis; not with `roi`"
+
+
+@dataclass(frozen=True)
+class Lobes:
+    """The bumps of an outline: how many, and how narrow (3: a third of the surface, 30: a knob)."""
+
+    count: int = 14
+    sharpness: tuple[float, float] = (3.0, 9.0)
+
+
+@dataclass(frozen=True)
+class Option:
+    """One parameter of a kind.
+
+    Attributes:
+        name: the key of the request.
+        allowed: lowest and highest number, or the words.
+        drawn: the range from which it is drawn (uniformly) or the words to choose from, where it is
+            not given; None: it follows from the lesion's size.
+        meaning: as the reference page says it.
+        whole: it is a whole number.
+    """
+
+    name: str
+    allowed: tuple[Any, ...]
+    drawn: tuple[Any, ...] | None
+    meaning: str
+    whole: bool = False
+
+
+@dataclass(frozen=True)
+class LesionKind:
+    """A kind of lesion.
+
+    Attributes:
+        name: as requests say it.
+        title: in a radiologist's words and in mid-sentence.
+        code: value, scheme and meaning of its segment's property type.
+        drawer: which technique of `medsynth.lesions.drawn` puts it into the reference.
+        draw: fills the drawing context, given the options (drawn or given).
+        parameters: what can be set, in the order in which it is drawn.
+        reach_mm: how far the kind may stand out beyond its outline.
+        detail_mm: how fine the smallest part is; None: as the lesion's size asks for.
+        lobes: the bumps of its outline.
+        seen_through: it adds to what it lies upon, as a shadow, instead of taking its place.
+    """
+
+    name: str
+    title: str
+    code: tuple[str, str, str]
+    drawer: str
+    draw: Callable[[Any, dict[str, Any]], Any]
+    parameters: tuple[Option, ...]
+    reach_mm: float = 0.0
+    detail_mm: float | None = None
+    lobes: Lobes = field(default_factory=Lobes)
+    seen_through: bool = False
+
+    @property
+    def options(self) -> dict[str, tuple[Any, ...]]:
+        """What each option may be: (lowest, highest), or the words."""
+        return {option.name: option.allowed for option in self.parameters}
+
+    @property
+    def ranges(self) -> dict[str, tuple[Any, ...]]:
+        """What each option that is not given is drawn from."""
+        return {o.name: o.drawn for o in self.parameters if o.drawn is not None}
+
+
+class _Registry(Mapping[str, LesionKind]):
+    """Every kind by name; the files are read when the first is asked for."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[str, LesionKind] = {}
+        self._read: set[str] = set()
+
+    def discover(self) -> None:
+        """Read the files that are new in the kinds' folder.
+
+        Raises:
+            ValueError: two files declare one name.
+        """
+        folder = import_module(HOME).__path__
+        for module in pkgutil.iter_modules(folder):
+            if module.name in self._read:
+                continue
+            kind = import_module(f"{HOME}.{module.name}").KIND
+            if kind.name in self._kinds:
+                raise ValueError(f"two files declare the lesion kind {kind.name!r}")
+            self._kinds[kind.name] = kind
+            self._read.add(module.name)
+
+    def forget(self, name: str) -> None:
+        """Take the kind `name` out, whose file is gone."""
+        self._kinds.pop(name, None)
+        self._read.discard(name)
+
+    def __getitem__(self, name: str) -> LesionKind:
+        if name not in self._kinds:
+            self.discover()
+        return self._kinds[name]
+
+    def __iter__(self) -> Iterator[str]:
+        self.discover()
+        return iter(self._kinds)
+
+    def __len__(self) -> int:
+        self.discover()
+        return len(self._kinds)
+
+
+KINDS = _Registry()
+
+
+def titled(kind: str) -> str:
+    """As a list or a heading shows the kind: `Part-solid nodule`."""
+    title = KINDS[kind].title
+    return title[0].upper() + title[1:]

@@ -1,0 +1,56 @@
+"""A smooth solid nodule with a benign pattern of calcium."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from medsynth.domains.lesion_kinds import ELONGATION, LOBULATION, LesionKind, Option
+
+if TYPE_CHECKING:
+    from medsynth.lesions.lung_material import LesionMaterial, LungContext
+
+
+def draw(context: LungContext, options: dict[str, Any]) -> LesionMaterial:
+    """A smooth solid nodule with a benign pattern of calcium."""
+    from medsynth.lesions.lung_material import LesionMaterial, ball, lump, sections
+
+    radius, center = context.surface.diameter_mm / 2, context.surface.center_mm
+    generator, pattern = context.generator, options["pattern"]
+    calcium = context.inside
+    if pattern == "central":
+        calcium = calcium & lump(context, center, generator.uniform(0.8, 1.1) * radius)
+    elif pattern == "laminated":
+        depth = -context.signed_mm / radius
+        calcium = calcium & (((depth > 0.12) & (depth < 0.36)) | (depth > 0.7))
+    elif pattern == "popcorn":
+        grains = np.zeros_like(calcium)
+        for _ in range(int(generator.integers(5, 9))):
+            offset = sections(context, generator.standard_normal((1, 3)))[0]
+            at = center + offset * radius * 0.62 * generator.random() ** (1 / 3)
+            grains |= ball(context, at, generator.uniform(0.2, 0.34) * radius)
+        calcium = calcium & grains
+    hu = np.where(calcium, options["calcium_hu"], options["hu"]).astype(np.float32)
+    return LesionMaterial(context.inside.astype(np.float32), hu, {}, noise_field=0.08)
+
+
+KIND = LesionKind(
+    name="calcified",
+    title="calcified nodule",
+    code=("27925004", "SCT", "Nodule"),
+    drawer="lung",
+    draw=draw,
+    parameters=(
+        Option("hu", (-50, 150), (30, 70), "HU of the lesion"),
+        Option("calcium_hu", (200, 1500), (320, 700), "HU of the calcium"),
+        Option(
+            "pattern",
+            ("central", "diffuse", "laminated", "popcorn"),
+            ("central", "diffuse", "laminated", "popcorn"),
+            "where the calcium is",
+        ),
+        Option("lobulation", (0.0, 0.35), (0.03, 0.09), LOBULATION),
+        Option("elongation", (1.0, 2.5), (1.0, 1.25), ELONGATION),
+    ),
+)

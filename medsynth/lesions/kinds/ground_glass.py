@@ -1,0 +1,35 @@
+"""A haze: part of the air is replaced, so vessels and lung structure show through."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from medsynth.domains.lesion_kinds import ELONGATION, LOBULATION, LesionKind, Lobes, Option
+
+if TYPE_CHECKING:
+    from medsynth.lesions.lung_material import LesionMaterial, LungContext
+
+
+def draw(context: LungContext, options: dict[str, Any]) -> LesionMaterial:
+    """A haze: part of the air is replaced, so vessels and lung structure show through."""
+    from medsynth.lesions.lung_material import SOFT_TISSUE_HU, LesionMaterial, fading, haze
+
+    fill = haze(options["hu"], context.background_hu) * fading(context)
+    return LesionMaterial(fill.astype(np.float32), SOFT_TISSUE_HU, {}, noise_field=0.15)
+
+
+KIND = LesionKind(
+    name="ground_glass",
+    title="ground-glass nodule",
+    code=("27925004", "SCT", "Nodule"),
+    drawer="lung",
+    draw=draw,
+    parameters=(
+        Option("hu", (-750, -300), (-660, -540), "HU of its haze"),
+        Option("lobulation", (0.0, 0.35), (0.1, 0.17), LOBULATION),
+        Option("elongation", (1.0, 2.5), (1.0, 1.35), ELONGATION),
+    ),
+    lobes=Lobes(24, (4.0, 14.0)),
+)

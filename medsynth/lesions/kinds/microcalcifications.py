@@ -1,0 +1,76 @@
+"""A cluster of calcifications: each as bright as it is thick."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from medsynth.domains.lesion_kinds import ELONGATION, LOBULATION, LesionKind, Option
+
+if TYPE_CHECKING:
+    from medsynth.lesions.mammogram import ProjectedLesion, ProjectionContext
+
+
+def draw(context: ProjectionContext, options: dict[str, Any]) -> ProjectedLesion:
+    """A cluster of calcifications: each as bright as it is thick."""
+    from scipy import ndimage
+
+    from medsynth.lesions.mammogram import PARTICLE_MM, TYPICAL_MM, ProjectedLesion
+    from medsynth.lesions.mammogram_shapes import (
+        calcification,
+        calcification_places,
+        paste,
+        places_mm,
+    )
+
+    generator, count = context.generator, round(options["count"])
+    sizes = options["size_mm"] * np.exp(generator.normal(0, 0.35, count))
+    sizes = np.clip(sizes, *PARTICLE_MM)
+    form = options["morphology"]
+    places, ways = calcification_places(context, count, along_lines=form == "linear")
+    added = np.zeros_like(context.signed_mm)
+    for place, way, size in zip(places, ways, sizes, strict=True):
+        thickness = calcification(context, size, way, form=form)
+        paste(added, place, options["contrast"] * thickness / TYPICAL_MM)
+    if form == "amorphous":
+        added = ndimage.gaussian_filter(added, 0.15 / context.step_mm)
+    particles = [
+        {"position_mm": np.round(position, 2).tolist(), "size_mm": round(float(size), 3)}
+        for position, size in zip(places_mm(context, places), sizes, strict=True)
+    ]
+    return ProjectedLesion(added, {"particles": particles}, scattered=True)
+
+
+KIND = LesionKind(
+    name="microcalcifications",
+    title="cluster of microcalcifications",
+    code=("129769006", "SCT", "Calcification Cluster"),
+    drawer="projection",
+    draw=draw,
+    parameters=(
+        Option(
+            "contrast",
+            (5, 120),
+            (40, 75),
+            "gray values that the lesion's middle, or a calcification of 0.3 mm, adds to the tissue around",
+        ),
+        Option(
+            "count",
+            (3, 100),
+            (8, 26),
+            "how many calcifications; `diameter_mm` is the cluster's",
+            whole=True,
+        ),
+        Option("size_mm", (0.1, 0.5), (0.2, 0.34), "their median size; each is within 0.1 to 0.5"),
+        Option(
+            "morphology",
+            ("punctate", "pleomorphic", "linear", "amorphous"),
+            ("punctate", "pleomorphic", "linear", "amorphous"),
+            "their form; `linear` ones lie along a branching duct",
+        ),
+        Option("lobulation", (0.0, 0.35), (0.05, 0.15), LOBULATION),
+        Option("elongation", (1.0, 2.5), (1.0, 1.5), ELONGATION),
+    ),
+    detail_mm=0.05,
+)

@@ -1,0 +1,47 @@
+"""A round shadow: as bright as the ray's way through a ball is long, its margin a little soft."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from medsynth.domains.lesion_kinds import ELONGATION, LOBULATION, LesionKind, Option
+
+if TYPE_CHECKING:
+    from medsynth.lesions.display_context import DisplayContext, Drawing
+
+
+def draw(context: DisplayContext, options: dict[str, Any]) -> Drawing:
+    """A round shadow: as bright as the ray's way through a ball is long, its margin a little soft."""
+    from scipy import ndimage
+
+    from medsynth.lesions.display_context import EDGE, exposed
+
+    depth = np.clip(-context.signed_mm, 0, None)
+    beside = 1 - depth / max(float(depth.max()), 1e-6)
+    chord = np.where(depth > 0, np.sqrt(np.clip(1 - beside**2, 0, 1)), 0)
+    steps = [
+        s / f for s, f in zip(context.sub_volume.spacing_mm, context.sub_volume.fine, strict=True)
+    ]
+    sigma = 0.5 * EDGE * context.surface.diameter_mm
+    chord = ndimage.gaussian_filter(chord, [0, sigma / steps[1], sigma / steps[0]])
+    chord /= max(float(chord.max()), 1e-6)
+    return exposed(context, options["contrast"] * context.share(chord), options["contrast"])
+
+
+KIND = LesionKind(
+    name="nodule",
+    title="nodule",
+    code=("27925004", "SCT", "Nodule"),
+    drawer="relative",
+    draw=draw,
+    parameters=(
+        Option(
+            "contrast", (5, 120), (22, 45), "gray values that the shadow adds to what it lies upon"
+        ),
+        Option("lobulation", (0.0, 0.35), (0.02, 0.08), LOBULATION),
+        Option("elongation", (1.0, 2.5), (1.0, 1.25), ELONGATION),
+    ),
+    seen_through=True,
+)

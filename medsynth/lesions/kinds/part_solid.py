@@ -1,0 +1,44 @@
+"""A ground-glass halo around a solid core that lies off center."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from medsynth.domains.lesion_kinds import ELONGATION, LOBULATION, LesionKind, Option
+
+if TYPE_CHECKING:
+    from medsynth.lesions.lung_material import LesionMaterial, LungContext
+
+
+def draw(context: LungContext, options: dict[str, Any]) -> LesionMaterial:
+    """A ground-glass halo around a solid core that lies off center."""
+    from medsynth.lesions.lung_material import SOFT_TISSUE_HU, LesionMaterial, fading, haze, lump
+
+    radius = context.surface.diameter_mm / 2
+    core_radius = options["core_fraction"] * radius
+    direction = context.generator.standard_normal(3)
+    shift = direction / np.linalg.norm(direction) * 0.6 * (radius - core_radius)
+    center = context.surface.center_mm + shift * context.generator.uniform(0.2, 1.0)
+    core = lump(context, center, 2 * core_radius) & context.inside
+    halo = haze(options["hu"], context.background_hu) * fading(context)
+    fill = np.where(core, 1.0, halo).astype(np.float32)
+    hu = np.where(core, options["core_hu"], SOFT_TISSUE_HU).astype(np.float32)
+    return LesionMaterial(fill, hu, {"core_center_mm": center.round(2).tolist()}, noise_field=0.1)
+
+
+KIND = LesionKind(
+    name="part_solid",
+    title="part-solid nodule",
+    code=("27925004", "SCT", "Nodule"),
+    drawer="lung",
+    draw=draw,
+    parameters=(
+        Option("hu", (-750, -300), (-680, -540), "HU of its haze"),
+        Option("core_hu", (-200, 150), (0, 50), "HU of the solid core"),
+        Option("core_fraction", (0.2, 0.9), (0.4, 0.6), "diameter of the core over the lesion's"),
+        Option("lobulation", (0.0, 0.35), (0.1, 0.17), LOBULATION),
+        Option("elongation", (1.0, 2.5), (1.0, 1.35), ELONGATION),
+    ),
+)

@@ -1,0 +1,61 @@
+"""A dense, unsharp core from which thin strands run out and fade."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from medsynth.domains.lesion_kinds import ELONGATION, LOBULATION, LesionKind, Lobes, Option
+
+if TYPE_CHECKING:
+    from medsynth.lesions.mammogram import ProjectedLesion, ProjectionContext
+
+SPICULE_MM = 15.0
+
+
+def draw(context: ProjectionContext, options: dict[str, Any]) -> ProjectedLesion:
+    """A dense, unsharp core from which thin strands run out and fade."""
+    from scipy import ndimage
+
+    from medsynth.lesions.mammogram import ProjectedLesion, lens
+    from medsynth.lesions.mammogram_shapes import spicule_lines
+
+    core = lens(context, options["margin_mm"])
+    noise_field = ndimage.gaussian_filter(
+        context.generator.standard_normal(core.shape), 0.8 / context.step_mm
+    )
+    core = core * (1 + 0.12 * noise_field / noise_field.std())
+    lines = spicule_lines(
+        context, count=round(options["spicules"]), length_mm=options["spicule_length_mm"]
+    )
+    return ProjectedLesion(options["contrast"] * (core + lines * (1 - 0.7 * core.clip(0, 1))), {})
+
+
+KIND = LesionKind(
+    name="spiculated_mass",
+    title="spiculated mass",
+    code=("4147007", "SCT", "Mass"),
+    drawer="projection",
+    draw=draw,
+    parameters=(
+        Option(
+            "contrast",
+            (5, 120),
+            (20, 46),
+            "gray values that the lesion's middle, or a calcification of 0.3 mm, adds to the tissue around",
+        ),
+        Option("margin_mm", (0.2, 4), (1.2, 2.4), "width over which the edge blurs"),
+        Option(
+            "spicules",
+            (3, 60),
+            (9, 22),
+            "how many; around the whole of a lung nodule, of which a single slice shows those it cuts",
+            whole=True,
+        ),
+        Option("spicule_length_mm", (1, SPICULE_MM), None, "how long"),
+        Option("lobulation", (0.0, 0.35), (0.1, 0.18), LOBULATION),
+        Option("elongation", (1.0, 2.5), (1.0, 1.4), ELONGATION),
+    ),
+    reach_mm=SPICULE_MM + 3,
+    lobes=Lobes(30, (5.0, 24.0)),
+    detail_mm=0.125,
+)
