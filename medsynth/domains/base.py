@@ -97,6 +97,7 @@ class NoisyTissue:
     share: float = 1.0
 
 
+@dataclass(frozen=True)
 class OrganFinder:
     """Where the lesions of a domain belong.
 

@@ -1,8 +1,8 @@
 """What a kind of lesion is, and every kind by name.
 
 A kind is one file in `medsynth/lesions/kinds`, found by itself: its `KIND` says what the request may
-set, what lists call it and how DICOM codes it, and its `draw` stands beside. Here only the standard
-library is needed, in the files NumPy too, so that the request, `medsynth info` and Slicer can read it.
+set, what lists call it and how DICOM codes it, and its `draw` stands beside. Only the standard
+library is needed until something is drawn, so that the request, `medsynth info` and Slicer can read it.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def test_declarations_load_no_drawer():
 
     code = (
         "import sys; from medsynth.domains.lesion_kinds import KINDS; list(KINDS.values());"
-        "print(*{'scipy', 'torch', 'SimpleITK', 'pydicom', 'yaml'} & set(sys.modules))"
+        "print(*{'numpy', 'scipy', 'torch', 'SimpleITK', 'pydicom', 'yaml'} & set(sys.modules))"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert re.sub(r"\s", "", said.stdout) == ""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from medsynth.domains.lesion_kinds import ELONGATION, LOBULATION, LesionKind, Lobes, Option
 
 if TYPE_CHECKING:
@@ -14,6 +12,8 @@ if TYPE_CHECKING:
 
 def draw(context: LungContext, options: dict[str, Any]) -> LesionMaterial:
     """A haze: part of the air is replaced, so vessels and lung structure show through."""
+    import numpy as np
+
     from medsynth.lesions.lung_material import SOFT_TISSUE_HU, LesionMaterial, fading, haze
 
     fill = haze(options["hu"], context.background_hu) * fading(context)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from medsynth.domains.lesion_kinds import ELONGATION, LOBULATION, LesionKind, Option
 
 if TYPE_CHECKING:
@@ -14,6 +12,7 @@ if TYPE_CHECKING:
 
 def draw(context: ProjectionContext, options: dict[str, Any]) -> ProjectedLesion:
     """A cluster of calcifications: each as bright as it is thick."""
+    import numpy as np
     from scipy import ndimage
 
     from medsynth.lesions.mammogram import PARTICLE_MM, TYPICAL_MM, ProjectedLesion

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from medsynth.domains.lesion_kinds import ELONGATION, LOBULATION, LesionKind, Option
 
 if TYPE_CHECKING:
@@ -14,6 +12,7 @@ if TYPE_CHECKING:
 
 def draw(context: DisplayContext, options: dict[str, Any]) -> Drawing:
     """A round shadow: as bright as the ray's way through a ball is long, its margin a little soft."""
+    import numpy as np
     from scipy import ndimage
 
     from medsynth.lesions.display_context import EDGE, exposed

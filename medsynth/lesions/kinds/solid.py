@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from medsynth.domains.lesion_kinds import ELONGATION, LOBULATION, LesionKind, Option
 
 if TYPE_CHECKING:
@@ -14,6 +12,8 @@ if TYPE_CHECKING:
 
 def draw(context: LungContext, options: dict[str, Any]) -> LesionMaterial:
     """Homogeneous soft tissue."""
+    import numpy as np
+
     from medsynth.lesions.lung_material import LesionMaterial
 
     return LesionMaterial(context.inside.astype(np.float32), options["hu"], {})

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from medsynth.domains.lesion_kinds import ELONGATION, LOBULATION, LesionKind, Lobes, Option
 
 if TYPE_CHECKING:
@@ -16,6 +14,8 @@ TAG_MM = 15.0
 
 def draw(context: LungContext, options: dict[str, Any]) -> LesionMaterial:
     """An irregular core with tapering strands into the lung, the odd one reaching the pleura."""
+    import numpy as np
+
     from medsynth.lesions.lung_material import LesionMaterial, pleural_tags, strand
 
     generator, count = context.generator, round(options["spicules"])
