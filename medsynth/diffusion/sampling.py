@@ -1,12 +1,13 @@
 """The sampling loop, written once.
 
 Denoiser, sampler and conditions are put into it; it lives in the network's world, tensors
-(B, 1, H, W) in [-1, 1]. One network call per step: `steps` is the NFE. A denoiser's refiner, a
+(B, 1, H, W) in [-1, 1]. `steps` is the NFE, the network calls that a sampler shares among its moves. A denoiser's refiner, a
 hundredth of the network, looks over the result once.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 
 import torch
@@ -54,7 +55,7 @@ def sample(
         generators: one per sample, for the noise drawn on the way; needed by a stochastic sampler
             or condition only.
         draw: instead of generators: gives that noise, (B, *shape), such as `CorrelatedNoise`.
-        on_step: called with (done, steps) after every step; what it raises ends the loop.
+        on_step: called with (done, steps) for every network call; what it raises ends the loop.
         finish: changes the finished sample, such as `NoiseLikeReference`, before the conditions have
             the last word.
 
@@ -67,12 +68,15 @@ def sample(
     conditioned = _Conditioned(denoiser, conditions)
     planned = conditioned.plan(sampler, steps)
     draw = draw or _noise_source(sampler, conditions, generators, noise)
-    x, previous = start(noise, planned[0], conditions=conditions), None
+    x, done = start(noise, planned[0], conditions=conditions), 0
+    earlier: deque[tuple[Step, Tensor]] = deque(maxlen=sampler.history)
     for step in planned:
-        prediction = conditioned.at(step).predict(x, step.t)
-        x, x0 = advance(x, prediction, step, sampler, conditions, previous=previous, draw=draw)
-        previous = (step, x0)
-        on_step(step.index + 1, step.steps)
+        predict = conditioned.at(step).predict
+        x, x0 = advance(x, predict, step, sampler, conditions, earlier=tuple(earlier), draw=draw)
+        earlier.append((step, x0))
+        for _ in range(step.calls):
+            done += 1
+            on_step(done, steps)
     return refined(x, denoiser, conditions, planned[-1], finish=finish)
 
 
@@ -93,24 +97,36 @@ def start(noise: Tensor, step: Step, *, conditions: Sequence[Condition]) -> Tens
 
 def advance(
     x: Tensor,
-    prediction: Prediction,
+    predict: Callable[[Tensor, float], Prediction],
     step: Step,
     sampler: Sampler,
     conditions: Sequence[Condition],
     *,
-    previous: tuple[Step, Tensor] | None,
+    earlier: Sequence[tuple[Step, Tensor]] = (),
     draw: Draw | None,
 ) -> tuple[Tensor, Tensor]:
     """One move: x at `step.t_next`, and the guided x0 that led there."""
-    x0 = prediction.x0
-    for condition in conditions:
-        x0 = condition.apply(x0, step) if condition.space == "x0" else x0
-    guided = Prediction(x0, prediction.variance_weight)
-    fresh = draw(tuple(x.shape[1:])) if sampler.stochastic and not step.last else None
-    x = sampler.step(x, guided, step, previous=previous, noise=fresh)
+
+    def guided(x: Tensor, t: float) -> Prediction:
+        prediction = predict(x, t)
+        x0 = prediction.x0
+        for condition in conditions:
+            x0 = condition.apply(x0, step) if condition.space == "x0" else x0
+        return Prediction(x0, prediction.variance_weight)
+
+    prediction = guided(x, step.t)
+    fresh = draw(tuple(x.shape[1:])) if draw and sampler.stochastic and not step.last else None
+    x = sampler.step(
+        x,
+        prediction,
+        step,
+        earlier=earlier,
+        noise=fresh,
+        estimate_next=lambda x: guided(x, step.t_next).x0,
+    )
     for condition in conditions:
         x = condition.apply_noised(x, step, draw=draw) if condition.space == "x_t" else x
-    return x, x0
+    return x, prediction.x0
 
 
 def correction(refiner: Refiner, x0: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from medsynth.diffusion.schedule import CLEAN, Schedule
 
 @dataclass(frozen=True)
 class Step:
-    """Move number `index` (from 0) of `steps`; log-SNR is +inf at `CLEAN`."""
+    """Move number `index` (from 0) of `steps`, with `calls` network calls; log-SNR is +inf at `CLEAN`."""
 
     index: int
     steps: int
@@ -24,6 +24,7 @@ class Step:
     t_next: float
     log_snr: float
     log_snr_next: float
+    calls: int = 1
 
     @property
     def abar(self) -> float:

@@ -9,15 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# Name -> title, of those in medsynth.diffusion.samplers.
-SAMPLERS = {
-    "dpmpp_2m": "DPM-Solver++ 2M, deterministic",
-    "dpmpp_2m_sde": "SDE-DPM-Solver++ 2M, most natural texture",
-    "ddim": "DDIM, deterministic",
-    "ddpm": "DDPM, ancestral, wants hundreds of steps",
-}
-COMPOSITIONS = ("nested", "sum", "weighted")
-FILTERS = ("dct", "block", "bicubic")
+from medsynth.domains import methods
+
+SAMPLERS = {name: method.title for name, method in methods.SAMPLERS.items()}
+COMPOSITIONS = tuple(methods.COMPOSITIONS)
+FILTERS = tuple(methods.FILTERS)
 GUIDANCE = ("x0", "x_t")
 EXTENTS = ("roi", "all")
 BACKGROUNDS = ("resynthesize", "keep")

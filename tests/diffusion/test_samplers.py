@@ -77,6 +77,21 @@ def test_order_of_convergence_is_what_the_sampler_declares(name):
     assert order == pytest.approx(sampler.order, abs=0.25)
 
 
+def test_three_estimates_make_third_order_where_no_noise_is_drawn():
+    sampler = samplers.build("dpmpp_3m_sde", eta=0.0)
+    coarse, fine = (error_of_std(sampler, steps) for steps in (81, 161))
+    # more than 3 here: with even steps the leading errors of a Gaussian cancel from end to end
+    assert math.log2(coarse / fine) > 2.8
+    assert sampler.order == 3
+
+
+@pytest.mark.parametrize(("steps", "moves"), [(1, 1), (2, 2), (7, 4), (20, 11)])
+def test_heun_shares_the_network_calls_among_its_moves(steps, moves):
+    planned = samplers.build("heun").plan(schedule.build("linear"), steps)
+    assert len(planned) == moves
+    assert sum(move.calls for move in planned) == steps
+
+
 @pytest.mark.parametrize("name", samplers.SAMPLERS)
 @pytest.mark.parametrize("steps", [1, 2, 7, 20, 333, 1000])
 def test_steps_are_network_calls(name, steps):

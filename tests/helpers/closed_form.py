@@ -68,19 +68,21 @@ class _Script:
 def outcome(denoiser, sampler, *, steps, conditions=()) -> tuple[Tensor, Tensor]:
     """Exact mean (N,) and covariance (N, N) of what the sampler gives with these conditions.
 
-    The state is (x, the x0 of the step before); each step is linearised by running
+    The state is (x, the x0 of the steps before, the newest first); each step is linearised by running
     `synthesis.advance` on a basis of the state and of every noise it draws.
     """
     size, n = denoiser.data.size, denoiser.data.mean.numel()
     planned = sampler.plan(denoiser.schedule, steps)
     basis = torch.cat([torch.zeros(1, n, dtype=DOUBLE), torch.eye(n, dtype=DOUBLE)])
     x = synthesis.start(basis.reshape(-1, 1, *size), planned[0], conditions=conditions).flatten(1)
-    mean = torch.cat([x[0], torch.zeros(n, dtype=DOUBLE)])
-    covariance = torch.zeros(2 * n, 2 * n, dtype=DOUBLE)
+    whole = (1 + sampler.history) * n
+    mean = torch.cat([x[0], torch.zeros(whole - n, dtype=DOUBLE)])
+    covariance = torch.zeros(whole, whole, dtype=DOUBLE)
     covariance[:n, :n] = (x[1:] - x[0]).T @ (x[1:] - x[0])
     for step in planned:
-        before = planned[step.index - 1] if step.index else None
-        keep = 2 * n if before else n  # at the first step there is no x0 to remember
+        # at the first steps there are fewer x0 to remember
+        before = planned[max(0, step.index - sampler.history) : step.index]
+        keep = (1 + len(before)) * n
         offset, state, noise = _linearised(
             denoiser, sampler, conditions, step, before=before, keep=keep
         )
@@ -90,24 +92,23 @@ def outcome(denoiser, sampler, *, steps, conditions=()) -> tuple[Tensor, Tensor]
 
 
 def _linearised(denoiser, sampler, conditions, step, *, before, keep):
-    """Offset (2N,), state rows (keep, 2N) and noise rows (any, 2N) of one step."""
+    """Offset, state rows (keep, ...) and noise rows (any, ...) of one step."""
     size, n = denoiser.data.size, denoiser.data.mean.numel()
+    columns = (1 + sampler.history) * n
 
-    def run(x, x0_before, draw):
-        shape = (-1, 1, *size)
-        previous = (before, x0_before.reshape(shape)) if before else None
-        x = x.reshape(shape)
+    def run(state, draw):
+        x, *x0s = (part.reshape(-1, 1, *size) for part in state.split(n, dim=1))
+        earlier = list(zip(before, reversed(x0s[: len(before)]), strict=True))
         new, x0 = synthesis.advance(
-            x, denoiser.predict(x, step.t), step, sampler, conditions, previous=previous, draw=draw
+            x, denoiser.predict, step, sampler, conditions, earlier=earlier, draw=draw
         )
-        return torch.cat([new.flatten(1), x0.flatten(1)], dim=1)
+        return torch.cat([v.flatten(1) for v in (new, x0, *x0s)], dim=1)[:, :columns]
 
     listening = _Script(1)
-    nothing = torch.zeros(1, n, dtype=DOUBLE)
-    run(nothing, nothing, listening)
+    run(torch.zeros(1, columns, dtype=DOUBLE), listening)
     lengths = [torch.Size(shape).numel() for shape in listening.shapes]
     total = 1 + keep + sum(lengths)
-    state = torch.zeros(total, 2 * n, dtype=DOUBLE)
+    state = torch.zeros(total, columns, dtype=DOUBLE)
     state[1 : 1 + keep, :keep] = torch.eye(keep, dtype=DOUBLE)
     speaking, row = _Script(total), 1 + keep
     speaking.prepared = []
@@ -116,7 +117,7 @@ def _linearised(denoiser, sampler, conditions, step, *, before, keep):
         fresh[row : row + length] = torch.eye(length, dtype=DOUBLE)
         speaking.prepared.append(fresh.reshape(total, *shape))
         row += length
-    result = run(state[:, :n], state[:, n:], speaking)
+    result = run(state, speaking)
     rows = result[1:] - result[0]
     return result[0], rows[:keep], rows[keep:]
 

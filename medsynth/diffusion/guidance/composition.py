@@ -20,7 +20,7 @@ from medsynth.diffusion.guidance.bands import (
     region_shares,
     simultaneous,
 )
-from medsynth.diffusion.guidance.nested import nested
+from medsynth.domains.methods import COMPOSITIONS
 
 EIGENVALUE_TOLERANCE = 1e-3
 Filter = Callable[[Tensor], Tensor]
@@ -44,7 +44,7 @@ def compose(references: Sequence[Reference], *, kind: str) -> Composition:
     """
     if kind not in COMPOSITIONS:
         raise ValueError(f"unknown composition {kind!r}, expected one of {', '.join(COMPOSITIONS)}")
-    return COMPOSITIONS[kind](references)
+    return COMPOSITIONS[kind].load()(references)
 
 
 def weighted(references: Sequence[Reference]) -> Composition:
@@ -100,6 +100,3 @@ def largest_eigenvalue(composition: Composition, *, iterations: int = 100) -> fl
         x = sum(band.of_image(x) for band in composition.bands)
         logs.append(x.flatten(1).norm(dim=1).clamp(min=1e-30).log())
     return float(torch.stack(logs[-iterations // 3 :]).mean(dim=0).exp().max())
-
-
-COMPOSITIONS = {"nested": nested, "sum": literal_sum, "weighted": weighted}

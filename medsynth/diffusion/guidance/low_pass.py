@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from medsynth.diffusion.noise import Draw
+from medsynth.domains.methods import FILTERS
 
 
 class LowPass:
@@ -26,7 +27,7 @@ class LowPass:
         self.kind, self.size, self.factor = kind, size, factor
         self.projector = factor == 1 or kind != "bicubic"
         # factor 1 lets everything pass: its coefficients are the pixels, whatever the kind
-        axis = KINDS[kind] if factor > 1 else _identity
+        axis = FILTERS[kind].load() if factor > 1 else _identity
         self.matrices = tuple(axis(length, factor) for length in size)
         self._cast = lru_cache(maxsize=4)(self._cast_matrices)
 
@@ -81,8 +82,8 @@ def build(kind: str, *, size: tuple[int, int], factor: int) -> LowPass:
     Raises:
         ValueError: unknown kind; factor not an integer in [1, min(H, W)].
     """
-    if kind not in KINDS:
-        raise ValueError(f"unknown filter {kind!r}, expected one of {', '.join(KINDS)}")
+    if kind not in FILTERS:
+        raise ValueError(f"unknown filter {kind!r}, expected one of {', '.join(FILTERS)}")
     whole = isinstance(factor, int) and not isinstance(factor, bool)
     if not whole or not 1 <= factor <= min(size):
         raise ValueError(
@@ -116,20 +117,20 @@ def dct_modes(length: int, count: int) -> Tensor:
     return rows
 
 
-def _dct(length: int, factor: int) -> tuple[Tensor, Tensor]:
+def dct(length: int, factor: int) -> tuple[Tensor, Tensor]:
     """The lowest ceil(length / factor) modes (down, up)."""
     down = dct_modes(length, math.ceil(length / factor))
     return down, down.T
 
 
-def _block(length: int, factor: int) -> tuple[Tensor, Tensor]:
+def block(length: int, factor: int) -> tuple[Tensor, Tensor]:
     """Means of blocks of `factor` pixels; the last block is shorter where factor does not divide."""
     blocks = torch.arange(length) // factor
     up = torch.nn.functional.one_hot(blocks).to(torch.float64)
     return (up / up.sum(dim=0)).T, up
 
 
-def _bicubic(length: int, factor: int) -> tuple[Tensor, Tensor]:
+def bicubic(length: int, factor: int) -> tuple[Tensor, Tensor]:
     """ILVR's resizer: antialiased cubic reduction to ceil(length / factor), cubic enlargement.
 
     Where factor does not divide, the small grid still spans the image: its pixels are length /
@@ -163,9 +164,6 @@ def _cubic(x: Tensor) -> Tensor:
     near = 1.5 * x**3 - 2.5 * x**2 + 1
     far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
     return torch.where(x <= 1, near, torch.where(x < 2, far, torch.zeros_like(x)))
-
-
-KINDS = {"dct": _dct, "block": _block, "bicubic": _bicubic}
 
 
 def _each(x: Tensor, matrix: Tensor) -> Tensor:

@@ -1,16 +1,13 @@
-"""Samplers by name: each one file, each declaring its order of convergence."""
+"""Samplers by name: each one file, each declaring its order, network calls and memory."""
 
 from __future__ import annotations
 
+from typing import cast
+
 from medsynth.diffusion.samplers.base import Sampler
-from medsynth.diffusion.samplers.ddim import DDIM
-from medsynth.diffusion.samplers.ddpm import DDPM
-from medsynth.diffusion.samplers.dpmpp_2m import DPMpp2M
-from medsynth.diffusion.samplers.dpmpp_2m_sde import DPMpp2MSDE
+from medsynth.domains.methods import SAMPLERS
 
-SAMPLERS = {"dpmpp_2m": DPMpp2M, "dpmpp_2m_sde": DPMpp2MSDE, "ddim": DDIM, "ddpm": DDPM}
-
-__all__ = ["DDIM", "DDPM", "SAMPLERS", "DPMpp2M", "DPMpp2MSDE", "Sampler", "build"]
+__all__ = ["SAMPLERS", "Sampler", "build"]
 
 
 def build(name: str, **options: object) -> Sampler:
@@ -21,4 +18,4 @@ def build(name: str, **options: object) -> Sampler:
     """
     if name not in SAMPLERS:
         raise ValueError(f"unknown sampler {name!r}, expected one of {', '.join(SAMPLERS)}")
-    return SAMPLERS[name](**options)
+    return cast(Sampler, SAMPLERS[name].load()(**options))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Protocol
 
 from torch import Tensor
 
@@ -10,21 +11,29 @@ from medsynth.diffusion.denoiser import Prediction
 from medsynth.diffusion.schedule import Schedule
 from medsynth.diffusion.step import Step
 
+Earlier = Sequence[tuple[Step, Tensor]]
+Estimate = Callable[[Tensor], Tensor]
+
 
 class Sampler(Protocol):
     """One way from noise to image, given the denoiser's x0 at every step.
 
-    `order` is the order of convergence in the step size, which a test proves. A `stochastic`
-    sampler needs fresh noise in every step but the last.
+    `order` is the order of convergence in the step size, which a test proves. `calls` are the network
+    calls that a step may make, `history` how many estimates of earlier steps it looks at. A
+    `stochastic` sampler needs fresh noise in every step but the last.
     """
 
-    order: int
+    calls: ClassVar[int]
+    history: ClassVar[int]
+
+    @property
+    def order(self) -> int: ...
 
     @property
     def stochastic(self) -> bool: ...
 
     def plan(self, schedule: Schedule, steps: int) -> tuple[Step, ...]:
-        """The moves for `steps` network calls."""
+        """The moves for `steps` network calls: the sum of their `Step.calls`."""
         ...
 
     def step(
@@ -33,12 +42,15 @@ class Sampler(Protocol):
         prediction: Prediction,
         step: Step,
         *,
-        previous: tuple[Step, Tensor] | None = None,
+        earlier: Earlier = (),
         noise: Tensor | None = None,
+        estimate_next: Estimate | None = None,
     ) -> Tensor:
         """x at `step.t_next` from x at `step.t`.
 
-        `prediction.x0` is already guided. `previous` is the last step with the x0 used there (None
-        at the first). `noise` ~ N(0, I), shaped like x, for a stochastic sampler.
+        `prediction.x0` is already guided. `earlier` holds the last `history` steps, each with the x0
+        used there, the newest last; fewer at the beginning. `noise` ~ N(0, I), shaped like x, for a
+        stochastic sampler. `estimate_next(x)` is the guided x0 at `step.t_next`, one more network
+        call, which a step may make where `step.calls` is 2.
         """
         ...

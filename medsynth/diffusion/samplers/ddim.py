@@ -9,6 +9,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from medsynth.diffusion.denoiser import Prediction
+from medsynth.diffusion.samplers.base import Earlier, Estimate
 from medsynth.diffusion.schedule import Schedule
 from medsynth.diffusion.step import Step, plan, uniform_in_time
 
@@ -19,6 +20,8 @@ class DDIM:
 
     eta: float = 0.0
     order: ClassVar[int] = 1
+    calls: ClassVar[int] = 1
+    history: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.eta <= 1:
@@ -39,8 +42,9 @@ class DDIM:
         prediction: Prediction,
         step: Step,
         *,
-        previous: tuple[Step, Tensor] | None = None,
+        earlier: Earlier = (),
         noise: Tensor | None = None,
+        estimate_next: Estimate | None = None,
     ) -> Tensor:
         """Eq. 12; the last step gives x0 itself."""
         x0 = prediction.x0

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from medsynth.diffusion.denoiser import Prediction
+from medsynth.diffusion.samplers.base import Earlier, Estimate
 from medsynth.diffusion.schedule import Schedule
 from medsynth.diffusion.step import Step, plan, uniform_in_time
 
@@ -29,6 +30,8 @@ class DDPM:
 
     variance: str = "fixed_small"
     order: ClassVar[int] = 1
+    calls: ClassVar[int] = 1
+    history: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         if self.variance not in VARIANCES:
@@ -51,8 +54,9 @@ class DDPM:
         prediction: Prediction,
         step: Step,
         *,
-        previous: tuple[Step, Tensor] | None = None,
+        earlier: Earlier = (),
         noise: Tensor | None = None,
+        estimate_next: Estimate | None = None,
     ) -> Tensor:
         """Ho et al. eq. 6 and 7 for the move t -> t_next; the last step gives x0 itself.
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from medsynth.diffusion.denoiser import Prediction
+from medsynth.diffusion.samplers.base import Earlier, Estimate
 from medsynth.diffusion.schedule import Schedule
 from medsynth.diffusion.step import Step, plan, uniform_in_log_snr
 
@@ -22,6 +23,8 @@ class DPMpp2M:
 
     log_snr_min: float = -10.2
     order: ClassVar[int] = 2
+    calls: ClassVar[int] = 1
+    history: ClassVar[int] = 1
 
     @property
     def stochastic(self) -> bool:
@@ -39,8 +42,9 @@ class DPMpp2M:
         prediction: Prediction,
         step: Step,
         *,
-        previous: tuple[Step, Tensor] | None = None,
+        earlier: Earlier = (),
         noise: Tensor | None = None,
+        estimate_next: Estimate | None = None,
     ) -> Tensor:
         """Algorithm 2; the first step is of first order, the last gives x0 itself."""
         x0 = prediction.x0
@@ -50,9 +54,9 @@ class DPMpp2M:
         abar, abar_next = step.abar, step.abar_next
         ratio = math.sqrt((1 - abar_next) / (1 - abar))
         gain = -math.sqrt(abar_next) * math.expm1(-h)
-        if previous is None:
+        if not earlier:
             return (ratio * x).add_(x0, alpha=gain)
-        before, x0_before = previous
+        before, x0_before = earlier[-1]
         r = (step.log_snr - before.log_snr) / 2 / h
         # D = (1 + 1 / 2r) x0 - 1 / 2r x0_before, added in place: three passes over the image
         x_next = (ratio * x).add_(x0, alpha=gain * (1 + 1 / (2 * r)))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from medsynth.diffusion.denoiser import Prediction
+from medsynth.diffusion.samplers.base import Earlier, Estimate
 from medsynth.diffusion.samplers.dpmpp_2m import DPMpp2M
 from medsynth.diffusion.step import Step
 
@@ -32,8 +33,9 @@ class DPMpp2MSDE(DPMpp2M):
         prediction: Prediction,
         step: Step,
         *,
-        previous: tuple[Step, Tensor] | None = None,
+        earlier: Earlier = (),
         noise: Tensor | None = None,
+        estimate_next: Estimate | None = None,
     ) -> Tensor:
         """The first step is of first order, the last gives x0 itself."""
         x0 = prediction.x0
@@ -43,8 +45,8 @@ class DPMpp2MSDE(DPMpp2M):
         deviation, deviation_next = math.sqrt(1 - step.abar), math.sqrt(1 - step.abar_next)
         gain = math.sqrt(step.abar_next) * -math.expm1(-2 * h)
         x_next = deviation_next / deviation * math.exp(-h) * x + gain * x0
-        if previous is not None:
-            earlier, x0_earlier = previous
-            r = (step.log_snr - earlier.log_snr) / (2 * h)
-            x_next = x_next + gain / (2 * r) * (x0 - x0_earlier)
+        if earlier:
+            before, x0_before = earlier[-1]
+            r = (step.log_snr - before.log_snr) / (2 * h)
+            x_next = x_next + gain / (2 * r) * (x0 - x0_before)
         return x_next + deviation_next * math.sqrt(-math.expm1(-2 * h)) * noise
