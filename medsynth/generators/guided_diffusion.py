@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -275,8 +275,15 @@ def load(
     Raises:
         CheckpointError: the weights are damaged.
     """
-    checkpoint = Checkpoint(weights.name, sha256(weights), metadata.get("steps"))
-    denoiser = load_denoiser(weights, device=device)
+    found = weights.stat()
+    denoiser, digest = _network(weights.absolute(), found.st_mtime_ns, found.st_size, device)
+    checkpoint = Checkpoint(weights.name, digest, metadata.get("steps"))
     return GuidedDiffusion.of(
         request, denoiser, preset=preset, device=device, checkpoint=checkpoint
     )
+
+
+@lru_cache(maxsize=1)
+def _network(weights: Path, changed_ns: int, size: int, device: str) -> tuple[Denoiser, str]:
+    """The network of a file and its SHA-256; the last one stays loaded while its file is the same."""
+    return load_denoiser(weights, device=device), sha256(weights)
