@@ -56,7 +56,7 @@ def test_a_failed_process_says_why(panel, addReference, fakeMedsynth, case, word
     assert not panel.ui.cancelButton.enabled
     assert words in panel.ui.logText.plainText
     if case == "memory":
-        panel.screenshot("failure_memory")
+        panel.screenshot("failure_memory", views=())
 
 
 def treeOf(panel):

@@ -318,12 +318,15 @@ def test_sample_data_module_offers_the_phantom(panel):
 def test_export_never_overwrites(panel, addReference, tmp_path):
     pick(panel.ui.referenceSelector, addReference())
     run(panel)
-    panel.ui.exportFolderButton.directory = str(tmp_path)
+    folder = tmp_path / "Teaching"
+    folder.mkdir()
+    panel.ui.exportFolderButton.directory = str(folder)
     click(panel.ui.exportButton)
-    assert (tmp_path / "SYNTHETIC_CT_seed_7" / "image" / "0001.dcm").is_file()
-    assert (tmp_path / "SYNTHETIC_CT_seed_7" / "seg" / "0001.dcm").is_file()
+    assert (folder / "SYNTHETIC_CT_seed_7" / "image" / "0001.dcm").is_file()
+    assert (folder / "SYNTHETIC_CT_seed_7" / "seg" / "0001.dcm").is_file()
+    panel.screenshot("walk_export", views=())
     click(panel.ui.exportButton)  # a second export never overwrites the first
-    assert (tmp_path / "SYNTHETIC_CT_seed_7_2").is_dir()
+    assert (folder / "SYNTHETIC_CT_seed_7_2").is_dir()
 
 
 def test_settings_come_back_with_the_scene(panel, addReference, tmp_path):

@@ -145,7 +145,7 @@ class Desktop:
             left = self.panel.q.grab()
         pictures = [self.app.layoutManager().sliceWidget(v).picture() for v in views]
         gap, side = 8, pictures[0].width() if pictures else 0
-        across = len(pictures) if self.app.layoutManager().isSideBySide() else 1
+        across = max(len(pictures), 1) if self.app.layoutManager().isSideBySide() else 1
         rows = -(-len(pictures) // across)
         tall = sum(picture.height() + gap for picture in pictures[:: across or 1])
         total = QtGui.QImage(

@@ -11,31 +11,37 @@ ROOT = Path(__file__).resolve().parents[3]
 SCREENSHOTS = ROOT / "tests" / "slicer" / "screenshots"
 PICTURES = ROOT / "docs" / "pictures"
 LARGEST_BYTES = 300_000
+PANEL_WIDTH = 460
+WHOLE, VIEWS, ABOVE_RESULTS = (0, 0, None, None), (PANEL_WIDTH, 0, None, 576), (0, 0, None, 796)
+RESULTS_ALONE = (0, 526, PANEL_WIDTH, 830)  # the line above names the folder of the machine
+# Screenshot: (picture, the part of it that is shown).
 WANTED = {
-    "real_1_reference": "slicer_reference",
-    "real_2_pathology": "slicer_pathology",
-    "real_3_preview": "slicer_preview",
-    "real_4_running": "slicer_running",
-    "real_5_result": "slicer_result",
-    "real_6_soft": "slicer_window",
-    "real_7_export": "slicer_export",
-    "real_mammogram_result": "slicer_mammogram",
-    "walk_three_pathologies": "slicer_three_pathologies",
-    "walk_result_oblique": "slicer_oblique",
-    "failure_memory": "slicer_refusal",
+    "real_1_reference": ("slicer_reference", WHOLE),
+    "real_2_pathology": ("slicer_pathology", WHOLE),
+    "real_3_preview": ("slicer_preview", WHOLE),
+    "real_4_running": ("slicer_running", ABOVE_RESULTS),
+    "real_5_result": ("slicer_result", VIEWS),
+    "real_6_soft": ("slicer_window", VIEWS),
+    "real_mammogram_result": ("slicer_mammogram", ABOVE_RESULTS),
+    "walk_export": ("slicer_export", RESULTS_ALONE),
+    "walk_three_pathologies": ("slicer_three_pathologies", WHOLE),
+    "failure_memory": ("slicer_refusal", WHOLE),
 }
 
 
 def main() -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
-    for name, target in WANTED.items():
+    for name, (target, part) in WANTED.items():
         screenshot = SCREENSHOTS / f"{name}.png"
         if not screenshot.is_file():
             raise SystemExit(f"no screenshot {name}; run pytest tests/slicer first")
         # 200 colours of the picture's own, not dithered: grey levels and text stay as they are.
         palette = {"colors": 200, "method": Image.Quantize.MEDIANCUT, "dither": Image.Dither.NONE}
         file = PICTURES / f"{target}.png"
-        Image.open(screenshot).convert("RGB").quantize(**palette).save(file, optimize=True)
+        whole = Image.open(screenshot).convert("RGB")
+        left, top, right, bottom = part
+        shown = whole.crop((left, top, right or whole.width, bottom or whole.height))
+        shown.quantize(**palette).save(file, optimize=True)
         if file.stat().st_size > LARGEST_BYTES:
             raise SystemExit(f"{file} has {file.stat().st_size} bytes, more than {LARGEST_BYTES}")
 
