@@ -13,6 +13,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from medsynth.storage.folders import new_file
+
 FILE = "audit.json"
 IMAGE = "image.nrrd"
 CLEAR, NEAR_COPY = "clear", "near copy"
@@ -91,12 +93,8 @@ class Audit:
 
     def write(self, out: Path) -> None:
         """OUT/audit.json, in one step: nobody reads half of it."""
-        partial = out / f".partial-{FILE}"
-        try:
+        with new_file(out / FILE, overwrite=True) as partial:
             partial.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
-            partial.replace(out / FILE)
-        finally:
-            partial.unlink(missing_ok=True)
         _mark_audited(out)
 
     @classmethod
@@ -189,13 +187,9 @@ def _mark_audited(out: Path) -> None:
     record = json.loads(path.read_text(encoding="utf-8"))
     if record.get("audited") is True:
         return
-    partial = out / ".partial-result.json"
-    try:
-        text = json.dumps(record | {"audited": True}, indent=2, allow_nan=False, ensure_ascii=False)
+    text = json.dumps(record | {"audited": True}, indent=2, allow_nan=False, ensure_ascii=False)
+    with new_file(path, overwrite=True) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _user() -> str:
