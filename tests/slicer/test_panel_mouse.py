@@ -66,7 +66,8 @@ def test_the_right_button_cancels_the_placement(card):
     scrollTo(card.world[9, 24, 12])
     press(card.world[9, 24, 12], button="Right")
     assert not isPlacing()
-    assert card.parameters.where.GetNumberOfDefinedControlPoints() == 0
+    assert card.parameters.where is None
+    assert not slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")
 
 
 def test_a_point_is_dragged_to_another_place(card):
