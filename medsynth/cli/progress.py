@@ -19,7 +19,13 @@ SECONDS_BETWEEN_DRAWINGS = 0.1
 
 
 def listener(mode: str) -> Listener:
-    """The listener for `--progress MODE`; `auto` draws a bar where stderr is a terminal."""
+    """The listener for `--progress MODE`; `auto` draws a bar where stderr is a terminal.
+
+    Raises:
+        ValueError: no such mode.
+    """
+    if mode not in MODES:
+        raise ValueError(f"progress: expected {', '.join(MODES)}, got {mode!r}")
     if mode == "json":
         return write_json
     if mode == "none":

@@ -78,7 +78,7 @@ class GuidedDiffusion:
 
     denoiser: Denoiser
     preset: Preset
-    sampler: str
+    sampler: str | samplers.Sampler
     steps: int
     composition: str = "nested"
     filter: str = "dct"
@@ -117,7 +117,16 @@ class GuidedDiffusion:
     @cached_property
     def solver(self) -> samplers.Sampler:
         """The sampler itself."""
-        return samplers.build(self.sampler)
+        return samplers.build(self.sampler) if isinstance(self.sampler, str) else self.sampler
+
+    @property
+    def sampler_name(self) -> str:
+        """As a request names it; of a sampler that none can name, its class."""
+        if isinstance(self.sampler, str):
+            return self.sampler
+        kind = type(self.sampler)
+        names = (name for name, method in samplers.SAMPLERS.items() if method.load() is kind)
+        return next(names, kind.__name__)
 
     def sample(
         self,
@@ -261,7 +270,7 @@ class GuidedDiffusion:
         """What `Result` says of how it was made."""
         return {
             "nfe": self.steps,
-            "sampler": self.sampler,
+            "sampler": self.sampler_name,
             "device": self.device,
             "dtype": str(self.denoiser.dtype).removeprefix("torch."),
         }

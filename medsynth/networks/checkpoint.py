@@ -113,6 +113,22 @@ def load_denoiser(path: Path, *, device: str = "cpu", dtype: torch.dtype | None 
         CheckpointError: as `load_network`.
     """
     network, metadata = load_network(path)
+    return build_denoiser(network, metadata, path, device=device, dtype=dtype)
+
+
+def build_denoiser(
+    network: PatchUNet,
+    metadata: dict[str, Any],
+    path: Path,
+    *,
+    device: str = "cpu",
+    dtype: torch.dtype | None = None,
+) -> Denoiser:
+    """A network of the kind that `metadata` describes as a denoiser; its refiner lies in `path`.
+
+    Raises:
+        CheckpointError: a noise schedule or scale that cannot be built, or a damaged refiner.
+    """
     try:
         levels = schedule.build(**metadata["schedule"])
         preconditioning = (

@@ -33,8 +33,11 @@ def run(
     overwrite: bool = False,
     dry_run: bool = False,
     listener: Listener = ignore,
+    generator: Generator | None = None,
 ) -> Result | cost.Estimate:
     """Synthesize `request` into the folder `out`; with `dry_run` only say what it would take.
+
+    `generator`: what draws, None: what the request asks for.
 
     Raises:
         ValueError, GeometryError: something in the request cannot be used.
@@ -47,7 +50,7 @@ def run(
     output = results.OutputFolder(out, overwrite=overwrite)
     # Claimed before the work begins: a second run into the same folder ends at its start.
     with nullcontext() if dry_run else output.claimed():
-        return _run(request, output, dry_run=dry_run, listener=listener)
+        return _run(request, output, dry_run=dry_run, listener=listener, generator=generator)
 
 
 def folders_of(request: Request) -> list[Path]:
@@ -60,10 +63,16 @@ def folders_of(request: Request) -> list[Path]:
 
 
 def _run(
-    request: Request, output: results.OutputFolder, *, dry_run: bool, listener: Listener
+    request: Request,
+    output: results.OutputFolder,
+    *,
+    dry_run: bool,
+    listener: Listener,
+    generator: Generator | None,
 ) -> Result | cost.Estimate:
     preset = presets.get(request.preset)
-    weights, metadata = weights_of(request, preset)
+    if generator is None:
+        weights, metadata = weights_of(request, preset)
     device = choose_device(request.device)
     clock = Clock()
     with clock("preparing"):
@@ -72,9 +81,10 @@ def _run(
     needed = cost.memory_needed(size, lesions=len(prepared.regions), slice_pixels=size[0] * size[1])
     cost.check_memory(needed)
     with clock("loading the network"):
-        generator = generators.load(
-            request, preset=preset, weights=weights, metadata=metadata, device=device
-        )
+        if generator is None:
+            generator = generators.load(
+                request, preset=preset, weights=weights, metadata=metadata, device=device
+            )
         check_task(request, prepared, generator)
         seconds = generator.seconds_per_slice(size[1::-1]) * len(prepared.slices)
     disk = cost.disk_needed(size, lesions=len(prepared.regions))

@@ -1,0 +1,169 @@
+"""What `inference.json` builds: request, weights, network, denoiser, and the synthesis they make up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from medsynth import domains, threads
+from medsynth.bundle.options import absolute, check_assignments, check_flag, check_path
+from medsynth.diffusion.denoiser import Denoiser
+from medsynth.events import Listener, ignore
+from medsynth.generators.base import Generator
+from medsynth.networks import PatchUNet, load_network, model_store, read_metadata, sha256
+from medsynth.networks.checkpoint import build_denoiser
+from medsynth.pipeline.synthesize import check_metadata, choose_device, run, weights_path
+from medsynth.records.result import Checkpoint, Result
+from medsynth.request import Request, load_request
+from medsynth.request.files import pairs
+
+PRECISIONS = {
+    "auto": None,
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+
+
+def request(
+    file: str | Path | None,
+    *,
+    changes: Mapping[str, Any] | None = None,
+    assignments: str | Sequence[str] = (),
+) -> Request | None:
+    """The request in `file`; None without one, for MONAI's tools that want the network alone.
+
+    Args:
+        file: YAML or JSON.
+        changes: values that replace the file's, by key; None leaves the file's. A path starts where
+            the user stands.
+        assignments: KEY=VALUE lines that replace others.
+
+    Raises:
+        ValueError, OSError: as `medsynth.request.load_request`.
+    """
+    if file is None:
+        return None
+    given = {key: value for key, value in (changes or {}).items() if value is not None}
+    if "weights" in given:
+        given["weights"] = absolute("weights", given["weights"])
+    return load_request(
+        check_path("request", file), overrides=given | dict(pairs(check_assignments(assignments)))
+    )
+
+
+def weights(file: str | Path | None, *, preset: str | None, request: Request | None) -> Path:
+    """The weights file: `file`, else that of the request, else the one shipped for `preset`.
+
+    Raises:
+        ValueError: no such preset.
+        CheckpointError: missing, damaged, or of another domain than the request's.
+    """
+    if request is not None:
+        domain = domains.get(request.preset)
+        path = weights_path(request, domain)
+        check_metadata(path, domain)
+        return path
+    if file is not None:
+        return Path(absolute("weights", file))
+    return model_store.path(domains.get(preset or "lung_ct").weights)
+
+
+def network(weights: str | Path) -> PatchUNet:
+    """The network of a weights file, float32, on the CPU.
+
+    Raises:
+        CheckpointError: the weights are missing or damaged.
+    """
+    return load_network(Path(weights))[0]
+
+
+def denoiser(
+    network: PatchUNet,
+    weights: str | Path,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    channels_last: bool = True,
+    compile: bool = False,  # noqa: A002 (MONAI's and torch's word)
+) -> Denoiser:
+    """`network` as the header of `weights` says it is to be used, ready to sample with.
+
+    Args:
+        network: of the kind that the header describes.
+        weights: the file whose header says schedule, prediction type and preconditioning, and which
+            holds the refiner, if there is one.
+        device: auto, cpu or cuda.
+        precision: auto (the fastest here), float32, bfloat16 or float16.
+        channels_last: the order of channels in memory; the other order is slower.
+        compile: with `torch.compile`; pays off in long jobs on CUDA.
+
+    Raises:
+        ValueError: a device or precision that is not there.
+        CheckpointError: the weights are missing or damaged.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision: expected {', '.join(PRECISIONS)}, got {precision!r}")
+    path, place = Path(weights), choose_device(device)
+    built = build_denoiser(
+        network, read_metadata(path), path, device=place, dtype=PRECISIONS[precision]
+    )
+    if not check_flag("channels_last", channels_last):
+        for parameter in network.parameters():
+            parameter.data = parameter.data.contiguous()
+    if check_flag("compile", compile):
+        network.compile(dynamic=False)
+    return built
+
+
+def checkpoint(weights: str | Path) -> Checkpoint:
+    """What a result says of the weights it was made with."""
+    path = Path(weights)
+    return Checkpoint(path.name, sha256(path), read_metadata(path).get("steps"))
+
+
+@dataclass(frozen=True, eq=False)
+class Synthesis:
+    """A request, what draws it, and the folder that it is written to.
+
+    Raises:
+        ValueError: an option was read as something else.
+    """
+
+    request: Request
+    generator: Generator
+    out: str | Path | None
+    overwrite: bool = False
+    dry_run: bool = False
+    threads: int | None = None
+    listener: Listener = ignore
+
+    def __post_init__(self) -> None:
+        check_path("out", self.out)
+        for flag in ("overwrite", "dry_run"):
+            check_flag(flag, getattr(self, flag))
+        if self.request.generator != self.generator.name:
+            raise ValueError(
+                f"the request asks for the generator {self.request.generator}, the config has "
+                f"{self.generator.name}; override `generator`, or run `medsynth synthesize`"
+            )
+
+    def run(self) -> Result | Any:
+        """As `medsynth.pipeline.run`.
+
+        Raises:
+            ValueError, OSError, MemoryError: the job was refused.
+        """
+        with threads.using(self.threads):
+            return run(
+                self.request,
+                check_path("out", self.out),
+                overwrite=self.overwrite,
+                dry_run=self.dry_run,
+                listener=self.listener,
+                generator=self.generator,
+            )
