@@ -21,12 +21,13 @@ TRAIN = ["tensorboard>=2.14"]
 EVAL = ["scikit-learn>=1.3"]
 MODELS = ["medsynth-models>=0.1.0"]
 BUNDLE = ["fire>=0.5", "jsonschema>=4.0", "requests>=2.28"]
+ONNX = ["onnx>=1.16", "onnxscript>=0.5", "onnxruntime>=1.18"]
 BUILD = ["build>=1.0", "setuptools>=77"]
 TESTS = ["pytest>=8.0", "pytest-timeout>=2.3", "pytest-xdist>=3.5", "pytest-cov>=5.0"]
 LINT = ["ruff>=0.8", "mypy>=1.10", "types-PyYAML", "types-psutil", "types-requests"]
 DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.26"]
 NOTEBOOKS = ["nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"]
-DEV = [*TESTS, *LINT, *BUILD, *PACS, *TRAIN, *EVAL, *BUNDLE, *DOCS, *NOTEBOOKS]
+DEV = [*TESTS, *LINT, *BUILD, *PACS, *TRAIN, *EVAL, *BUNDLE, *ONNX, *DOCS, *NOTEBOOKS]
 
 setup(
     name="medsynth-slicer",
@@ -67,6 +68,7 @@ setup(
         "train": TRAIN,
         "eval": EVAL,
         "bundle": BUNDLE,
+        "onnx": ONNX,
         "docs": DOCS,
         "models": MODELS,
         "dev": DEV,

@@ -18,6 +18,7 @@ EXTRAS = {
     "train": ("tensorboard",),
     "eval": ("sklearn",),
     "bundle": ("fire", "jsonschema"),
+    "onnx": ("onnx", "onnxscript", "onnxruntime"),
 }
 
 

@@ -32,6 +32,7 @@ pytest.importorskip("fire", reason="needs the extra medsynth-slicer[bundle]")
 
 BUNDLE = Path(__file__).resolve().parents[2] / "monai_bundle"
 INFERENCE, TRAIN = BUNDLE / "configs/inference.json", BUNDLE / "configs/train.json"
+ONNX = BUNDLE / "configs/onnx_export.json"
 EVALUATE, REFINE = BUNDLE / "configs/evaluate.json", BUNDLE / "configs/refine.json"
 SHIPPED = BUNDLE / "models" / presets.get("lung_ct").weights
 NETWORK = {
@@ -276,6 +277,7 @@ def test_a_refusal_of_the_command_line_is_one_line_and_code_2(folder, tmp_path, 
         (TRAIN, "devise", "device"),
         (REFINE, "wieghts", "weights"),
         (EVALUATE, "slizes", "slices"),
+        (ONNX, "sise", "size"),
     ],
 )
 def test_a_misspelt_option_is_refused_before_anything_runs(config, typo, meant, monkeypatch):
@@ -300,7 +302,7 @@ def test_options_that_are_let_through_or_not():
             check(*wrong)
 
 
-@pytest.mark.parametrize("config", [INFERENCE, TRAIN, REFINE, EVALUATE])
+@pytest.mark.parametrize("config", [INFERENCE, TRAIN, REFINE, EVALUATE, ONNX])
 def test_the_list_of_options_is_the_config_and_each_one_acts(config):
     values = json.loads(config.read_text())
     _, check, _ = values.pop("initialize")
