@@ -30,7 +30,7 @@ from medsynth.networks import load_denoiser
 
 
 @dataclass(frozen=True)
-class Method:
+class BenchmarkedMethod:
     """A way to sample: what the benchmark compares; `refined` with the weights' refiner, if any."""
 
     name: str
@@ -61,13 +61,15 @@ class Row:
         return asdict(self)
 
 
-OURS = Method("guided SDE-DPM-Solver++ 2M", "dpmpp_2m_sde", 20)
+OURS = BenchmarkedMethod("guided SDE-DPM-Solver++ 2M", "dpmpp_2m_sde", 20)
 BASELINES = (
-    Method("guided DPM-Solver++ 2M", "dpmpp_2m", 20),
-    Method("guided SDE-DPM-Solver++ 2M, float32", "dpmpp_2m_sde", 20, dtype=torch.float32),
-    Method("guided DDIM", "ddim", 50),
+    BenchmarkedMethod("guided DPM-Solver++ 2M", "dpmpp_2m", 20),
+    BenchmarkedMethod(
+        "guided SDE-DPM-Solver++ 2M, float32", "dpmpp_2m_sde", 20, dtype=torch.float32
+    ),
+    BenchmarkedMethod("guided DDIM", "ddim", 50),
     # As it was published: nothing looks over the sample afterwards.
-    Method(
+    BenchmarkedMethod(
         "ILVR: ancestral, bicubic, float32", "ddpm", 250, "x_t", "bicubic", torch.float32, False
     ),
 )
@@ -85,7 +87,7 @@ def run(
     *,
     preset: Preset,
     device: str,
-    methods: tuple[Method, ...] = (OURS, *BASELINES),
+    methods: tuple[BenchmarkedMethod, ...] = (OURS, *BASELINES),
     repeats: int = 3,
     listener: Listener = ignore,
 ) -> list[Row]:

@@ -152,7 +152,7 @@ ROI = "pathologies.0={roi: %s, source: {procedural: {kind: solid}}}"
         ("anatomy.image=empty", "empty.*no DICOM|empty"),
         ("anatomy.image=both", "both.* 2 series|series"),
         ("anatomy.image=gap", "gap.*(missing|gap|spacing)"),
-        ("anatomy.image=colour.png", "colour.png is a colour image; convert it to a grey image"),
+        ("anatomy.image=colour.png", "colour.png is a color image; convert it to a gray image"),
         ("anatomy.image=nan.nrrd", "nan.nrrd holds 1 values that are NaN or infinite"),
         ("anatomy.image=cut.nrrd", "cut.nrrd cannot be read; it may be damaged"),
         ("anatomy.image=text.txt", "text.txt is neither DICOM nor one of"),

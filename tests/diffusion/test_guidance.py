@@ -167,6 +167,7 @@ class Shortened:
 
     def __init__(self, sampler, planned):
         self.order, self.stochastic, self.step = sampler.order, sampler.stochastic, sampler.step
+        self.calls, self.history = sampler.calls, sampler.history
         self.planned = planned
 
     def plan(self, schedule, steps):

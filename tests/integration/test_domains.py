@@ -15,6 +15,7 @@ from made_pictures import as_image, film, head_ct, head_mr, write_dicom, write_p
 from medsynth import domains as presets
 from medsynth import pipeline
 from medsynth.networks import PatchUNet, PatchUNetConfig, save_weights
+from medsynth.pipeline import plan
 from medsynth.request import parse
 
 CONFIG = PatchUNetConfig(
@@ -200,7 +201,7 @@ def test_validators_have_nothing_new_to_say(made, needs_tool, name):
 def test_a_picture_is_scaled_and_never_stretched(folder, name):
     preset = presets.get(CASES[name][1])
     asked = request(folder, name)
-    prepared = pipeline.prepare.prepare(asked, preset=preset, listener=lambda event: None)
+    prepared = plan.prepare(asked, preset=preset, listener=lambda event: None)
     record = prepared.fitting.record
     columns, rows, _ = record["from_size"]
     assert record["pixels_per_pixel"] == pytest.approx(max(rows, columns) / 256, abs=1e-4)
@@ -217,7 +218,7 @@ def test_a_picture_is_scaled_and_never_stretched(folder, name):
 
 def test_monochrome1_and_windows_give_the_same_film(folder):
     prepared = {
-        name: pipeline.prepare.prepare(
+        name: plan.prepare(
             request(folder, name), preset=presets.get("chest_xray"), listener=lambda event: None
         )
         for name in ("dx", "monochrome1", "16-bit png", "png")
@@ -234,7 +235,7 @@ def test_monochrome1_and_windows_give_the_same_film(folder):
 
 
 def test_a_ct_in_hu_is_shown_in_the_window_of_the_domain(folder):
-    prepared = pipeline.prepare.prepare(
+    prepared = plan.prepare(
         request(folder, "ct"), preset=presets.get("brain_ct"), listener=lambda event: None
     )
     values = sitk.GetArrayFromImage(prepared.reference.image)
@@ -248,9 +249,7 @@ def test_a_result_goes_in_again_as_it_is(folder, made, tmp_path):
     out, _ = made("mr")
     for image in (out / "image.nrrd", out / "dicom" / "image"):
         again = request(folder, "mr", anatomy={"image": str(image)})
-        prepared = pipeline.prepare.prepare(
-            again, preset=presets.get("brain_mri"), listener=lambda event: None
-        )
+        prepared = plan.prepare(again, preset=presets.get("brain_mri"), listener=lambda event: None)
         assert prepared.fitting.record == {}
         kept = sitk.GetArrayFromImage(prepared.reference.image)
         assert np.array_equal(kept, array(out / "image.nrrd"))
@@ -258,9 +257,7 @@ def test_a_result_goes_in_again_as_it_is(folder, made, tmp_path):
 
 def test_keeping_the_background_keeps_the_fitted_reference(folder, tmp_path):
     made = request(folder, "mr", background="keep")
-    prepared = pipeline.prepare.prepare(
-        made, preset=presets.get("brain_mri"), listener=lambda event: None
-    )
+    prepared = plan.prepare(made, preset=presets.get("brain_mri"), listener=lambda event: None)
     pipeline.run(made, tmp_path / "out")
     before = sitk.GetArrayFromImage(prepared.reference.image)
     after = array(tmp_path / "out" / "image.nrrd")
@@ -280,7 +277,7 @@ def test_a_picture_of_a_mask_lies_on_the_pixels_of_its_film(folder, tmp_path):
     roi = replace(base.pathologies[0], roi=tmp_path / "mask.png", center_mm=None, diameter_mm=None)
     for size in (None, 0.25):
         asked = replace(base, pathologies=(roi,), anatomy=replace(base.anatomy, pixel_mm=size))
-        prepared = pipeline.prepare.prepare(
+        prepared = plan.prepare(
             asked, preset=presets.get("chest_xray"), listener=lambda event: None
         )
         inside = sitk.GetArrayFromImage(prepared.regions[0].lesion.mask)[0] > 0
