@@ -6,13 +6,20 @@ the options change it, loads a network, and says errors as the `medsynth` comman
 
 from medsynth.bundle.commands import evaluate, refine
 from medsynth.bundle.export import OnnxExport
-from medsynth.bundle.inference import Synthesis, checkpoint, denoiser, network, request, weights
+from medsynth.bundle.inference import (
+    BundleSynthesis,
+    checkpoint,
+    denoiser,
+    network,
+    request,
+    weights,
+)
 from medsynth.bundle.options import check_options, check_processes, path, report_errors, require
 from medsynth.bundle.training import Training, context, recipe, slices
 
 __all__ = [
     "OnnxExport",
-    "Synthesis",
+    "BundleSynthesis",
     "Training",
     "check_options",
     "check_processes",

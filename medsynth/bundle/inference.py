@@ -127,7 +127,7 @@ def checkpoint(weights: str | Path) -> Checkpoint:
 
 
 @dataclass(frozen=True, eq=False)
-class Synthesis:
+class BundleSynthesis:
     """A request, what draws it, and the folder that it is written to.
 
     Raises:

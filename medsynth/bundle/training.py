@@ -47,21 +47,21 @@ def recipe(
 
 
 @dataclass(frozen=True)
-class Place:
+class TrainingContext:
     """This process among those that train together, and the device it trains on."""
 
     context: DistributedContext
     device: str
 
 
-def context(device: str = "auto") -> Place:
+def context(device: str = "auto") -> TrainingContext:
     """This process's place among those that torchrun started; it leaves them at its end.
 
     Raises:
         ValueError: no such device, or more processes than GPUs.
     """
     stack = contextlib.ExitStack()
-    place = Place(*stack.enter_context(joined(choose_device(device))))
+    place = TrainingContext(*stack.enter_context(joined(choose_device(device))))
     atexit.register(stack.close)
     return place
 

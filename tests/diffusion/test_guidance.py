@@ -153,7 +153,7 @@ def test_low_pass_image_has_the_noise_level_of_the_new_sample_at_every_step(name
     denoiser = GaussianDenoiser(data, schedule.build("cosine"))
     condition, sampler = guided(reference, space="x_t", filter=kind), samplers.build(name)
     planned = sampler.plan(denoiser.schedule, 12)
-    for count in range(1, 13):
+    for count in range(1, len(planned) + 1):
         mean, covariance = outcome(
             denoiser, Shortened(sampler, planned[:count]), steps=12, conditions=[condition]
         )
