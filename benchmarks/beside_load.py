@@ -75,16 +75,15 @@ def measured(weights: str, way: str, load: int, steps: int) -> tuple[float, str]
 def sample(weights: str, way: str, *, steps: int) -> None:
     """One guided slice after a warm-up; prints seconds and threads."""
     import torch
-    from medsynth.conditions import LowFrequency, LowFrequencyGuidance
-    from medsynth.pipeline.job import MODELS
-    from medsynth.synthesis import generators
-    from medsynth.synthesis import sample as synthesize
 
     from medsynth import threads
     from medsynth.diffusion import samplers
-    from medsynth.networks import load_denoiser
+    from medsynth.diffusion.guidance import LowFrequency, LowFrequencyGuidance
+    from medsynth.diffusion.sampling import generators
+    from medsynth.diffusion.sampling import sample as synthesize
+    from medsynth.networks import load_denoiser, model_store
 
-    denoiser = load_denoiser(MODELS / weights)
+    denoiser = load_denoiser(model_store.path(weights))
     noise = torch.randn(1, 1, *2 * (NETWORKS[weights],), generator=generators(0, [0])[0])
     guidance = LowFrequencyGuidance([LowFrequency("anatomy", noise.clamp(-1, 1), 8)])
     with threads.using(None if way == "ours" else torch.get_num_threads()) as count:

@@ -15,6 +15,8 @@ from medsynth.storage.partial import LOCK
 
 pytestmark = pytest.mark.pacs
 
+# 5 MB: a DICOMweb answer is read by the megabyte, so smaller ones arrive whole and leave no time for a
+# kill.
 OBJECTS = 40
 KILLS = int(os.environ.get("MEDSYNTH_KILLS", "3"))
 
@@ -49,14 +51,14 @@ def test_a_killed_fetch_leaves_nothing_after_the_next(way, tmp_path, needs_tool)
     if not DICOMWEB_PLUGIN.exists():
         pytest.skip("needs the Debian package orthanc-dicomweb")
     out, home, folder = (
-        make_out(tmp_path / "out", OBJECTS, seg=False),
+        make_out(tmp_path / "out", OBJECTS, size=256, seg=False),
         tmp_path / "home",
         tmp_path / "f",
     )
     folder.mkdir()
     with orthanc(tmp_path / "orthanc") as server:
         port = server.dicom_port if way == "dimse" else server.http_port
-        with line(port, bytes_back_per_s=15_000) as slow:
+        with line(port, bytes_back_per_s=600_000) as slow:
             where = ["--host", "127.0.0.1", "--port", slow.port, "--aet", "ORTHANC"]
             if way == "web":
                 where = ["--url", f"http://127.0.0.1:{slow.port}/dicom-web"]
