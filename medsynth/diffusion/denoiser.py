@@ -56,10 +56,11 @@ def to_target(x0: Tensor, noise: Tensor, abar: Tensor, *, prediction_type: str) 
     return x0
 
 
-class Refiner(Protocol):
+class SampleRefiner(Protocol):
     """Corrects finished samples (B, C, H, W), but for their low band of `factor`."""
 
-    factor: int
+    @property
+    def factor(self) -> int: ...
 
     def __call__(self, x0: Tensor) -> Tensor:
         """What to add to x0."""
@@ -90,7 +91,7 @@ class Denoiser:
     preconditioning: ResidualPreconditioning | None = None
     conditioned_log_snr_min: float | None = None
     noise_level: NoiseLevelScale | None = None
-    refiner: Refiner | None = None
+    refiner: SampleRefiner | None = None
 
     def __post_init__(self) -> None:
         if self.prediction_type not in PREDICTION_TYPES:

@@ -18,6 +18,15 @@ START, LOOP = 0, 1
 Draw = Callable[[Sequence[int]], Tensor]
 
 
+def no_noise(shape: Sequence[int]) -> Tensor:
+    """The `Draw` of a loop that needs no noise on the way.
+
+    Raises:
+        ValueError: always; what asks for noise here was not told where it comes from.
+    """
+    raise ValueError(f"noise {tuple(shape)} is drawn on the way: pass generators, one per sample")
+
+
 def generator(seed: int, index: int, *, stream: int = LOOP) -> torch.Generator:
     """The generator of sample (or absolute slice) `index` under `seed`.
 

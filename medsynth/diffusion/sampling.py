@@ -13,10 +13,17 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from medsynth.diffusion.denoiser import Denoiser, Prediction, Refiner
+from medsynth.diffusion.denoiser import Denoiser, Prediction, SampleRefiner
 from medsynth.diffusion.guidance.base import Condition
 from medsynth.diffusion.guidance.low_pass import low_pass
-from medsynth.diffusion.noise import CorrelatedNoise, Draw, PerSampleNoise, generators, slice_noise
+from medsynth.diffusion.noise import (
+    CorrelatedNoise,
+    Draw,
+    PerSampleNoise,
+    generators,
+    no_noise,
+    slice_noise,
+)
 from medsynth.diffusion.samplers import Sampler
 from medsynth.diffusion.step import Step
 
@@ -103,7 +110,7 @@ def advance(
     conditions: Sequence[Condition],
     *,
     earlier: Sequence[tuple[Step, Tensor]] = (),
-    draw: Draw | None,
+    draw: Draw,
 ) -> tuple[Tensor, Tensor]:
     """One move: x at `step.t_next`, and the guided x0 that led there."""
 
@@ -115,7 +122,7 @@ def advance(
         return Prediction(x0, prediction.variance_weight)
 
     prediction = guided(x, step.t)
-    fresh = draw(tuple(x.shape[1:])) if draw and sampler.stochastic and not step.last else None
+    fresh = draw(tuple(x.shape[1:])) if sampler.stochastic and not step.last else None
     x = sampler.step(
         x,
         prediction,
@@ -129,7 +136,7 @@ def advance(
     return x, prediction.x0
 
 
-def correction(refiner: Refiner, x0: Tensor) -> Tensor:
+def correction(refiner: SampleRefiner, x0: Tensor) -> Tensor:
     """What the refiner changes in x0 (B, 1, H, W): its answer without the low band."""
     change = refiner(x0.float()).to(x0.dtype)
     factor = min(refiner.factor, *change.shape[-2:])
@@ -174,7 +181,8 @@ class _Conditioned:
 
     def __init__(self, denoiser: Denoiser, conditions: Sequence[Condition]):
         self.plain, self.conditions = denoiser, conditions
-        self.conditioning, self.conditioned = None, denoiser
+        self.conditioning: tuple[Tensor, Tensor, Tensor | None] | None = None
+        self.conditioned = denoiser
 
     def plan(self, sampler: Sampler, steps: int) -> tuple[Step, ...]:
         """The moves, from where the network was trained to begin."""
@@ -214,11 +222,13 @@ def _noise_source(
     conditions: Sequence[Condition],
     generators: Sequence[torch.Generator] | None,
     noise: Tensor,
-) -> PerSampleNoise | None:
+) -> Draw:
     needed = [condition.name for condition in conditions if condition.space == "x_t"]
     needed += [type(sampler).__name__] if sampler.stochastic else []
-    if needed and generators is None:
+    if not needed:
+        return no_noise
+    if generators is None:
         raise ValueError(
             f"{', '.join(needed)} draw noise in every step: pass generators, one per sample"
         )
-    return PerSampleNoise(generators, like=noise) if needed else None
+    return PerSampleNoise(generators, like=noise)

@@ -55,30 +55,21 @@ class ScannerNoise:
         that are looked at. A tissue without enough even places is left out.
         """
         smooth = ndimage.gaussian_filter(reference.astype(np.float32), SMOOTH)
-        found, gain = {}, 1.0
+        found: dict[str, tuple[np.ndarray, Levels]] = {}
+        gain = 1.0
         for index, tissue in enumerate(self.tissues):
             corners = _even_places(smooth, tissue.measured, np.random.default_rng((seed, index)))
             if len(corners) < FEWEST:
                 continue
             wanted, ours = spectrum(reference, corners), spectrum(sample, corners)
             if self.level is not None:
-                wanted, gain = self._at_level(wanted, tissue, gain, first=not found)
+                level = self.level * tissue.share
+                wanted, gain = _at_level(wanted, tissue, level, gain, first=not found)
             lacking = np.clip(wanted - ours, 0, None)
             lacking[0.5 / factor > CENTRES] = 0
-            levels = tuple(float(np.sqrt(variance(part))) for part in (wanted, ours, lacking))
+            levels = (_deviation(wanted), _deviation(ours), _deviation(lacking))
             found[tissue.name] = (np.sqrt(lacking), levels)
         return found
-
-    def _at_level(
-        self, measured: np.ndarray, tissue: NoisyTissue, gain: float, *, first: bool
-    ) -> tuple[np.ndarray, float]:
-        """The spectrum scaled to `level`, and the gain that the other tissues share."""
-        low, high = tissue.measured
-        if np.sqrt(variance(measured)) < NOISELESS * (high - low):
-            return TYPICAL / variance(TYPICAL) * (self.level * tissue.share) ** 2, gain
-        if first:
-            gain = (self.level * tissue.share) ** 2 / variance(measured)
-        return gain * measured, gain
 
     def shaped(
         self, lacking: dict[str, tuple[np.ndarray, Levels]], white: np.ndarray, sample: np.ndarray
@@ -117,7 +108,7 @@ class NoiseLikeReference:
         """x0 with the noise; its low frequencies are for the conditions to put right."""
         white = self.draw((1, *x0.shape[-2:])).cpu().numpy()
         changes = [
-            self._change(*(v[b, 0].cpu().numpy() for v in (x0, self.reference)), white[b, 0])
+            self._change(x0[b, 0].cpu().numpy(), self.reference[b, 0].cpu().numpy(), white[b, 0])
             for b in range(len(x0))
         ]
         return x0 + torch.from_numpy(np.stack(changes))[:, None].to(x0)
@@ -144,6 +135,22 @@ def spectrum(plane: np.ndarray, corners: np.ndarray) -> np.ndarray:
     power = np.abs(np.fft.fft2(flat.reshape(regions.shape))) ** 2 / REGION**2
     rings = np.stack([power[:, _rings() == ring].mean(axis=1) for ring in range(len(CENTRES))])
     return np.median(rings, axis=1)
+
+
+def _at_level(
+    measured: np.ndarray, tissue: NoisyTissue, level: float, gain: float, *, first: bool
+) -> tuple[np.ndarray, float]:
+    """The spectrum scaled to the deviation `level`, and the gain that the other tissues share."""
+    low, high = tissue.measured
+    if np.sqrt(variance(measured)) < NOISELESS * (high - low):
+        return TYPICAL / variance(TYPICAL) * level**2, gain
+    if first:
+        gain = level**2 / variance(measured)
+    return gain * measured, gain
+
+
+def _deviation(power: np.ndarray) -> float:
+    return float(np.sqrt(variance(power)))
 
 
 def variance(power: np.ndarray) -> float:

@@ -8,6 +8,7 @@ training timesteps, where log-SNR is interpolated linearly. `CLEAN` (t = -1) sta
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -48,7 +49,7 @@ class Schedule:
         """log(abar_t / (1 - abar_t)) at the training timesteps, float64 of shape (T,)."""
         return torch.log(self.alphas_cumprod) - torch.log1p(-self.alphas_cumprod)
 
-    def log_snr(self, t: Tensor | float) -> Tensor:
+    def log_snr(self, t: Tensor | float | Sequence[float]) -> Tensor:
         """log-SNR at timesteps `t` (any shape, fractional allowed), +inf at `CLEAN`; float64."""
         t = torch.as_tensor(t, dtype=torch.float64, device="cpu")
         inside = t.clamp(0, self.num_train_timesteps - 1)
@@ -65,7 +66,7 @@ class Schedule:
         """sigma = sqrt((1 - abar) / abar) at timesteps `t`, 0 at `CLEAN`; float64."""
         return torch.exp(-0.5 * self.log_snr(t))
 
-    def t_at_log_snr(self, log_snr: Tensor | float) -> Tensor:
+    def t_at_log_snr(self, log_snr: Tensor | float | Sequence[float]) -> Tensor:
         """The (fractional) timestep with this log-SNR, clamped to the schedule; float64."""
         value = torch.as_tensor(log_snr, dtype=torch.float64)
         table = self.log_snr_table  # falls with t
@@ -132,7 +133,7 @@ def log_snr_linear(
     return Schedule(torch.sigmoid(log_snr))
 
 
-SCHEDULES = {
+SCHEDULES: dict[str, Callable[..., Schedule]] = {
     "cosine": cosine,
     "linear": linear,
     "scaled_linear": scaled_linear,

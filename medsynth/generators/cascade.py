@@ -37,7 +37,7 @@ class LowPassNetwork:
         sampler: Sampler,
         *,
         steps: int,
-        size: tuple[int, int],
+        size: Sequence[int],
         generators: Sequence[torch.Generator],
         device: str = "cpu",
     ) -> Tensor:
@@ -108,7 +108,7 @@ def sample_unguided(
         reference = low_pass_network.draw(
             sampler,
             steps=steps,
-            size=tuple(noise.shape[-2:]),
+            size=noise.shape[-2:],
             generators=generators,
             device=str(noise.device),
         )

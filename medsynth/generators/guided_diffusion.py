@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -260,7 +260,7 @@ class GuidedDiffusion:
                 noise,
                 conditions=self.conditions(asked),
                 draw=draw,
-                on_step=lambda done, steps, k=k: on_step(k, done, steps),
+                on_step=partial(on_step, k),
                 finish=finish,
             )
             levels = finish.levels if finish else {}

@@ -16,18 +16,25 @@ from torch import Tensor
 
 from medsynth.diffusion.guidance import low_pass
 from medsynth.diffusion.guidance.low_pass import LowPass
-from medsynth.diffusion.noise import Draw
+from medsynth.diffusion.noise import Draw, no_noise
 
 EVERYWHERE = (slice(None), slice(None))
 
 
-class Reference(Protocol):
+class LowPassReference(Protocol):
     """What a composition looks at: an image (B, 1, H, W), its filter, its weight map or None."""
 
-    reference: Tensor
-    factor: int
-    filter: str
-    weights: Tensor | None
+    @property
+    def reference(self) -> Tensor: ...
+
+    @property
+    def factor(self) -> int: ...
+
+    @property
+    def filter(self) -> str: ...
+
+    @property
+    def weights(self) -> Tensor | None: ...
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,7 @@ class Band:
     weight: Tensor | None
     box: tuple[slice, slice] = EVERYWHERE
 
-    def correction(self, x: Tensor, *, abar: float, draw: Draw | None) -> Tensor:
+    def correction(self, x: Tensor, *, abar: float, draw: Draw) -> Tensor:
         """weight * band(y_t - x) inside `box`, y_t the target noised to level `abar`.
 
         phi(y_t) = sqrt(abar) phi(y) + sqrt(1 - abar) phi(epsilon): only the noise is new.
@@ -106,7 +113,7 @@ class Composition:
     shares: tuple[Tensor, ...]
     factors: tuple[int, ...]
 
-    def apply(self, x: Tensor, *, abar: float = 1.0, draw: Draw | None = None) -> Tensor:
+    def apply(self, x: Tensor, *, abar: float = 1.0, draw: Draw = no_noise) -> Tensor:
         """x with its low frequencies replaced, at noise level `abar` (1: a clean image)."""
         result = x.clone()
         for band in self.bands:
@@ -117,7 +124,7 @@ class Composition:
 
     def missing(self, s: int, x: Tensor) -> Tensor:
         """What x lacks of the low band that reference `s` asks for, (B, 1, H, W)."""
-        return sum(band.missing(x) for band in self.asked[s])
+        return summed([band.missing(x) for band in self.asked[s]])
 
     def conditioning(self) -> tuple[Tensor, Tensor]:
         """In each pixel the low band and the factor of the reference with the largest share.
@@ -126,7 +133,7 @@ class Composition:
         a tie.
         """
         order = sorted(range(len(self.factors)), key=lambda s: self.factors[s])
-        low_pass_images = [sum(band.of_target() for band in self.asked[s]) for s in order]
+        low_pass_images = [summed([band.of_target() for band in self.asked[s]]) for s in order]
         low_pass_image, factor_map, largest = (
             torch.zeros_like(low_pass_images[0]) for _ in range(3)
         )
@@ -139,7 +146,7 @@ class Composition:
         return low_pass_image, factor_map
 
 
-def simultaneous(references: Sequence[Reference], maps: Sequence[Tensor]) -> Composition:
+def simultaneous(references: Sequence[LowPassReference], maps: Sequence[Tensor]) -> Composition:
     """All corrections from the same x, each with its own filter and map."""
     bands = []
     for reference, weight in zip(references, maps, strict=True):
@@ -156,21 +163,26 @@ def simultaneous(references: Sequence[Reference], maps: Sequence[Tensor]) -> Com
     )
 
 
-def filter_of(reference: Reference, factor: int) -> LowPass:
-    size = tuple(reference.reference.shape[-2:])
-    return low_pass.build(reference.filter, size=size, factor=factor)
+def filter_of(reference: LowPassReference, factor: int) -> LowPass:
+    return low_pass.build(reference.filter, size=reference.reference.shape[-2:], factor=factor)
 
 
-def region_shares(regions: Sequence[Reference]) -> list[Tensor]:
-    """The weight maps, divided by their sum where regions overlap beyond 1."""
-    if not regions:
+def summed(parts: Sequence[Tensor]) -> Tensor:
+    """The sum of at least one tensor."""
+    return sum(parts[1:], start=0 + parts[0])
+
+
+def region_shares(references: Sequence[LowPassReference]) -> list[Tensor]:
+    """The weight maps of the regions, divided by their sum where regions overlap beyond 1."""
+    maps = [r.weights for r in references if r.weights is not None]
+    if not maps:
         return []
-    total = sum(r.weights for r in regions).clamp(min=1)
-    return [r.weights / total for r in regions]
+    total = summed(maps).clamp(min=1)
+    return [weights / total for weights in maps]
 
 
 def all_shares(
-    references: Sequence[Reference], shares: Sequence[Tensor], rest: Tensor | None
+    references: Sequence[LowPassReference], shares: Sequence[Tensor], rest: Tensor | None
 ) -> tuple[Tensor, ...]:
     """The share of every reference in the order given; full-frame ones have what is left."""
     if rest is None:

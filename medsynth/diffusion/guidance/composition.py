@@ -15,10 +15,11 @@ from torch import Tensor
 
 from medsynth.diffusion.guidance.bands import (
     Composition,
-    Reference,
+    LowPassReference,
     all_shares,
     region_shares,
     simultaneous,
+    summed,
 )
 from medsynth.domains.methods import COMPOSITIONS
 
@@ -36,7 +37,7 @@ def sum_of_corrections(
     return x + sum(W * (phi(y_t) - phi(x)) for W, phi, y_t in conditions)  # Eq. 4
 
 
-def compose(references: Sequence[Reference], *, kind: str) -> Composition:
+def compose(references: Sequence[LowPassReference], *, kind: str) -> Composition:
     """The composition called `kind` (nested, sum, weighted) of at least one reference.
 
     Raises:
@@ -47,25 +48,26 @@ def compose(references: Sequence[Reference], *, kind: str) -> Composition:
     return COMPOSITIONS[kind].load()(references)
 
 
-def weighted(references: Sequence[Reference]) -> Composition:
+def weighted(references: Sequence[LowPassReference]) -> Composition:
     """Each reference with its own filter; full-frame references share what the regions leave.
 
     The maps add up to 1, less what it takes to keep the largest eigenvalue at 1.
     """
-    regions = [r for r in references if r.weights is not None]
-    shares = region_shares(regions)
-    rest = 1 - sum(shares) if shares else None
-    full = len(references) - len(regions)
-    maps = all_shares(references, shares, rest)
-    maps = [m if r.weights is not None else m / full for r, m in zip(references, maps, strict=True)]
+    shares = region_shares(references)
+    rest = 1 - summed(shares) if shares else None
+    full = len(references) - len(shares)
+    owned = all_shares(references, shares, rest)
+    maps = [
+        m if r.weights is not None else m / full for r, m in zip(references, owned, strict=True)
+    ]
     composition = simultaneous(references, maps)
-    value = largest_eigenvalue(composition) if regions else 1.0
+    value = largest_eigenvalue(composition) if shares else 1.0
     if value > 1:  # hard edges between filters of different kinds or factors: 1.00 to 1.02
         composition = simultaneous(references, [m / value for m in maps])
     return composition
 
 
-def literal_sum(references: Sequence[Reference]) -> Composition:
+def literal_sum(references: Sequence[LowPassReference]) -> Composition:
     """Equation 4 as printed.
 
     Raises:
@@ -97,6 +99,6 @@ def largest_eigenvalue(composition: Composition, *, iterations: int = 100) -> fl
     logs = []
     for _ in range(iterations):
         x = x / x.flatten(1).norm(dim=1).clamp(min=1e-30).reshape(-1, 1, 1, 1)
-        x = sum(band.of_image(x) for band in composition.bands)
+        x = summed([band.of_image(x) for band in composition.bands])
         logs.append(x.flatten(1).norm(dim=1).clamp(min=1e-30).log())
     return float(torch.stack(logs[-iterations // 3 :]).mean(dim=0).exp().max())

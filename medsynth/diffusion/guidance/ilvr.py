@@ -60,7 +60,7 @@ class LowFrequency:
         if not bool(torch.isfinite(self.reference).all()):
             raise ValueError(f"{self.name}: reference holds NaN or infinite values; mend it first")
         if self.weights is not None:
-            self._check_weights(shape)
+            self._check_weights(self.weights, shape)
         sigma, fraction = self.stop_sigma, self.stop_fraction
         if sigma is not None and fraction is not None:
             raise ValueError(
@@ -71,11 +71,11 @@ class LowFrequency:
         if fraction is not None and not 0 < fraction <= 1:
             raise ValueError(f"{self.name}: stop_fraction must lie in (0, 1], got {fraction}")
 
-    def _check_weights(self, shape: tuple[int, ...]) -> None:
-        got = tuple(self.weights.shape)
+    def _check_weights(self, weights: Tensor, shape: tuple[int, ...]) -> None:
+        got = tuple(weights.shape)
         if len(got) != 4 or got[0] not in (1, shape[0]) or got[1:] != shape[1:]:
             raise ValueError(f"{self.name}: weights must be {shape} or 1 of them, got {got}")
-        low, high = float(self.weights.min()), float(self.weights.max())
+        low, high = float(weights.min()), float(weights.max())
         if not (low >= 0 and high <= 1):  # also refuses NaN
             raise ValueError(
                 f"{self.name}: weights must lie in [0, 1], got {low:.3g} ... {high:.3g}"

@@ -8,6 +8,7 @@ white noise stays white on the small grid, so that it can be drawn there.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -76,7 +77,7 @@ class LowPass:
         return scale.to(fresh.device, fresh.dtype) * fresh
 
 
-def build(kind: str, *, size: tuple[int, int], factor: int) -> LowPass:
+def build(kind: str, *, size: Sequence[int], factor: int) -> LowPass:
     """The filter `kind` (dct, block, bicubic) with this `factor` for images of `size` (H, W).
 
     Raises:
@@ -90,12 +91,13 @@ def build(kind: str, *, size: tuple[int, int], factor: int) -> LowPass:
             f"factor must be an integer from 1 (follow the reference exactly) to {min(size)} (the "
             f"image's shorter side), got {factor!r}; try {min(8, min(size))}"
         )
-    return _build(kind, tuple(size), factor)
+    rows, columns = size
+    return _build(kind, (rows, columns), factor)
 
 
 def low_pass(image: Tensor, *, factor: int, kind: str = "dct") -> Tensor:
     """phi_factor(image) for an image (..., H, W) of any size."""
-    return build(kind, size=tuple(image.shape[-2:]), factor=factor)(image)
+    return build(kind, size=image.shape[-2:], factor=factor)(image)
 
 
 @lru_cache(maxsize=64)

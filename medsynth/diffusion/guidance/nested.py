@@ -14,16 +14,17 @@ from torch import Tensor
 from medsynth.diffusion.guidance.bands import (
     Band,
     Composition,
-    Reference,
+    LowPassReference,
     all_shares,
     bounds,
     crop,
     filter_of,
     region_shares,
+    summed,
 )
 
 
-def nested(references: Sequence[Reference]) -> Composition:
+def nested(references: Sequence[LowPassReference]) -> Composition:
     """Disjoint bands from coarse to fine; regions before the full frame.
 
     Band k reaches from factor n_(k-1) to n_k. It is taken from the image in which every region
@@ -38,15 +39,15 @@ def nested(references: Sequence[Reference]) -> Composition:
         )
     full = sorted((r for r in references if r.weights is None), key=lambda r: -r.factor)
     regions = [r for r in references if r.weights is not None]
-    shares = region_shares(regions)
-    rest = 1 - sum(shares) if shares else None
+    shares = region_shares(references)
+    rest = 1 - summed(shares) if shares else None
     bands: dict[int, Band] = {}  # by factor, coarse to fine
     coarse = None
     for factor in sorted({r.factor for r in references}, reverse=True):
         fine = filter_of(references[0], factor)
         reaching = [f for f in full if f.factor <= factor]
-        background = (reaching or full[-1:] or [None])[0]
-        image = _composed_image(background, regions, shares)
+        backgrounds = reaching or full[-1:]
+        image = _composed_image(backgrounds[0] if backgrounds else None, regions, shares)
         weight = _reach(factor, bool(reaching), regions, shares, rest)
         box = bounds(weight)
         bands[factor] = Band(fine, coarse, fine.down(image), crop(weight, box), box)
@@ -63,7 +64,9 @@ def nested(references: Sequence[Reference]) -> Composition:
 
 
 def _composed_image(
-    background: Reference | None, regions: Sequence[Reference], shares: Sequence[Tensor]
+    background: LowPassReference | None,
+    regions: Sequence[LowPassReference],
+    shares: Sequence[Tensor],
 ) -> Tensor:
     """Every region's reference where it has its share, the background elsewhere (B, 1, H, W).
 
@@ -75,16 +78,16 @@ def _composed_image(
         return image + sum(
             share * (r.reference - image) for r, share in zip(regions, shares, strict=True)
         )
-    total = sum(share + 1e-6 for share in shares)
-    return sum(
-        (share + 1e-6) / total * r.reference for r, share in zip(regions, shares, strict=True)
+    total = summed([share + 1e-6 for share in shares])
+    return summed(
+        [(share + 1e-6) / total * r.reference for r, share in zip(regions, shares, strict=True)]
     )
 
 
 def _reach(
     factor: int,
     background: bool,
-    regions: Sequence[Reference],
+    regions: Sequence[LowPassReference],
     shares: Sequence[Tensor],
     rest: Tensor | None,
 ) -> Tensor | None:
@@ -92,4 +95,5 @@ def _reach(
     reaching = [s for r, s in zip(regions, shares, strict=True) if r.factor <= factor]
     if background and len(reaching) == len(regions):
         return None
-    return sum(reaching) + rest if background and rest is not None else sum(reaching)
+    owners = [*reaching, rest] if background and rest is not None else reaching
+    return summed(owners)

@@ -14,13 +14,13 @@ FILTER = "dct"
 
 def reduced(image: Tensor, factor: int) -> Tensor:
     """phi_n(image) on its own grid: (..., H, W) to (..., ceil(H / n), ceil(W / n)), same units."""
-    size = tuple(image.shape[-2:])
+    size = image.shape[-2:]
     modes = low_pass.build(FILTER, size=size, factor=factor).down(image)
     rows, columns = (low_pass.dct_modes(n, n).to(modes) for n in modes.shape[-2:])
     return rows.T @ modes @ columns * _scale(modes.shape[-2:], size)
 
 
-def enlarged(image: Tensor, factor: int, *, size: tuple[int, int]) -> Tensor:
+def enlarged(image: Tensor, factor: int, *, size: Sequence[int]) -> Tensor:
     """The full image (..., *size) whose reduction is `image`: `reduced` undone, phi_n(x) = x."""
     rows, columns = (low_pass.dct_modes(n, n).to(image) for n in image.shape[-2:])
     modes = rows @ image @ columns.T / _scale(image.shape[-2:], size)

@@ -15,6 +15,17 @@ Earlier = Sequence[tuple[Step, Tensor]]
 Estimate = Callable[[Tensor], Tensor]
 
 
+def fresh(noise: Tensor | None) -> Tensor:
+    """The noise of a stochastic step.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if noise is None:
+        raise ValueError("a stochastic sampler needs fresh noise in every step but the last")
+    return noise
+
+
 class Sampler(Protocol):
     """One way from noise to image, given the denoiser's x0 at every step.
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from medsynth.diffusion.denoiser import Prediction
-from medsynth.diffusion.samplers.base import Earlier, Estimate
+from medsynth.diffusion.samplers.base import Earlier, Estimate, fresh
 from medsynth.diffusion.schedule import Schedule
 from medsynth.diffusion.step import Step, plan, uniform_in_time
 
@@ -54,4 +54,4 @@ class DDIM:
         variance = self.eta**2 * (1 - abar_next) / (1 - abar) * (1 - abar / abar_next)  # eq. 16
         epsilon = (x - math.sqrt(abar) * x0) / math.sqrt(1 - abar)
         x_next = math.sqrt(abar_next) * x0 + math.sqrt(1 - abar_next - variance) * epsilon
-        return x_next + math.sqrt(variance) * noise if variance else x_next
+        return x_next + math.sqrt(variance) * fresh(noise) if variance else x_next

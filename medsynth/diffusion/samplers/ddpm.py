@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from medsynth.diffusion.denoiser import Prediction
-from medsynth.diffusion.samplers.base import Earlier, Estimate
+from medsynth.diffusion.samplers.base import Earlier, Estimate, fresh
 from medsynth.diffusion.schedule import Schedule
 from medsynth.diffusion.step import Step, plan, uniform_in_time
 
@@ -72,7 +72,7 @@ class DDPM:
             math.sqrt(abar_next) * beta / (1 - abar) * x0
             + math.sqrt(1 - beta) * (1 - abar_next) / (1 - abar) * x
         )
-        return mean + self._deviation(prediction, step) * noise
+        return mean + self._deviation(prediction, step) * fresh(noise)
 
     def _deviation(self, prediction: Prediction, step: Step) -> Tensor | float:
         """sqrt of the variance of q(x_t_next | x_t) as the chosen kind has it."""

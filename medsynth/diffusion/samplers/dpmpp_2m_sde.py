@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from medsynth.diffusion.denoiser import Prediction
-from medsynth.diffusion.samplers.base import Earlier, Estimate
+from medsynth.diffusion.samplers.base import Earlier, Estimate, fresh
 from medsynth.diffusion.samplers.dpmpp_2m import DPMpp2M
 from medsynth.diffusion.step import Step
 
@@ -49,4 +49,4 @@ class DPMpp2MSDE(DPMpp2M):
             before, x0_before = earlier[-1]
             r = (step.log_snr - before.log_snr) / (2 * h)
             x_next = x_next + gain / (2 * r) * (x0 - x0_before)
-        return x_next + deviation_next * math.sqrt(-math.expm1(-2 * h)) * noise
+        return x_next + deviation_next * math.sqrt(-math.expm1(-2 * h)) * fresh(noise)

@@ -14,7 +14,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from medsynth.diffusion.denoiser import Prediction
-from medsynth.diffusion.samplers.base import Earlier, Estimate
+from medsynth.diffusion.samplers.base import Earlier, Estimate, fresh
 from medsynth.diffusion.samplers.dpmpp_2m import DPMpp2M
 from medsynth.diffusion.step import Step
 
@@ -70,9 +70,10 @@ class DPMpp3MSDE(DPMpp2M):
         if curve is not None:
             mean = mean + phi_3 * curve
         x_next = math.sqrt(step.abar_next) * mean
-        if noise is None:
+        if not self.stochastic:
             return x_next
-        return x_next + math.sqrt((1 - step.abar_next) * -math.expm1(-2 * self.eta * h)) * noise
+        renewed = (1 - step.abar_next) * -math.expm1(-2 * self.eta * h)
+        return x_next + math.sqrt(renewed) * fresh(noise)
 
 
 def _differences(
