@@ -70,6 +70,8 @@ def existing_labels(request: Request, fitted: Fitted) -> tuple[list[Existing], l
                     f"{at}: the name of label {label.value} names somebody and is left out"
                 )
                 words = f"finding {len(found) + 1}"
+            if request.anatomy.slice is not None and not _reaches(label, entry.file, fitted):
+                continue
             mask, note = _on_grid(label, entry.file, fitted, f"{at}: label {label.value} ({words})")
             notes += note
             coded = tuple(
@@ -137,6 +139,15 @@ def _check_values(entry: Labels, labels: Sequence[Label], at: str) -> None:
             )
 
 
+def _reaches(label: Label, file: Path, fitted: Fitted) -> bool:
+    """Whether a label of the volume is marked in the one slice of it that is the anatomy."""
+    grid = fitted.reference.image
+    found = sitk.Resample(
+        on_pixels(label.mask, file, fitted), grid, sitk.Transform(), sitk.sitkNearestNeighbor, 0
+    )
+    return bool(sitk.GetArrayViewFromImage(found).any())
+
+
 def _on_grid(label: Label, file: Path, fitted: Fitted, at: str) -> tuple[sitk.Image, list[str]]:
     """By nearest neighbor: labels are not blended."""
     mask, grid = on_pixels(label.mask, file, fitted), fitted.reference.image
@@ -152,4 +163,6 @@ def _on_grid(label: Label, file: Path, fitted: Fitted, at: str) -> tuple[sitk.Im
             f"{at} is too small for the anatomy's voxels of "
             f"{' x '.join(f'{s:.3g}' for s in grid.GetSpacing())} mm: none is marked; leave it out"
         )
-    return found, [f"{at}: {cut:.0%} of it lies outside the anatomy and is lost"] if cut else []
+    sliced = fitted.reference.image.GetDepth() == 1 and label.mask.GetDepth() > 1
+    lost = cut and not sliced
+    return found, [f"{at}: {cut:.0%} of it lies outside the anatomy and is lost"] if lost else []

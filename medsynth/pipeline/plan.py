@@ -83,14 +83,18 @@ class Prepared:
         return sorted(self.change)
 
 
-def prepare(request: Request, *, preset: Preset, listener: Listener) -> Prepared:
+def prepare(
+    request: Request, *, preset: Preset, listener: Listener, fitted: Fitted | None = None
+) -> Prepared:
     """Read or draw the anatomy, place the lesions.
+
+    `fitted`: the anatomy, where the caller has read it already.
 
     Raises:
         ValueError: an image that cannot be used, or a value out of its range.
         GeometryError: a mask or a lesion that lies where it cannot act.
     """
-    fitted = load_anatomy(request, preset=preset, listener=listener)
+    fitted = fitted or load_anatomy(request, preset=preset, listener=listener)
     reference = fitted.reference
     warnings = [*reference.warnings, *_unlike_training(request, reference, preset)]
     check_policy(request.patient, headers=reference.headers)

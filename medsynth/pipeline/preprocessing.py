@@ -77,8 +77,40 @@ def load_anatomy(request: Request, *, preset: Preset, listener: Listener) -> Fit
         reference = ReferenceImage(phantom.image, source=f"phantom {source.phantom.kind}")
         return fit(reference, preset)
     reference = read_image(source.image, series_uid=source.series_uid, listener=listener)
+    return fit_anatomy(source, reference, preset)
+
+
+def fit_anatomy(source: Anatomy, reference: ReferenceImage, preset: Preset) -> Fitted:
+    """`reference`, which the image of `source` was read as, or the slice of it that is asked for, fitted.
+
+    Raises:
+        ValueError: as `load_anatomy`; or there is no such slice.
+    """
     _check_projection(source, reference, preset)
+    if source.slice is not None:
+        reference = one_slice(reference, source.slice - 1, preset)
     return fit(reference, preset, pixel_mm=source.pixel_mm)
+
+
+def one_slice(reference: ReferenceImage, k: int, preset: Preset) -> ReferenceImage:
+    """Slice `k` (from 0) of a volume that hangs as its domain's slices do.
+
+    Raises:
+        ValueError: there is no such slice.
+    """
+    if preset.in_display_units:
+        reference = _upright(reference, preset)
+    count = reference.image.GetDepth()
+    if k >= count:
+        raise ValueError(f"anatomy.slice: expected 1 to {count} of {reference.source}, got {k + 1}")
+    return ReferenceImage(
+        reference.image[:, :, k : k + 1],
+        headers=reference.headers[k : k + 1],
+        source=reference.source,
+        warnings=reference.warnings,
+        padding=None if reference.padding is None else reference.padding[k : k + 1],
+        is_2d=reference.is_2d,
+    )
 
 
 def _check_projection(source: Anatomy, reference: ReferenceImage, preset: Preset) -> None:

@@ -71,6 +71,7 @@ def to_dict(request: Request) -> dict[str, Any]:
         "anatomy": {
             "image": anatomy.image,
             "series_uid": anatomy.series_uid,
+            "slice": anatomy.slice,
             "phantom": phantom,
             "pixel_mm": anatomy.pixel_mm,
             "view": anatomy.view,

@@ -74,6 +74,7 @@ class Anatomy:
     radiograph or mammogram was taken, of which side, and the size of the picture's pixels.
     `burned_in_text` accepts text in the pixels, `defaced` says that a head has no face any more.
     `labels` are what the reference already shows; none: it shows nothing; None: nobody says.
+    `slice` (from 1) takes one slice of a volume as the whole reference.
     """
 
     factor: int
@@ -87,6 +88,7 @@ class Anatomy:
     burned_in_text: bool = False
     defaced: bool = False
     labels: tuple[Labels, ...] | None = None
+    slice: int | None = None
 
 
 @dataclass(frozen=True)

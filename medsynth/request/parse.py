@@ -23,7 +23,7 @@ KEYS = (
     *("margin_mm", "feather_mm", "noise", "generator"),
 )
 ANATOMY_KEYS = (
-    *("image", "phantom", "series_uid", "factor", "stop"),
+    *("image", "phantom", "series_uid", "slice", "factor", "stop"),
     *("view", "laterality", "pixel_mm", "burned_in_text", "defaced", "labels"),
 )
 OUTPUT_KEYS = ("patient", "paths")
@@ -163,6 +163,10 @@ def _anatomy(value: Any, *, base: Path, preset: presets.Preset) -> Anatomy:
         phantom = parse_phantom(raw["phantom"], base=base, preset=preset)
         if "series_uid" in raw:
             raise ValueError("anatomy.series_uid: a phantom has no series; remove it")
+        if "slice" in raw:
+            raise ValueError(
+                "anatomy.slice: a phantom is drawn at phantom.level_mm with phantom.slices: 1; remove it"
+            )
         for key in ("view", "laterality"):
             if key in raw:
                 raise ValueError(
@@ -181,6 +185,7 @@ def _anatomy(value: Any, *, base: Path, preset: presets.Preset) -> Anatomy:
         image=_path(raw, "image", "anatomy", base=base),
         phantom=phantom,
         series_uid=_text(raw, "series_uid", "anatomy"),
+        slice=fields.integer(raw["slice"], "anatomy.slice", low=1) if "slice" in raw else None,
         factor=fields.integer(raw.get("factor", preset.anatomy_factor), "anatomy.factor", low=1),
         stop=_stop(raw.get("stop", preset.anatomy_stop), "anatomy.stop"),
         burned_in_text=fields.flag(raw.get("burned_in_text", False), "anatomy.burned_in_text"),

@@ -113,6 +113,7 @@ def test_every_field_is_written(folder):
             "noise=12",
             "output.paths=names",
             "anatomy.series_uid=1.2.3",
+            "anatomy.slice=2",
             "steps=5",
         ),
         *("anatomy.pixel_mm=0.5", "anatomy.burned_in_text=true"),

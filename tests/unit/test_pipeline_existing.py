@@ -168,3 +168,29 @@ def test_a_name_of_the_patient_is_refused_as_a_name_of_a_label(folder, entry):
     with pytest.raises(ValueError, match=rf"anatomy\.labels\[0\]\.{key}\.1: holds a name"):
         prepared(folder, anatomy={"image": "series", "labels": labels})
     prepared(folder, anatomy={"image": "series", "labels": labels}, output={"patient": "keep"})
+
+
+def test_one_slice_of_a_volume_is_the_whole_reference_with_the_labels_that_reach_it(folder):
+    raw = {
+        "preset": "lung_ct",
+        "anatomy": {"image": "ct.nrrd", "slice": 4, "labels": "labels.nrrd"},
+    }
+    found = prepare(parse(raw, folder), preset=presets.get("lung_ct"), listener=ignore)
+    grid = found.reference.image
+    assert grid.GetSize() == (44, 40, 1)
+    assert grid.GetOrigin() == pytest.approx((-40.0, -30.0, 12.0 + 3 * 3.0))
+    assert [label.value for label in found.labels] == [1]
+    assert array(found.labels[0].mask).sum() == 30
+    assert not [note for note in found.warnings if "lost" in note]
+    assert found.slices == [0]
+
+
+def test_a_slice_that_is_not_there_is_refused(folder):
+    raw = parse({"preset": "lung_ct", "anatomy": {"image": "ct.nrrd", "slice": 9}}, folder)
+    with pytest.raises(ValueError, match=r"anatomy.slice: expected 1 to 8 of .*ct.nrrd, got 9"):
+        prepare(raw, preset=presets.get("lung_ct"), listener=ignore)
+
+
+def test_a_slice_of_a_phantom_is_refused(folder):
+    with pytest.raises(ValueError, match=r"anatomy.slice: a phantom is drawn at phantom.level_mm"):
+        parse({"preset": "lung_ct", "anatomy": {"phantom": {}, "slice": 1}}, folder)
