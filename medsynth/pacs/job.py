@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from medsynth.pacs import journal
 from medsynth.pacs.collect import Instance
 from medsynth.pacs.dimse_status import Answer
+from medsynth.storage import journal
 
 # queued: not sent yet, or to be sent again.  sent: on its way, no answer known.  stored: the
 # server said so.  verified: asked separately, the server has it.  failed: it will not be retried.

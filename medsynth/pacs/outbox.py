@@ -17,11 +17,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from medsynth.pacs import journal
 from medsynth.pacs.collect import Instance, is_intact
 from medsynth.pacs.destination import Destination
 from medsynth.pacs.folders import outbox_folder
 from medsynth.pacs.job import DAMAGED_COPY, FORMAT, Job, now
+from medsynth.storage import journal
 from medsynth.storage.lock import held
 
 SPARE_BYTES = 32 << 20

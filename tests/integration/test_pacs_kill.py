@@ -11,8 +11,8 @@ from pacs_faults import line, storage_scp, wait_until
 from pacs_objects import files_of, make_out, pixels_of
 from pacs_servers import DICOMWEB_PLUGIN, Sender, command, environment, medsynth, orthanc
 
-from medsynth.pacs.journal import read
 from medsynth.pacs.outbox import Outbox
+from medsynth.storage.journal import read
 
 pytestmark = pytest.mark.pacs
 

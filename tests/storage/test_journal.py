@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from medsynth.pacs.journal import Journal, read
+from medsynth.storage.journal import Journal, read
 
 RECORDS = [{"type": "note", "text": f"record {number}"} for number in range(5)]
 
@@ -83,7 +83,7 @@ def test_a_full_disk_leaves_the_journal_readable_and_usable(tmp_path):
     program = f"""
 import resource, signal
 from pathlib import Path
-from medsynth.pacs.journal import Journal, read
+from medsynth.storage.journal import Journal, read
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 path = Path({str(path)!r})
 writer = Journal(path)
