@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import nibabel
 import numpy as np
 import SimpleITK as sitk
 from PIL import Image
@@ -13,6 +12,7 @@ from medsynth.datasets.entries import Entry
 from medsynth.domains import Preset
 from medsynth.images import ReferenceImage, fit_to_grid, read_image, to_display_units
 from medsynth.images.files import NIFTI
+from medsynth.images.nifti import open_nifti
 
 
 def count_slices(entry: Entry, *, every: int = 1) -> int:
@@ -20,8 +20,7 @@ def count_slices(entry: Entry, *, every: int = 1) -> int:
     if entry.path.is_dir():
         found = len(list(entry.path.glob("*.dcm")))
     elif entry.path.name.endswith(NIFTI):
-        found = nibabel.load(entry.path).shape[2:3] or (1,)
-        found = found[0]
+        found = (*open_nifti(entry.path).shape, 1, 1)[2]
     else:
         found = 1
     return -(-found // every)

@@ -48,11 +48,12 @@ def read_split_file(path: Path) -> list[Row]:
         CheckpointError: not such a file, or a patient is in both parts.
     """
     with open(path, newline="", encoding="utf-8") as file:
-        rows = [tuple(row) for row in csv.reader(file)]
-    if not rows or rows[0] != COLUMNS or any(len(row) != len(COLUMNS) for row in rows):
+        lines = list(csv.reader(file))
+    if not lines or tuple(lines[0]) != COLUMNS or any(len(line) != 3 for line in lines):
         raise CheckpointError(f"{path} is not a split: expected the columns {', '.join(COLUMNS)}")
-    check_apart(rows[1:], where=str(path))
-    return rows[1:]
+    rows = [(series, patient, part) for series, patient, part in lines[1:]]
+    check_apart(rows, where=str(path))
+    return rows
 
 
 def check_apart(rows: Iterable[Row], *, where: str) -> None:

@@ -62,7 +62,7 @@ def _shown(
     gray = values.min() >= 0 and 1 < values.max() <= WHITE
     if gray and (window is None or window == (WHITE / 2, WHITE)):
         return Shown(np.array(values, np.float32), "gray values as they are", as_stored=True)
-    if window is not None:
+    if header is not None and window is not None:
         return Shown(_windowed(values, header, window), f"the file's window {_window(window)}")
     if header is not None and header.get("VOILUTSequence"):
         return Shown(_looked_up(values, header), "the file's VOI look-up table")
@@ -129,8 +129,9 @@ def _mirror(header: pydicom.Dataset) -> float | None:
 
 def _upright(gray: np.ndarray, header: pydicom.Dataset | None) -> np.ndarray:
     """MONOCHROME1 of a modality whose values the reader leaves as they are (MR, CT)."""
-    inverse = header is not None and header.get("PhotometricInterpretation") == "MONOCHROME1"
-    return WHITE - gray if inverse and not is_mirrored(header) else gray
+    if header is None or header.get("PhotometricInterpretation") != "MONOCHROME1":
+        return gray
+    return gray if is_mirrored(header) else WHITE - gray
 
 
 def _scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:

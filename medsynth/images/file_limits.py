@@ -9,6 +9,7 @@ import gzip
 import math
 import re
 from collections.abc import Callable, Iterator
+from io import BufferedIOBase
 from pathlib import Path
 
 import nibabel
@@ -107,7 +108,9 @@ def check_nifti(path: Path) -> None:
     _check(path, sizes, width, "gzip" if zipped else "raw", path.stat().st_size)
 
 
-def _check_extensions(path: Path, file: object, place: int, end: int, endianness: str) -> None:
+def _check_extensions(
+    path: Path, file: BufferedIOBase, place: int, end: int, endianness: str
+) -> None:
     """NIfTI-1.1: after the header a flag, then (size, code, content) each, up to the voxels."""
     file.seek(place)
     flag = file.read(4)

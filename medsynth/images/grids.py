@@ -119,7 +119,8 @@ def _centers(pieces: sitk.Image, grid: sitk.Image) -> Iterator[tuple[np.ndarray,
 
 
 def _inside(index: np.ndarray, grid: sitk.Image) -> np.ndarray:
-    return ((index >= -0.5) & (index < np.array(grid.GetSize()) - 0.5)).all(axis=-1)
+    inside = (index >= -0.5) & (index < np.array(grid.GetSize()) - 0.5)
+    return np.all(inside, axis=-1)
 
 
 def _mark_thin_pieces(result: np.ndarray, pieces: sitk.Image, grid: sitk.Image) -> None:

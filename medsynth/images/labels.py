@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from pydicom.sequence import Sequence as CodeSequence
 
 from medsynth.images.damage import naming
 from medsynth.images.dicom.files import DicomFile, check_there, find_dicom, is_dicom
@@ -112,12 +113,14 @@ def _of_dicom(file: DicomFile) -> Iterator[Label]:
         )
 
 
-def _triplet(sequence: object) -> Triplet | None:
+def _triplet(sequence: CodeSequence | None) -> Triplet | None:
     if not sequence:
         return None
     item = sequence[0]
-    words = tuple(str(item.get(k) or "") for k in ("CodeValue", "CodingSchemeDesignator"))
-    return (*words, str(item.get("CodeMeaning") or words[0])) if all(words) else None
+    value, scheme, meaning = (
+        str(item.get(k) or "") for k in ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
+    )
+    return (value, scheme, meaning or value) if value and scheme else None
 
 
 def _of_slicer(image: sitk.Image, path: Path) -> Iterator[Label]:
@@ -150,12 +153,14 @@ def _of_slicer(image: sitk.Image, path: Path) -> Iterator[Label]:
 
 def _terminology(entry: str) -> tuple[Triplet | None, Triplet | None]:
     """`context~scheme^value^meaning~scheme^value^meaning~...`: the category and the type."""
-    codes = []
-    for part in entry.split("~")[1:3]:
-        scheme, _, rest = part.partition("^")
-        value, _, meaning = rest.partition("^")
-        codes.append((value, scheme, meaning or value) if scheme and value else None)
-    return tuple((codes + [None, None])[:2])
+    _, category, kind, *_ = [*entry.split("~"), "", "", ""]
+    return _code(category), _code(kind)
+
+
+def _code(written: str) -> Triplet | None:
+    scheme, _, rest = written.partition("^")
+    value, _, meaning = rest.partition("^")
+    return (value, scheme, meaning or value) if scheme and value else None
 
 
 def _mask(marked: np.ndarray, grid: sitk.Image) -> sitk.Image:

@@ -124,7 +124,7 @@ def _united_layers(image: sitk.Image, path: Path) -> sitk.Image:
         raise ValueError(f"{path} has {image.GetDimension()} dimensions; save it again from Slicer")
     layers = sitk.GetArrayViewFromImage(image)
     if image.GetNumberOfComponentsPerPixel() > 1:
-        layers = layers.any(axis=-1)
+        layers = np.any(layers, axis=-1)
     mask = sitk.GetImageFromArray((layers != 0).astype(np.uint8))
     mask.CopyInformation(image)
     return mask

@@ -26,8 +26,7 @@ def read_nifti(path: Path) -> ReferenceImage:
         GeometryError: The affine shears the grid.
     """
     with naming(path, otherwise="cannot be read; it may be damaged"):
-        check_nifti(path)
-        file = nibabel.load(path)
+        file = open_nifti(path)
         kind, shape = file.header.get_data_dtype(), file.shape
         if kind.kind not in "iuf":
             raise ValueError(f"{path} is not a gray image (data type {kind}); convert it")
@@ -45,6 +44,19 @@ def read_nifti(path: Path) -> ReferenceImage:
     if is_2d:
         notes.append(f"{path} is two-dimensional; it became one slice")
     return ReferenceImage(image=image, source=str(path), warnings=tuple(notes), is_2d=is_2d)
+
+
+def open_nifti(path: Path) -> nibabel.Nifti1Image:
+    """The file, whose voxels are not read yet (NIfTI-2 is a kind of it).
+
+    Raises:
+        ValueError: it is none, or its header promises more than we read.
+    """
+    check_nifti(path)
+    file = nibabel.load(path)
+    if not isinstance(file, nibabel.Nifti1Image):
+        raise ValueError(f"{path} is not NIfTI but {type(file).__name__}; convert it")
+    return file
 
 
 def _place(

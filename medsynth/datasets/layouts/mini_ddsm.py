@@ -30,9 +30,10 @@ def read_mini_ddsm(root: Path, data: Data) -> list[Entry]:
             raise ValueError(
                 f"{table}: {row['fileName']!r} does not begin with a case, as C_0029_1"
             )
-        masks = [row.get(name, "") for name in MASKS]
-        found = [_below(root, mask) for mask in masks if mask.strip("- ")]
-        if None in found:
+        named = [row.get(name, "") for name in MASKS]
+        named = [mask for mask in named if mask.strip("- ")]
+        masks = [mask for name in named if (mask := _below(root, name)) is not None]
+        if len(masks) < len(named):
             raise ValueError(f"{table} names masks of {row['fileName']} that are not there")
         entries.append(
             Entry(
@@ -40,7 +41,7 @@ def read_mini_ddsm(root: Path, data: Data) -> list[Entry]:
                 patient=case.group(1),
                 name=path.relative_to(root).as_posix(),
                 labels=(row["Status"].casefold(),),
-                masks=tuple(found),
+                masks=tuple(masks),
                 view=row["View"].upper(),
                 laterality=side(row["Side"]),
                 details={

@@ -23,11 +23,14 @@ def read_xlsx(path: Path) -> list[list[str]]:
             if "xl/sharedStrings.xml" in names:
                 root = ElementTree.fromstring(archive.read("xl/sharedStrings.xml"))
                 strings = [_text(item) for item in root.findall(f"{MAIN}si")]
-            sheets = sorted(
-                (n for n in names if re.fullmatch(r"xl/worksheets/sheet\d+\.xml", n)),
-                key=lambda n: int(re.search(r"(\d+)\.xml", n).group(1)),
-            )
-            sheet = ElementTree.fromstring(archive.read(sheets[0]))
+            sheets = {
+                int(match[1]): match[0]
+                for match in (re.fullmatch(r"xl/worksheets/sheet(\d+)\.xml", n) for n in names)
+                if match
+            }
+            if not sheets:
+                raise ValueError("it holds no sheet")
+            sheet = ElementTree.fromstring(archive.read(sheets[min(sheets)]))
         return [_row(row, strings) for row in sheet.iter(f"{MAIN}row")]
     except (zipfile.BadZipFile, ElementTree.ParseError, IndexError, ValueError) as error:
         raise ValueError(
@@ -51,9 +54,16 @@ def _row(row: ElementTree.Element, strings: list[str]) -> list[str]:
 
 
 def _column(reference: str) -> int:
-    """0 of A1, 26 of AA7."""
+    """0 of A1, 26 of AA7.
+
+    Raises:
+        ValueError: it does not begin with a column.
+    """
+    letters = re.match(r"[A-Z]+", reference)
+    if letters is None:
+        raise ValueError(f"a cell is called {reference!r}")
     number = 0
-    for letter in re.match(r"[A-Z]+", reference).group():
+    for letter in letters[0]:
         number = number * 26 + ord(letter) - ord("A") + 1
     return number - 1
 

@@ -93,7 +93,9 @@ def find_dicom(path: Path, notes: list[str] | None = None) -> list[DicomFile]:
     """
     if path.is_file():
         return [read_header(path)]
-    found, others, no_files = [], [], []
+    found: list[Path] = []
+    others: list[Path] = []
+    no_files: list[Path] = []
     for folder, subfolders, names in os.walk(path):
         subfolders[:] = sorted(s for s in subfolders if not s.startswith("."))
         for name in sorted(n for n in names if not n.startswith(".")):

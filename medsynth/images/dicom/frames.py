@@ -64,6 +64,15 @@ class Frame:
         return f"{self.path}{many}"
 
 
+@dataclass(frozen=True, eq=False)
+class PlacedFrame(Frame):
+    """A slice of which all is known that places it in space; `stack.common_axes` makes them."""
+
+    position: np.ndarray
+    orientation: np.ndarray
+    pixel_spacing: tuple[float, float]
+
+
 def numbers(header: pydicom.Dataset, keyword: str, *, count: int, path: Path) -> np.ndarray | None:
     """`count` finite numbers of one element as float64 (count,); None where absent or empty."""
     with naming(path, otherwise=f"has a {keyword} that cannot be read as numbers"):

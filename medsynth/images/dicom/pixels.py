@@ -208,8 +208,8 @@ def modality_transform(stored: np.ndarray, header: pydicom.Dataset, path: Path) 
     intercept = numbers(header, "RescaleIntercept", count=1, path=path)
     if slope is not None and slope[0] == 0:
         raise ValueError(f"{path}: RescaleSlope is 0, so the pixels mean nothing")
-    slope = 1.0 if slope is None else slope[0]
-    return stored * slope + (0.0 if intercept is None else intercept[0])
+    scaled = stored * (1.0 if slope is None else slope[0])
+    return scaled + (0.0 if intercept is None else intercept[0])
 
 
 def _significant_bits(cells: np.ndarray, header: pydicom.Dataset) -> np.ndarray:

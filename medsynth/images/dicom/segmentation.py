@@ -104,11 +104,11 @@ def _marked(cells: np.ndarray, file: DicomFile) -> np.ndarray:
 
 def _slots(frames: list[Frame]) -> tuple[list[int], StackGrid]:
     """Which slice k each frame is (segments may share one, empty ones lack), and the grid."""
-    direction = common_axes(frames)
+    placed, direction = common_axes(frames)
     normal = direction[:, 2]
-    along = np.array([f.position @ normal for f in frames])
-    first = frames[int(np.argmin(along))]
-    check_straight([first, *frames], normal)
+    along = np.array([f.position @ normal for f in placed])
+    first = placed[int(np.argmin(along))]
+    check_straight([first, *placed], normal)
     step = _step_mm(frames, np.unique(np.round(along - along.min(), 3)))
     slots = np.round((along - along.min()) / step).astype(int)
     count = int(slots.max()) + 1

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from medsynth.errors import GeometryError
-from medsynth.images.dicom.frames import Frame, numbers
+from medsynth.images.dicom.frames import Frame, PlacedFrame, numbers
 
 ORIENTATION_TOLERANCE = 2e-3  # direction cosines are often rounded to three digits
 STEP_TOLERANCE = 0.1  # of the usual step; more is an irregular or a missing slice
 STEP_WARNING = 0.01
 DRIFT_TOLERANCE = 0.5  # in-plane drift over the whole stack, in pixels
+
+Vector = np.ndarray | tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,35 +35,35 @@ def stack(frames: list[Frame]) -> tuple[list[Frame], StackGrid, list[str]]:
             or frames without a position; the message names the files.
     """
     notes: list[str] = []
-    direction = common_axes(frames)
+    placed, direction = common_axes(frames)
     normal = direction[:, 2]
-    frames = sorted(frames, key=lambda f: float(f.position @ normal))
-    along = np.array([f.position @ normal for f in frames])
-    if len(frames) == 1:
-        step = slice_extent_mm(frames[0], notes)
+    placed = sorted(placed, key=lambda f: float(f.position @ normal))
+    along = np.array([f.position @ normal for f in placed])
+    if len(placed) == 1:
+        step = slice_extent_mm(placed[0], notes)
     else:
-        _check_no_duplicates(frames, along)
-        notes += _check_steps(frames, along)
-        check_straight(frames, normal)
-        step = (along[-1] - along[0]) / (len(frames) - 1)
-    spacing = np.array([frames[0].pixel_spacing[1], frames[0].pixel_spacing[0], step])
-    return frames, StackGrid(frames[0].position, spacing, direction), notes
+        _check_no_duplicates(placed, along)
+        notes += _check_steps(placed, along)
+        check_straight(placed, normal)
+        step = (along[-1] - along[0]) / (len(placed) - 1)
+    spacing = np.array([placed[0].pixel_spacing[1], placed[0].pixel_spacing[0], step])
+    return [*placed], StackGrid(placed[0].position, spacing, direction), notes
 
 
-def common_axes(frames: list[Frame]) -> np.ndarray:
-    """The (3, 3) direction of frames that lie parallel: row, column and normal in its columns.
+def common_axes(frames: Sequence[Frame]) -> tuple[list[PlacedFrame], np.ndarray]:
+    """The frames, and the (3, 3) direction in which they lie: row, column, normal in its columns.
 
     Raises:
         GeometryError: The frames differ in orientation, matrix or pixel spacing, or lack them.
     """
     _check_one_geometry(frames)
-    _check_placed(frames)
-    row, column = np.mean([f.orientation for f in frames], axis=0)
+    placed = _placed(frames)
+    row, column = np.mean([f.orientation for f in placed], axis=0)
     # PS3.3 C.7.6.2.1.1: the normal is row x column; file names and InstanceNumber prove nothing
     normal = np.cross(row, column)
     normal /= np.linalg.norm(normal)
     row /= np.linalg.norm(row)
-    return np.stack([row, np.cross(normal, row), normal], axis=1)
+    return placed, np.stack([row, np.cross(normal, row), normal], axis=1)
 
 
 def without_localizers(frames: list[Frame]) -> tuple[list[Frame], list[str]]:
@@ -82,7 +85,7 @@ def slice_extent_mm(frame: Frame, notes: list[str]) -> float:
     return 1.0
 
 
-def _check_one_geometry(frames: list[Frame]) -> None:
+def _check_one_geometry(frames: Sequence[Frame]) -> None:
     groups: list[list[Frame]] = []
     for frame in frames:
         for group in groups:
@@ -100,17 +103,18 @@ def _check_one_geometry(frames: list[Frame]) -> None:
 
 
 def _same_plane_geometry(a: Frame, b: Frame) -> bool:
-    if (a.orientation is None) != (b.orientation is None) or a.shape != b.shape:
-        return False
-    if (a.pixel_spacing is None) != (b.pixel_spacing is None):
-        return False
-    turned = a.orientation is not None and not np.allclose(
-        a.orientation, b.orientation, atol=ORIENTATION_TOLERANCE
+    return (
+        a.shape == b.shape
+        and _alike(a.orientation, b.orientation, atol=ORIENTATION_TOLERANCE)
+        and _alike(a.pixel_spacing, b.pixel_spacing, rtol=1e-3)
     )
-    scaled = a.pixel_spacing is not None and not np.allclose(
-        a.pixel_spacing, b.pixel_spacing, rtol=1e-3
-    )
-    return not turned and not scaled
+
+
+def _alike(a: Vector | None, b: Vector | None, *, rtol: float = 1e-5, atol: float = 1e-8) -> bool:
+    """Whether both are missing, or both there and equal but for rounding."""
+    if a is None or b is None:
+        return a is b
+    return np.allclose(a, b, rtol=rtol, atol=atol)
 
 
 def _describe(frame: Frame) -> str:
@@ -122,7 +126,7 @@ def _describe(frame: Frame) -> str:
     return words + f", orientation {np.round(frame.orientation.ravel(), 4).tolist()}"
 
 
-def _check_placed(frames: list[Frame]) -> None:
+def _placed(frames: Sequence[Frame]) -> list[PlacedFrame]:
     for frame in frames:
         for keyword, value in (
             ("ImagePositionPatient", frame.position),
@@ -139,9 +143,10 @@ def _check_placed(frames: list[Frame]) -> None:
             raise GeometryError(
                 f"{frame.path}: {keyword} is missing, so the slice cannot be placed in space"
             )
+    return [PlacedFrame(**vars(frame)) for frame in frames]
 
 
-def _check_no_duplicates(frames: list[Frame], along: np.ndarray) -> None:
+def _check_no_duplicates(frames: Sequence[Frame], along: np.ndarray) -> None:
     same = np.diff(along) < 1e-3
     if not same.any():
         return
@@ -160,7 +165,7 @@ def _check_no_duplicates(frames: list[Frame], along: np.ndarray) -> None:
     )
 
 
-def _check_steps(frames: list[Frame], along: np.ndarray) -> list[str]:
+def _check_steps(frames: Sequence[Frame], along: np.ndarray) -> list[str]:
     steps = np.diff(along)
     usual = float(np.sort(steps)[(len(steps) - 1) // 2])
     off = np.abs(steps - usual)
@@ -192,7 +197,7 @@ def _check_steps(frames: list[Frame], along: np.ndarray) -> list[str]:
     return notes
 
 
-def check_straight(frames: list[Frame], normal: np.ndarray) -> None:
+def check_straight(frames: Sequence[PlacedFrame], normal: np.ndarray) -> None:
     """Raises GeometryError if the frames are shifted in their planes against each other."""
     offsets = np.array([f.position - frames[0].position for f in frames])
     in_plane = offsets - np.outer(offsets @ normal, normal)
