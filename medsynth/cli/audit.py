@@ -91,7 +91,9 @@ def _checked(out: Path) -> Path:
     """The folder, which must be a result."""
     for name in ("image.nrrd", "request.yaml", "result.json"):
         if not (out / name).is_file():
-            raise FileNotFoundError(f"{out} has no {name}; give the OUT folder of a synthesis")
+            raise FileNotFoundError(
+                f"{out} has no {name}; give the OUT folder of a synthesis whose output.write has nrrd"
+            )
     return out.resolve()
 
 

@@ -34,6 +34,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace, listener: Listener) -> int:
     """The requests below, synthesized."""
+    from medsynth.domains.methods import exported_files
     from medsynth.request import parse
     from medsynth.storage.folders import check_output
 
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
     requests = {name: parse(DEMOS[name](args.seed)) for name in wanted}
     folders = {name: folder_of(args.out, name, first=wanted[0]) for name in wanted}
     for folder in folders.values():
-        check_output(folder, overwrite=args.overwrite)
+        check_output(folder, overwrite=args.overwrite, contents=exported_files())
 
     from medsynth import pipeline
 

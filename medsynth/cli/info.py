@@ -42,6 +42,7 @@ def collect() -> dict[str, Any]:
     """All that the command shows, as plain values."""
     from medsynth.domains import PRESETS
     from medsynth.domains.lesion_kinds import titled
+    from medsynth.domains.methods import EXPORTERS
     from medsynth.networks import model_store
     from medsynth.records.result import software_versions
     from medsynth.request.model import SAMPLERS
@@ -62,6 +63,7 @@ def collect() -> dict[str, Any]:
             for preset in PRESETS.values()
         },
         "samplers": SAMPLERS,
+        "exporters": EXPORTERS.titles,
         "networks_folders": [str(folder) for folder in model_store.folders()],
         "networks": networks(model_store.folders()),
         "extras": {name: all(find_spec(m) for m in modules) for name, modules in EXTRAS.items()},
@@ -138,6 +140,8 @@ def _lines(facts: dict[str, Any]) -> list[str]:
             lines.append(f"    phantoms: {', '.join(preset['phantoms'])}")
     lines += ["", "samplers"]
     lines += [f"  {name}: {title}" for name, title in facts["samplers"].items()]
+    lines += ["", "exporters"]
+    lines += [f"  {name}: {title}" for name, title in facts["exporters"].items()]
     lines += ["", f"networks in {', '.join(facts['networks_folders'])}"]
     lines += [_network_line(network) for network in facts["networks"]] or ["  none"]
     lines += ["", "optional parts"]

@@ -68,11 +68,12 @@ def add_output(parser: argparse.ArgumentParser, *, required: bool) -> None:
 
 def run(args: argparse.Namespace, listener: Listener) -> int:
     """Check the request, then synthesize."""
+    from medsynth.domains.methods import exported_files
     from medsynth.request import load_request
     from medsynth.storage.folders import check_output
 
     request = load_request(args.request, overrides=args.set)
-    check_output(args.out, overwrite=args.overwrite)
+    check_output(args.out, overwrite=args.overwrite, contents=exported_files())
 
     from medsynth import pipeline
 

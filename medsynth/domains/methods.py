@@ -1,4 +1,4 @@
-"""Samplers, filters and compositions by name: what a request may ask for, and where each one is.
+"""Samplers, filters, compositions and exporters by name: what a request may ask for, and where each is.
 
 A declaration: nothing here imports torch. The request's parser, `--help`, the docs and Slicer's lists
 read the names and titles; `medsynth.diffusion` loads `target` when it is asked for.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass
 from typing import Any
+
+from medsynth.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Method:
         return getattr(importlib.import_module(module), name)
 
 
+EXPORTERS = Registry("medsynth.pipeline.exporters", "EXPORTER")
 _SAMPLERS = "medsynth.diffusion.samplers."
 _GUIDANCE = "medsynth.diffusion.guidance."
 
@@ -49,3 +52,13 @@ FILTERS = {
     "block": Method("Means of blocks", _GUIDANCE + "low_pass:block"),
     "bicubic": Method("Bicubic, as in ILVR", _GUIDANCE + "low_pass:bicubic"),
 }
+
+
+def usual_exporters() -> tuple[str, ...]:
+    """Those of a request that names none."""
+    return tuple(name for name, entry in EXPORTERS.items() if entry.facts.get("default"))
+
+
+def exported_files() -> tuple[str, ...]:
+    """Patterns of the names that exporters leave in OUT."""
+    return tuple(file for entry in EXPORTERS.values() for file in entry.facts["files"])

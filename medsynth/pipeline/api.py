@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import SimpleITK as sitk
-
 from medsynth.events import Listener, ignore
 from medsynth.pipeline.estimate import Estimate
+from medsynth.pipeline.exporters.base import Delivery
 from medsynth.pipeline.image_types import from_sitk, kind_of, to_sitk
 from medsynth.pipeline.synthesize import run
 from medsynth.records.result import Result
@@ -52,12 +51,13 @@ def synthesize(
         ValueError, OSError, MemoryError, CheckpointError: as `medsynth.pipeline.run`.
     """
     asked, kind = _request(request, spacing_mm)
+    received: list[Delivery] = []
     with tempfile.TemporaryDirectory(prefix="medsynth-") as folder:
         made = Path(out) if out is not None else Path(folder) / "out"
-        result = run(asked, made, overwrite=overwrite, listener=listener)
+        result = run(asked, made, overwrite=overwrite, listener=listener, receive=received.append)
         assert isinstance(result, Result)
-        files = [made / "image.nrrd", *(made / lesion.mask for lesion in result.lesions)]
-        image, *masks = (from_sitk(sitk.ReadImage(str(file)), kind) for file in files)
+    (delivery,) = received
+    image, *masks = (from_sitk(part, kind) for part in (delivery.image, *delivery.masks))
     return Synthesis(image, tuple(masks), result)
 
 

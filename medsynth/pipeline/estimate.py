@@ -53,9 +53,9 @@ def memory_needed(size: tuple[int, int, int], *, lesions: int, slice_pixels: int
     )
 
 
-def disk_needed(size: tuple[int, int, int], *, lesions: int) -> int:
-    """Bytes of OUT: NRRD and DICOM at 2 bytes a voxel each, masks, the report."""
-    return int(np.prod(size)) * 4 + int(np.prod(size)) * lesions // 8 + 20_000_000
+def disk_needed(size: tuple[int, int, int], *, lesions: int, bytes_per_voxel: int = 4) -> int:
+    """Bytes of OUT: the volumes (NRRD and DICOM take 2 bytes a voxel each), masks, the report."""
+    return int(np.prod(size)) * bytes_per_voxel + int(np.prod(size)) * lesions // 8 + 20_000_000
 
 
 def check_memory(needed: int, *, available: int | None = None) -> None:

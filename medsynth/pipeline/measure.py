@@ -21,7 +21,7 @@ SHELL_PIXELS = (1.5, 6.0)
 
 
 def measure_lesion(
-    region: Region, volume: np.ndarray, *, file: str, preset: Preset
+    region: Region, volume: np.ndarray, *, file: str | None, preset: Preset
 ) -> LesionMeasurement:
     """Mean inside the mask and around it, diameter and centroid, in the result `volume` (k, j, i)."""
     mask = region.lesion.mask
@@ -45,7 +45,7 @@ def measure_lesion(
     )
 
 
-def measure_label(label: Existing, *, file: str, modality: str) -> ExistingLabel:
+def measure_label(label: Existing, *, file: str | None, modality: str) -> ExistingLabel:
     """What result.json says of a label that the reference already had."""
     inside = sitk.GetArrayViewFromImage(label.mask) > 0
     centroid = np.argwhere(inside).mean(axis=0)[::-1]

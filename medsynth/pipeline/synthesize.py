@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+import SimpleITK as sitk
 import torch
 
 from medsynth import domains as presets
 from medsynth import generators
 from medsynth.domains import Preset
+from medsynth.domains.methods import EXPORTERS, exported_files
 from medsynth.errors import CheckpointError
 from medsynth.events import Event, Listener, ignore
 from medsynth.generators.base import Generator
+from medsynth.images import ReferenceImage
 from medsynth.networks import model_store, read_metadata
 from medsynth.pipeline import estimate as cost
-from medsynth.pipeline import write_outputs as deliver
+from medsynth.pipeline.exporters.base import Delivery, label_name, mask_name
 from medsynth.pipeline.generate import Generated, generate, task_of_slice, worst
 from medsynth.pipeline.measure import measure_coherence, measure_label, measure_lesion
 from medsynth.pipeline.plan import Prepared, prepare
+from medsynth.pipeline.write_outputs import write
 from medsynth.records.result import GuidanceError, Result
 from medsynth.request import Request
 from medsynth.storage import folders as results
@@ -34,10 +39,12 @@ def run(
     dry_run: bool = False,
     listener: Listener = ignore,
     generator: Generator | None = None,
+    receive: Callable[[Delivery], None] | None = None,
 ) -> Result | cost.Estimate:
     """Synthesize `request` into the folder `out`; with `dry_run` only say what it would take.
 
-    `generator`: what draws, None: what the request asks for.
+    `generator`: what draws, None: what the request asks for. `receive` is given the images in memory
+    before they are written.
 
     Raises:
         ValueError, GeometryError: something in the request cannot be used.
@@ -47,10 +54,17 @@ def run(
             cannot be written, or the disk is too full.
     """
     results.check_outside(out, folders_of(request))
-    output = results.OutputFolder(out, overwrite=overwrite)
+    output = results.OutputFolder(out, overwrite=overwrite, contents=exported_files())
     # Claimed before the work begins: a second run into the same folder ends at its start.
     with nullcontext() if dry_run else output.claimed():
-        return _run(request, output, dry_run=dry_run, listener=listener, generator=generator)
+        return _run(
+            request,
+            output,
+            dry_run=dry_run,
+            listener=listener,
+            generator=generator,
+            receive=receive,
+        )
 
 
 def folders_of(request: Request) -> list[Path]:
@@ -69,6 +83,7 @@ def _run(
     dry_run: bool,
     listener: Listener,
     generator: Generator | None,
+    receive: Callable[[Delivery], None] | None,
 ) -> Result | cost.Estimate:
     preset = presets.get(request.preset)
     if generator is None:
@@ -87,7 +102,8 @@ def _run(
             )
         check_task(request, prepared, generator)
         seconds = generator.seconds_per_slice(size[1::-1]) * len(prepared.slices)
-    disk = cost.disk_needed(size, lesions=len(prepared.regions))
+    per_voxel = sum(EXPORTERS[name].facts.get("bytes_per_voxel", 0) for name in request.write)
+    disk = cost.disk_needed(size, lesions=len(prepared.regions), bytes_per_voxel=per_voxel)
     estimate = cost.Estimate(len(prepared.slices), seconds, needed, disk, device)
     listener(Event("estimate", message=estimate.sentence(), data=estimate.to_dict()))
     for warning in prepared.warnings:
@@ -106,11 +122,11 @@ def _run(
             expected=seconds,
         )
     record = describe(request, prepared, generated, generator, preset=preset)
-    delivery = deliver.Delivery(request, prepared, generated.volume, preset, generator.checkpoint)
+    delivery = Delivery(request, prepared, generated.volume, preset, generator.checkpoint)
+    if receive is not None:
+        receive(delivery)
     with output as folder:
-        result = deliver.write(
-            delivery, folder, record=record, seconds=clock.seconds, listener=listener
-        )
+        result = write(delivery, folder, record=record, seconds=clock.seconds, listener=listener)
     data = {"out": str(output.out), "seed": request.seed}
     listener(Event("result", message=f"wrote {output.given}", data=data))
     return result
@@ -203,7 +219,7 @@ def describe(
         for name, values in generated.errors.items()
         if name in factors
     )
-    reference = prepared.reference
+    suffix = mask_suffix(request)
     return {
         **generator.record(),
         "generator": generator.name,
@@ -214,20 +230,41 @@ def describe(
         "coherence": measure_coherence(prepared, generated.volume, preset=preset),
         "noise": noise_record(generated),
         "lesions": tuple(
-            measure_lesion(region, generated.volume, file=deliver.mask_name(index), preset=preset)
+            measure_lesion(
+                region,
+                generated.volume,
+                file=suffix and mask_name(index, suffix),
+                preset=preset,
+            )
             for index, region in enumerate(prepared.regions)
         ),
         "labels": tuple(
-            measure_label(label, file=deliver.label_name(index), modality=preset.modality)
+            measure_label(
+                label, file=suffix and label_name(index, suffix), modality=preset.modality
+            )
             for index, label in enumerate(prepared.labels)
         ),
         "clipped": {
-            "reference": deliver.clipped_fraction(reference, preset),
+            "reference": clipped_fraction(prepared.reference, preset),
             "result": generated.clipped,
         },
         "reference": prepared.fitting.record,
         "warnings": prepared.warnings,
     }
+
+
+def mask_suffix(request: Request) -> str | None:
+    """Of the masks' files that result.json names: those of the first exporter that writes any."""
+    suffixes = (EXPORTERS[name].facts.get("mask_suffix") for name in request.write)
+    return next(filter(None, suffixes), None)
+
+
+def clipped_fraction(reference: ReferenceImage, preset: Preset) -> float:
+    """Share of the reference's voxels, padding aside, that the intensity map cannot represent."""
+    values = sitk.GetArrayViewFromImage(reference.image)
+    if reference.padding is not None:
+        values = values[~reference.padding]
+    return preset.intensity.clipped_fraction(values) if values.size else 0.0
 
 
 def noise_record(generated: Generated) -> dict[str, dict[str, float]]:

@@ -42,9 +42,12 @@ class GuidanceError:
 
 @dataclass(frozen=True)
 class LesionMeasurement:
-    """One lesion, measured in the result inside its mask, and the parameters it was drawn with."""
+    """One lesion, measured in the result inside its mask, and the parameters it was drawn with.
 
-    mask: str
+    `mask` is its file; None where only DICOM was asked for.
+    """
+
+    mask: str | None
     mean: float
     mean_around: float
     diameter_mm: float
@@ -55,9 +58,12 @@ class LesionMeasurement:
 
 @dataclass(frozen=True)
 class ExistingLabel:
-    """A label that the reference already had, in the file `mask`; `code` is the DICOM SEG's type."""
+    """A label that the reference already had, in the file `mask` (None: only in DICOM).
 
-    mask: str
+    `code` is the DICOM SEG's type.
+    """
+
+    mask: str | None
     name: str
     code: tuple[str, str, str]
     source: str

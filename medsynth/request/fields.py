@@ -89,6 +89,19 @@ def one_of(value: Any, at: str, *, choices: Iterable[str]) -> str:
     return value
 
 
+def several_of(value: Any, at: str, *, choices: Iterable[str]) -> tuple[str, ...]:
+    """At least one of the words `choices`, each once, as a list; one word alone is a list of it."""
+    choices = tuple(choices)
+    words = (value,) if isinstance(value, str) else value
+    if not isinstance(words, (list, tuple)) or not words:
+        raise refusal(at, f"a list with some of {', '.join(choices)}", value)
+    for index, word in enumerate(words):
+        one_of(word, at if isinstance(value, str) else f"{at}[{index}]", choices=choices)
+        if word in words[:index]:
+            raise ValueError(f"{at}[{index}]: {word} is named twice; remove one")
+    return tuple(words)
+
+
 def integer(value: Any, at: str, *, low: int, high: int | None = None) -> int:
     """A whole number from `low` to `high`."""
     limits = f"an integer >= {low}" if high is None else f"an integer from {low} to {high}"

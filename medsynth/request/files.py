@@ -83,7 +83,11 @@ def to_dict(request: Request) -> dict[str, Any]:
             "stop": anatomy.stop.to_value(),
         },
         "pathologies": [_pathology_dict(pathology) for pathology in request.pathologies],
-        "output": {"patient": request.patient, "paths": request.paths},
+        "output": {
+            "patient": request.patient,
+            "paths": request.paths,
+            "write": request.write,
+        },
     }
     plain = ("extent", "background", "steps", "sampler", "composition", "filter", "guidance")
     for key in (

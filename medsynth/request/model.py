@@ -18,6 +18,8 @@ GUIDANCE = ("x0", "x_t")
 EXTENTS = ("roi", "all")
 BACKGROUNDS = ("resynthesize", "keep")
 PATIENTS = ("synthetic", "keep")
+EXPORTERS = methods.EXPORTERS
+USUAL_EXPORTERS = methods.usual_exporters()
 # How result files name the user's files: whole paths, or without the folders they lie in.
 PATHS = ("full", "names")
 WEIGHTS = ("mask", "gaussian")
@@ -149,6 +151,7 @@ class Request:
     seed: int = 0
     patient: str = "synthetic"
     paths: str = "full"
+    write: tuple[str, ...] = USUAL_EXPORTERS
     weights: Path | None = None
     device: str = "auto"
     noise: str | float = "network"

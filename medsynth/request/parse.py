@@ -26,7 +26,7 @@ ANATOMY_KEYS = (
     *("image", "phantom", "series_uid", "slice", "factor", "stop"),
     *("view", "laterality", "pixel_mm", "burned_in_text", "defaced", "labels"),
 )
-OUTPUT_KEYS = ("patient", "paths")
+OUTPUT_KEYS = ("patient", "paths", "write")
 PATHOLOGY_KEYS = (
     *("roi", "center_mm", "slice", "pixel", "diameter_mm", "source", "factor", "stop", "weight"),
 )
@@ -125,14 +125,23 @@ def _choices(raw: Mapping[str, Any], *, with_lesions: bool) -> dict[str, str]:
     return chosen
 
 
-def _output(value: Any) -> dict[str, str]:
+def _output(value: Any) -> dict[str, Any]:
     """What `output` says, each word with its default."""
     words = {"patient": model.PATIENTS, "paths": model.PATHS}
     raw = fields.mapping(value, "output", keys=OUTPUT_KEYS)
-    return {
+    said = {
         key: fields.one_of(raw.get(key, getattr(Request, key)), f"output.{key}", choices=choices)
         for key, choices in words.items()
     }
+    written = fields.several_of(
+        raw.get("write", model.USUAL_EXPORTERS), "output.write", choices=model.EXPORTERS
+    )
+    if said["patient"] == "keep" and "dicom" not in written:
+        raise ValueError(
+            "output.patient: keep has nothing to act on without DICOM; add dicom to output.write, or "
+            "write patient: synthetic"
+        )
+    return {**said, "write": written}
 
 
 def _path(raw: Mapping[str, Any], key: str, at: str, *, base: Path) -> Path | None:

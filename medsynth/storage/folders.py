@@ -36,6 +36,7 @@ class OutputFolder:
         needed_bytes: what the run will write, checked against the free space beforehand.
         overwrite: replace `out` if it is an earlier result; the earlier one stays until the new one is
             complete.
+        contents: patterns of names, besides `CONTENTS`, that a result may hold.
 
     One run at a time makes `out`: `with folder.claimed():` before the work begins keeps others away,
     so that they are refused at their start and not at their end.
@@ -48,8 +49,16 @@ class OutputFolder:
         OSError: (ENOSPC) the disk has too little room, beforehand or while writing.
     """
 
-    def __init__(self, out: Path | str, *, needed_bytes: int = 0, overwrite: bool = False):
+    def __init__(
+        self,
+        out: Path | str,
+        *,
+        needed_bytes: int = 0,
+        overwrite: bool = False,
+        contents: Iterable[str] = (),
+    ):
         self.given = out
+        self.contents = tuple(contents)
         self.out = Path(out).expanduser().resolve()
         self.needed_bytes = needed_bytes
         self.overwrite = overwrite
@@ -77,7 +86,12 @@ class OutputFolder:
 
     def check(self) -> None:
         """Refuse now what could not be published later; see `check_output`."""
-        check_output(self.out, needed_bytes=self.needed_bytes, overwrite=self.overwrite)
+        check_output(
+            self.out,
+            needed_bytes=self.needed_bytes,
+            overwrite=self.overwrite,
+            contents=self.contents,
+        )
 
     def __enter__(self) -> Path:
         with contextlib.ExitStack() as stack:
@@ -104,7 +118,7 @@ class OutputFolder:
     def _publish(self) -> None:
         """Rename the partial folder to `out`; an earlier result goes only once that has worked."""
         try:
-            check_output(self.out, overwrite=self.overwrite)
+            check_output(self.out, overwrite=self.overwrite, contents=self.contents)
             self._partial.chmod(0o777 & ~_umask())  # until now it was for its user alone
             self._replace()
         except BaseException:
@@ -165,7 +179,13 @@ def check_new_file(path: Path | str, *, overwrite: bool = False) -> Path:
     return path
 
 
-def check_output(out: Path | str, *, needed_bytes: int = 0, overwrite: bool = False) -> None:
+def check_output(
+    out: Path | str,
+    *,
+    needed_bytes: int = 0,
+    overwrite: bool = False,
+    contents: Iterable[str] = (),
+) -> None:
     """Refuse an `out` that `OutputFolder` could not make, before any work is done; writes nothing.
 
     Raises:
@@ -173,7 +193,7 @@ def check_output(out: Path | str, *, needed_bytes: int = 0, overwrite: bool = Fa
     """
     out = Path(out).expanduser().resolve()
     if out.exists():
-        _check_existing(out, overwrite=overwrite)
+        _check_existing(out, overwrite=overwrite, contents=(*CONTENTS, *contents))
     parent = next(p for p in out.parents if p.exists())
     if not parent.is_dir():
         raise FileExistsError(f"cannot make {out}: {parent} is a file; choose another folder")
@@ -200,7 +220,7 @@ def check_outside(out: Path | str, folders: Iterable[Path]) -> None:
             )
 
 
-def _check_existing(out: Path, *, overwrite: bool) -> None:
+def _check_existing(out: Path, *, overwrite: bool, contents: Iterable[str]) -> None:
     if not out.is_dir():
         raise FileExistsError(f"{out} is a file, expected a folder to make; choose another name")
     if os.path.ismount(out):
@@ -210,7 +230,7 @@ def _check_existing(out: Path, *, overwrite: bool) -> None:
         raise FileExistsError(
             f"{out} exists and is not empty; choose another folder, or replace it with --overwrite"
         )
-    foreign = [name for name in names if not any(fnmatch(name, known) for known in CONTENTS)]
+    foreign = [name for name in names if not any(fnmatch(name, known) for known in contents)]
     if foreign:
         raise FileExistsError(
             f"{out} is not replaced: it holds {foreign[0]}, which is not part of a result; "

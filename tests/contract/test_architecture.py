@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "medsynth"
 
 # From the ground up; a unit imports from the floors below its own and from itself, without exceptions.
 FLOORS = (
-    ("errors", "limits", "threads", "storage"),
+    ("errors", "limits", "registry", "threads", "storage"),
     ("events", "marking"),
     ("domains",),
     ("request",),

@@ -119,6 +119,7 @@ def test_every_option_of_a_lesion_has_its_row_with_its_kinds_and_range():
         ("pathologies.source.procedural", "kind", tuple(OPTIONS)),
         ("output", "patient", model.PATIENTS),
         ("output", "paths", model.PATHS),
+        ("output", "write", tuple(model.EXPORTERS)),
     ],
 )
 def test_every_word_of_a_choice_is_named(title, key, words):
@@ -166,6 +167,7 @@ def test_defaults_are_the_programs(tmp_path):
         assert rows(title)["factor"][2] == f"`{values['factor']}`"
         assert rows(title)["stop"][2] == f"`{values['stop']:g}`"
     assert rows("pathologies")["weight"][2] == f"`{pathology['weight']}`"
+    assert rows("output")["write"][2] == f"`[{', '.join(filled['output']['write'])}]`"
     assert rows("output")["patient"][2] == f"`{filled['output']['patient']}`"
 
 

@@ -112,6 +112,7 @@ def test_every_field_is_written(folder):
             "feather_mm=2",
             "noise=12",
             "output.paths=names",
+            "output.write=[dicom, nifti]",
             "anatomy.series_uid=1.2.3",
             "anatomy.slice=2",
             "steps=5",

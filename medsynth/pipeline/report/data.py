@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -12,13 +12,18 @@ from medsynth.domains import Window
 from medsynth.errors import GeometryError
 
 
+class PlanesByIndex(Protocol):
+    """Slice k as `[k]`, (j, i): an array (k, j, i), or an object that computes it on demand."""
+
+    def __getitem__(self, k: int, /) -> np.ndarray: ...
+
+
 @dataclass(frozen=True)
 class ReportInput:
     """Everything that the pictures and the page show.
 
     `reference`, `result` and each of `masks` (bool) are (k, j, i) on one grid, images in physical
-    units; `spacing_mm` is (x, y, z). `low_pass` maps a factor to something that gives the filtered
-    reference of slice k as `[k]`: an array (k, j, i), or an object that computes it on demand.
+    units; `spacing_mm` is (x, y, z). `low_pass` maps a factor to the filtered reference.
     `request` and `record` are what request.yaml and result.json hold.
 
     Raises:
@@ -31,7 +36,7 @@ class ReportInput:
     spacing_mm: tuple[float, float, float]
     windows: tuple[Window, ...]
     units: str = "HU"
-    low_pass: Mapping[int, Sequence[np.ndarray]] = field(default_factory=dict)
+    low_pass: Mapping[int, PlanesByIndex] = field(default_factory=dict)
     masks: tuple[np.ndarray, ...] = ()
     request: Mapping[str, Any] = field(default_factory=dict)
     record: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,24 @@
+"""`report.html`: pictures, figures and the request on one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from medsynth.pipeline import report
+from medsynth.pipeline.exporters.base import Delivery, Exporter
+from medsynth.pipeline.report.delivery import report_input
+
+
+def write(delivery: Delivery, folder: Path) -> None:
+    """`report.html`."""
+    report.write_report(report_input(delivery), folder / "report.html")
+
+
+EXPORTER = Exporter(
+    title="Report with pictures and figures",
+    write=write,
+    files=("report.html",),
+    rank=4,
+    default=True,
+    shows_result=True,
+)
