@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from medsynth.networks.initial import placed, zero
+
 WIDTH = 64
 
 
@@ -35,9 +37,9 @@ def small_network(
         network = nn.Sequential(*layers, *pool, nn.Linear(widths[-1], outputs))
     for layer in network:
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            zero(layer)
             nn.init.kaiming_normal_(layer.weight, generator=generator)
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type] # both are built with a bias
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # not in its stubs
+    return placed(network)
 
 
 def scale_of(patches: Tensor) -> tuple[Tensor, Tensor]:

@@ -136,13 +136,11 @@ def _outline(
         for key in SHAPE:
             if key in options:
                 raise ValueError(f"{key} cannot act: the lesion takes the shape of the roi")
-        surface = painted(roi, reference)
-        drawn = draw_options(
-            kind, options, diameter_mm=surface.diameter_mm, generator=generators[0]
-        )
+        region = painted(roi, reference)
+        drawn = draw_options(kind, options, diameter_mm=region.diameter_mm, generator=generators[0])
         for key in SHAPE:
             drawn.pop(key, None)
-        return surface, drawn
+        return region, drawn
     center, diameter = check_place(center_mm, diameter_mm)
     drawn = draw_options(kind, options, diameter_mm=diameter, generator=generators[0])
     surface = Ball(

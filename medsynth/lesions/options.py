@@ -33,7 +33,7 @@ def draw_options(
     kind, given = kind_named(name), lesion_options(given)
     for key, value in given.items():
         _check(name, key, value, kind.options)
-    drawn = {}
+    drawn: dict[str, Any] = {}
     for key, choices in kind.ranges.items():
         if isinstance(choices[0], str):
             drawn[key] = str(choices[generator.integers(len(choices))])

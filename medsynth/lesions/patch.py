@@ -8,6 +8,7 @@ reference is composed (`weight: gaussian`). Each step can be switched off, each 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,15 +115,11 @@ def from_projection(
     for name, each in (("the source film", image), ("the reference", reference)):
         if each.GetSize()[2] != 1:
             raise ValueError(f"{name} has {each.GetSize()[2]} slices, expected one film")
-    if (roi is None) == (center_mm is None or diameter_mm is None):
-        raise ValueError("give either roi, or center_mm and diameter_mm")
-    if roi is not None:
-        region = painted(roi, reference)
-        center_mm, diameter_mm = region.center_mm, region.diameter_mm
+    center, diameter = _target(reference, center_mm, diameter_mm, roi)
     patch = cut_out(image, mask)
     generator = np.random.default_rng([int(seed), 2027])
     u = float(generator.uniform(*QUANTILE)) if steps.quantile is None else steps.quantile
-    zoom = scale * diameter_mm / patch.diameter
+    zoom = scale * diameter / patch.diameter
     whole = sitk.GetArrayViewFromImage(reference)
     breast = breast_array(whole, reference.GetSpacing(), body_threshold)
     base = _rotation(rotate_deg) @ _MIRRORS[mirror]
@@ -132,7 +129,7 @@ def from_projection(
         tries += 1
         draw = _draw(generator, steps)
         moved = _MovedPatch(
-            patch, reference, center_mm, zoom=zoom, matrix=draw.matrix @ base, shift=draw.shift_mm
+            patch, reference, center, zoom=zoom, matrix=draw.matrix @ base, shift=draw.shift_mm
         )
         worst = moved.outside_mm(breast)
         if worst == 0:
@@ -145,7 +142,7 @@ def from_projection(
     after, used = _brought_in(patch, moved, whole, breast, steps=steps, u=u)
     drawn = {
         "center_mm": np.round(moved.center_mm, 3).tolist(),
-        "diameter_mm": round(diameter_mm * scale, 3),
+        "diameter_mm": round(diameter * scale, 3),
         "seed": int(seed),
         "steps": {key: getattr(steps, key) for key in Steps.__dataclass_fields__},
         **used,
@@ -163,6 +160,21 @@ def from_projection(
         title="lesion from an annotated film",
         drawn=drawn,
     )
+
+
+def _target(
+    reference: sitk.Image,
+    center_mm: Sequence[float] | None,
+    diameter_mm: float | None,
+    roi: sitk.Image | None,
+) -> tuple[Sequence[float] | np.ndarray, float]:
+    """Center and diameter of the lesion to be, given by themselves or as a region."""
+    if roi is not None and (center_mm is None or diameter_mm is None):
+        region = painted(roi, reference)
+        return region.center_mm, region.diameter_mm
+    if roi is not None or center_mm is None or diameter_mm is None:
+        raise ValueError("give either roi, or center_mm and diameter_mm")
+    return center_mm, diameter_mm
 
 
 def cut_out(image: sitk.Image, mask: sitk.Image) -> LesionPatch:
@@ -228,7 +240,7 @@ def _draw(generator: np.random.Generator, steps: Steps) -> _Draw:
     shift = generator.uniform(-1, 1, 2) * steps.shift_mm
     return _Draw(
         angle if steps.rotate else 0.0,
-        tuple(bool(f) and steps.flip for f in flips),
+        (bool(flips[0]) and steps.flip, bool(flips[1]) and steps.flip),
         shift,
         steps.rotate or steps.flip or steps.shift_mm > 0,
     )

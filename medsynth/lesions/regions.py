@@ -15,13 +15,15 @@ WALL = 0.05  # of the head's width: scalp and skull, where they cannot be told f
 LEAST_CAVITY = 0.3  # of the head's area; less than that and the skull was not closed
 
 
-def exposed_body(values: np.ndarray, spacing_mm: tuple[float, ...], threshold: float) -> np.ndarray:
+def exposed_body(
+    values: np.ndarray, spacing_mm: tuple[float, float, float], threshold: float
+) -> np.ndarray:
     """What is exposed of the patient in a radiograph, dark lungs included: boolean (k, j, i)."""
     return body_array(values, spacing_mm, threshold)
 
 
 def inside_skull_ct(
-    values: np.ndarray, spacing_mm: tuple[float, ...], threshold: float
+    values: np.ndarray, spacing_mm: tuple[float, float, float], threshold: float
 ) -> np.ndarray:
     """The inside of the white ring of bone in each slice (k, j, i); where it is open, as in MR."""
     head = body_array(values, spacing_mm, threshold)
@@ -29,7 +31,7 @@ def inside_skull_ct(
 
 
 def inside_skull_mr(
-    values: np.ndarray, spacing_mm: tuple[float, ...], threshold: float
+    values: np.ndarray, spacing_mm: tuple[float, float, float], threshold: float
 ) -> np.ndarray:
     """The head without its outer `WALL` in each slice (k, j, i): in MR bone and air are both black."""
     head = body_array(values, spacing_mm, threshold)
@@ -37,7 +39,7 @@ def inside_skull_mr(
 
 
 def region_of(
-    organ: OrganFinder, values: np.ndarray, spacing_mm: tuple[float, ...], threshold: float
+    organ: OrganFinder, values: np.ndarray, spacing_mm: tuple[float, float, float], threshold: float
 ) -> np.ndarray:
     """Where `organ` is in slices (k, j, i), boolean.
 

@@ -142,11 +142,11 @@ def _lesion(
 ) -> Lesion:
     """The whole image with the drawing in it, its mask, and what was measured."""
     sub_volume = context.sub_volume
-    image = sitk.GetArrayFromImage(sub_volume.reference).astype(np.float32)
-    image[sub_volume.slices] = drawing.after
-    mask = np.zeros(image.shape, dtype=np.uint8)
-    mask[sub_volume.slices] = marked
-    image, mask = (_like(sub_volume.reference, array) for array in (image, mask))
+    values = sitk.GetArrayFromImage(sub_volume.reference).astype(np.float32)
+    values[sub_volume.slices] = drawing.after
+    labels = np.zeros(values.shape, dtype=np.uint8)
+    labels[sub_volume.slices] = marked
+    image, mask = (_like(sub_volume.reference, array) for array in (values, labels))
     gained = float((drawing.after - context.before)[marked].mean())
     measured = {
         "measured_diameter_mm": round(mask_diameter_mm(mask), 2),

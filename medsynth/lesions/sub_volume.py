@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,7 +49,7 @@ class SubVolume:
         fine = np.clip(np.ceil(spacing / detail_mm), 1, 8).astype(int)
         while np.prod(size * fine) > MOST_SAMPLES and fine.max() > 1:
             fine[np.argmin(np.where(fine > 1, spacing / fine, np.inf))] -= 1
-        return cls(reference, tuple(map(int, low)), tuple(map(int, size)), tuple(map(int, fine)))
+        return cls(reference, _three(low), _three(size), _three(fine))
 
     def wider(self, margin_mm: float) -> SubVolume:
         """The box with `margin_mm` more on every side, cut to the image; no fine grid."""
@@ -57,14 +58,11 @@ class SubVolume:
         high = np.minimum(
             np.array(self.low) + self.size + margin, np.array(self.reference.GetSize())
         )
-        return SubVolume(self.reference, tuple(low.tolist()), tuple((high - low).tolist()))
+        return SubVolume(self.reference, _three(low), _three(high - low))
 
     def within(self, wide: SubVolume) -> tuple[slice, slice, slice]:
         """This sub-volume in the array (k, j, i) of a `wide` one that contains it."""
-        return tuple(
-            slice(low - start, low - start + n)
-            for low, start, n in zip(self.low[::-1], wide.low[::-1], self.size[::-1], strict=True)
-        )
+        return _slices(_three(np.array(self.low) - wide.low), self.size)
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
@@ -73,9 +71,7 @@ class SubVolume:
     @property
     def slices(self) -> tuple[slice, slice, slice]:
         """The sub-volume in the whole image's array (k, j, i)."""
-        return tuple(
-            slice(low, low + n) for low, n in zip(self.low[::-1], self.size[::-1], strict=True)
-        )
+        return _slices(self.low, self.size)
 
     def voxels_mm(self) -> np.ndarray:
         """LPS mm of voxel centers: (k, j, i, 3)."""
@@ -159,3 +155,14 @@ def check_within_image(reference: sitk.Image, points_mm: np.ndarray, center_mm: 
             f"the lesion would leave the image by {worst:.1f} mm{where}; move its center or make "
             "it smaller"
         )
+
+
+def _three(numbers: np.ndarray) -> tuple[int, int, int]:
+    i, j, k = numbers.tolist()
+    return i, j, k
+
+
+def _slices(low: Sequence[int], size: Sequence[int]) -> tuple[slice, slice, slice]:
+    """The box from `low` of `size` voxels, both i, j, k, in an array (k, j, i)."""
+    i, j, k = (slice(start, start + n) for start, n in zip(low, size, strict=True))
+    return k, j, i

@@ -251,10 +251,10 @@ def _check_options(scale: float, feather_mm: float) -> None:
 
 def _rotation(rotate_deg: float | tuple[float, float, float], reference: sitk.Image) -> np.ndarray:
     """Rotation matrix (3, 3) in LPS."""
-    if np.isscalar(rotate_deg) and np.isfinite(rotate_deg):
-        normal = np.reshape(reference.GetDirection(), (3, 3))[:, 2]
-        return _about(normal, float(rotate_deg))
     angles = np.asarray(rotate_deg, dtype=float)
+    if angles.ndim == 0 and np.isfinite(angles):
+        normal = np.reshape(reference.GetDirection(), (3, 3))[:, 2]
+        return _about(normal, float(angles))
     if angles.shape != (3,) or not np.all(np.isfinite(angles)):
         raise ValueError(f"rotate_deg must be one angle or three, got {rotate_deg!r}")
     x, y, z = (_about(axis, angle) for axis, angle in zip(np.eye(3), angles, strict=True))

@@ -23,6 +23,7 @@ from medsynth.diffusion.denoiser import Denoiser
 from medsynth.diffusion.noise_level import NoiseLevelScale
 from medsynth.diffusion.preconditioning import ResidualPreconditioning
 from medsynth.errors import CheckpointError
+from medsynth.networks.initial import placed
 from medsynth.networks.patch_unet import PatchUNet, PatchUNetConfig
 from medsynth.networks.refiner import Refiner, RefinerConfig
 from medsynth.storage import aliases
@@ -150,7 +151,7 @@ def build_denoiser(
         )
     refiner = load_refiner(path, metadata, device=device)
     dtype = dtype or fastest_dtype(device)
-    network.to(device=device, dtype=dtype, memory_format=torch.channels_last).requires_grad_(False)
+    placed(network, device, dtype).requires_grad_(False)
     return Denoiser(
         network=network,
         schedule=levels,
@@ -189,8 +190,7 @@ def load_refiner(path: Path, metadata: dict[str, Any], *, device: str = "cpu") -
         raise CheckpointError(
             f"{path} holds a refiner whose values are not finite; run `medsynth refine` again"
         )
-    refiner.to(device=device, memory_format=torch.channels_last)
-    return refiner.eval().requires_grad_(False)
+    return placed(refiner, device).eval().requires_grad_(False)
 
 
 def _state(path: Path, *, refiner: bool) -> dict[str, Tensor]:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from medsynth.diffusion.denoiser import Conditioning
+from medsynth.networks.initial import zero
 from medsynth.storage import aliases
 
 NOISE_LEVEL_CHANNELS = 2
@@ -55,7 +56,9 @@ class PatchUNetConfig:
     def from_dict(cls, values: dict[str, Any]) -> PatchUNetConfig:
         """From a recipe or a header; unknown names raise TypeError."""
         values = aliases.current(values, where="network")
-        lists = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        lists: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+        }
         return cls(**lists)
 
     def to_dict(self) -> dict[str, Any]:
@@ -139,8 +142,8 @@ class PatchUNet(nn.Module):
         """Row and column of each patch's centre, -1 ... 1 over the full image; (B, 2, H/r, W/r)."""
         r, (batch, _, height, width) = self.config.patch_size, x.shape
         if origin is None:
-            rows, columns = self.config.image_size
-            centred = [(rows - height) / 2, (columns - width) / 2]
+            full_height, full_width = self.config.image_size
+            centred = [(full_height - height) / 2, (full_width - width) / 2]
             origin = torch.tensor([centred] * batch)
         origin = origin.to(x.device)
         axes = []
@@ -173,13 +176,9 @@ class FineStage(nn.Module):
             nn.Linear(self.EMBEDDING, 2 * width * config.fine_blocks),
         )
         self.first = nn.Conv2d(pixels + out_channels + conditioning_channels, width, 3, padding=1)
-        self.blocks = nn.ModuleList(
-            nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
-            for _ in range(config.fine_blocks)
-        )
+        self.blocks = nn.ModuleList(_FineBlock(width) for _ in range(config.fine_blocks))
         self.last = nn.Conv2d(width, out_channels, 3, padding=1)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        zero(self.last)
 
     def forward(
         self, x: Tensor, output: Tensor, conditionings: list[Tensor], timesteps: Tensor
@@ -190,10 +189,20 @@ class FineStage(nn.Module):
         h = self.first(joined.contiguous(memory_format=torch.channels_last))
         embedding = get_timestep_embedding(timesteps, self.EMBEDDING).to(x.dtype)
         scales = self.embed(embedding)[:, :, None, None].to(h.dtype).chunk(2 * len(self.blocks), 1)
-        for index, (one, two) in enumerate(self.blocks):
-            inner = one(functional.silu(h)) * (1 + scales[2 * index]) + scales[2 * index + 1]
-            h = h + two(functional.silu(inner))
+        for index, block in enumerate(self.blocks):
+            h = block(h, scales[2 * index], scales[2 * index + 1])
         return functional.pixel_shuffle(self.last(functional.silu(h)), self.patch_size)
+
+
+class _FineBlock(nn.ModuleList):
+    """h + two convolutions of it, whose middle the timestep scales and shifts."""
+
+    def __init__(self, width: int):
+        super().__init__(nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
+
+    def forward(self, h: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+        one, two = self
+        return h + two(functional.silu(one(functional.silu(h)) * (1 + scale) + shift))
 
 
 def _conditioning_channels(

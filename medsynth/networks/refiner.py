@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from medsynth.networks.initial import zero
+
 PATCH = 2
 GAIN = 0.3  # of the last layer: corrections are small
 
@@ -72,8 +74,8 @@ class Refiner(nn.Module):
         # On pixels: a convolution behind pixel_shuffle alone leaves a checkerboard.
         self.fine = nn.Conv2d(fine + 1, fine, 3, padding=1)
         self.last = nn.Conv2d(fine, 1, 3, padding=1)
+        zero(self.last)
         nn.init.normal_(self.last.weight, std=1e-3)
-        nn.init.zeros_(self.last.bias)
 
     @property
     def factor(self) -> int:
@@ -108,8 +110,7 @@ class _Block(nn.Module):
         super().__init__()
         self.one = nn.Conv2d(width, width, 3, padding=1)
         self.two = nn.Conv2d(width, width, 3, padding=1)
-        nn.init.zeros_(self.two.weight)
-        nn.init.zeros_(self.two.bias)
+        zero(self.two)
 
     def forward(self, h: Tensor) -> Tensor:
         return h + self.two(functional.silu(self.one(functional.silu(h))))

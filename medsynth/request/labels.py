@@ -63,8 +63,8 @@ def _name(value: Any, at: str) -> str:
 def _code(value: Any, at: str) -> tuple[str, str, str]:
     if not isinstance(value, (list, tuple)) or len(value) != 3:
         raise fields.refusal(at, CODE, value)
-    words = tuple(str(word).strip() for word in value)
-    for word, longest in zip(words, (16, 16, 64), strict=True):
+    code, scheme, meaning = (str(word).strip() for word in value)
+    for word, longest in ((code, 16), (scheme, 16), (meaning, 64)):
         if not word or len(word) > longest:
             raise fields.refusal(at, CODE, value)
-    return words
+    return code, scheme, meaning

@@ -45,7 +45,9 @@ class Stop:
 
     def to_value(self) -> float | dict[str, float]:
         """As a request writes it: a number is sigma."""
-        return {"fraction": self.fraction} if self.sigma is None else self.sigma
+        if self.fraction is not None:
+            return {"fraction": self.fraction}
+        return 0.0 if self.sigma is None else self.sigma
 
 
 @dataclass(frozen=True)

@@ -89,11 +89,12 @@ def _steps(value: Any) -> int:
 
 def _noise(value: Any, preset: presets.Preset) -> str | float:
     """A word of `model.NOISES`, or the standard deviation of the noise."""
-    if isinstance(value, str):
-        noise = fields.one_of(value, "noise", choices=model.NOISES)
-    else:
-        low, high = model.NOISE_LEVEL
-        noise = fields.number(value, "noise", low=low, high=high)
+    low, high = model.NOISE_LEVEL
+    noise: str | float = (
+        fields.one_of(value, "noise", choices=model.NOISES)
+        if isinstance(value, str)
+        else fields.number(value, "noise", low=low, high=high)
+    )
     if noise != "network" and not preset.noisy_tissues:
         raise ValueError(
             f"noise: {fields.shown(value)} needs a domain whose scanner's noise is known (lung_ct); "
@@ -255,7 +256,7 @@ def _pathology(value: Any, at: str, *, base: Path, preset: presets.Preset) -> Pa
     example = f"source: {{procedural: {{kind: {(*preset.lesion_kinds, 'solid')[0]}}}}}"
     source = fields.required(raw, "source", at, example=example)
     source = parse_source(source, f"{at}.source", base=base, preset=preset, painted="roi" in raw)
-    kind = (source.procedural or {}).get("kind")
+    kind = (source.procedural or {}).get("kind", "")
     factor = raw.get("factor", FACTORS.get(kind, preset.pathology_factor))
     # The pipeline of the paper ends in its spherical Gaussian.
     weight = raw.get("weight", "mask" if source.patch is None else "gaussian")

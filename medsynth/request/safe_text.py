@@ -24,13 +24,14 @@ class _Loader(yaml.SafeLoader):
         self._entries = 0
         self._sizes: dict[str, int] = {}
 
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Counts levels and entries, those that an alias stands for included."""
         event = self.peek_event()
         if isinstance(event, yaml.AliasEvent):
-            if event.anchor in self.anchors and event.anchor not in self._sizes:
-                raise yaml.YAMLError(f"alias *{event.anchor} inside itself{_line(event)}")
-            self._count(self._sizes.get(event.anchor, 1), event)
+            anchor = event.anchor or ""
+            if anchor in self.anchors and anchor not in self._sizes:
+                raise yaml.YAMLError(f"alias *{anchor} inside itself{_line(event)}")
+            self._count(self._sizes.get(anchor, 1), event)
             return super().compose_node(parent, index)
         self._depth += 1
         if self._depth > limits.DEPTH.value:
@@ -71,7 +72,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _line(where: yaml.Event | yaml.Node) -> str:
-    return f", line {where.start_mark.line + 1}"
+    return f", line {where.start_mark.line + 1}" if where.start_mark else ""
 
 
 _BOOL = "tag:yaml.org,2002:bool"

@@ -31,6 +31,7 @@ from medsynth.errors import CheckpointError
 from medsynth.events import Listener, Stage, ignore
 from medsynth.networks import PatchUNet, PatchUNetConfig, save_weights
 from medsynth.networks.checkpoint import fastest_dtype
+from medsynth.networks.initial import placed
 from medsynth.training import checkpoint, timestep_samplers
 from medsynth.training.batches import Batch, conditioned_quantiles, draw_batch
 from medsynth.training.distributed import DistributedContext
@@ -118,7 +119,7 @@ class Trainer:
         network = (
             PatchUNet(self.config) if start_from is None else warm_start(start_from, self.config)
         )
-        self.network = network.to(device=device, memory_format=torch.channels_last)
+        self.network = placed(network, device)
         self.ema = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(),

@@ -28,6 +28,8 @@ ROUNDING = 1.0  # physical units: real images hold whole ones, which must not gi
 class Discriminators(nn.Module):
     """One judge for each window: patches (B, 1, h, w) in [-1, 1] to scores (B, windows)."""
 
+    kernel: Tensor
+
     def __init__(self, windows: Sequence[Window], intensity: IntensityMap):
         super().__init__()
         self.windows, self.intensity = tuple(windows), intensity

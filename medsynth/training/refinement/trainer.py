@@ -21,6 +21,7 @@ from medsynth.events import Listener, Stage, ignore
 from medsynth.marking import png_chunks
 from medsynth.networks import load_network, save_weights
 from medsynth.networks.checkpoint import REFINER
+from medsynth.networks.initial import placed
 from medsynth.networks.refiner import Refiner, RefinerConfig
 from medsynth.storage import aliases
 from medsynth.training import checkpoint
@@ -89,9 +90,8 @@ class RefinementTrainer:
         self.refiner = Refiner(self.config)
         if start_from is not None:
             self._begin_as(start_from)
-        self.refiner.to(device, memory_format=torch.channels_last)
-        self.discriminators = Discriminators(preset.windows, preset.intensity)
-        self.discriminators.to(device, memory_format=torch.channels_last)
+        placed(self.refiner, device)
+        self.discriminators = placed(Discriminators(preset.windows, preset.intensity), device)
         self.ema = {k: v.detach().clone() for k, v in self.refiner.state_dict().items()}
         self.players = {"refiner": self.refiner, "discriminators": self.discriminators}
         self.optimizers = {
