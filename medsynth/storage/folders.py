@@ -110,7 +110,7 @@ class OutputFolder:
             if error is None:
                 self._publish()
                 return
-            full = isinstance(error, Exception) and _is_disk_full(error, self._partial)
+            full = isinstance(error, Exception) and is_disk_full(error, self._partial)
             self._discard()
         if full:
             raise _no_room(self.out, self.needed_bytes, "the disk is full") from error
@@ -238,7 +238,7 @@ def _check_existing(out: Path, *, overwrite: bool, contents: Iterable[str]) -> N
         )
 
 
-def _is_disk_full(error: Exception, folder: Path) -> bool:
+def is_disk_full(error: Exception, folder: Path) -> bool:
     """Whether `error` comes from a full disk; SimpleITK and others do not pass the errno on."""
     if getattr(error, "errno", None) in FULL:
         return True

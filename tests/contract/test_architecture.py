@@ -20,7 +20,7 @@ FLOORS = (
     ("generators",),
     ("training",),
     ("pipeline",),
-    ("evaluation",),
+    ("evaluation", "factory"),
     ("cli",),
     ("bundle", "__main__"),
 )

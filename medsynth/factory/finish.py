@@ -1,0 +1,39 @@
+"""What is made of the whole set once its images are there: layouts, card, pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from medsynth.events import Listener, ignore
+from medsynth.factory import layouts
+from medsynth.factory.layouts.base import LayoutContext, context_of
+from medsynth.factory.layouts.writing import write_layout
+from medsynth.factory.licenses import license_text, licenses_of
+from medsynth.factory.store import LAYOUTS, DataSet, open_set
+
+
+def finish(folder: Path | str, plan: Any = None, *, listener: Listener = ignore) -> None:
+    """Write the layouts that the plan asks for; what is there already, and right, stays.
+
+    Args:
+        folder: the set.
+        plan: with `write`, the names of layouts; None: those of its plan.yaml.
+        listener: told of progress.
+
+    Raises:
+        ValueError: the folder is no set, or a layout cannot hold its images.
+        OSError: the disk is full, or the folder cannot be written in.
+    """
+    dataset = open_set(folder)
+    names = dataset.plan.get("write", ()) if plan is None else plan.write
+    chosen = [layouts.get(str(name)) for name in names or ()]
+    context = context_for(dataset)
+    for layout in chosen:
+        target = dataset.folder / LAYOUTS / layout.name
+        write_layout(dataset, layout, target, context=context, listener=listener)
+
+
+def context_for(dataset: DataSet) -> LayoutContext:
+    """The classes, pseudonyms and license of the whole set."""
+    return context_of(dataset, license=license_text(licenses_of(dataset)))
