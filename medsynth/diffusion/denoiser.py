@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from medsynth.diffusion.conditioning import Conditioning
 from medsynth.diffusion.noise_level import NoiseLevelScale
@@ -105,6 +105,12 @@ class Denoiser:
             raise ValueError(
                 "a residual scale needs a reference-conditioned network and v_prediction"
             )
+
+    @property
+    def device(self) -> str:
+        """Where the network is; the CPU for one without parameters."""
+        parameters = self.network.parameters() if isinstance(self.network, nn.Module) else ()
+        return next((str(parameter.device) for parameter in parameters), "cpu")
 
     def __call__(self, x_t: Tensor, t: Tensor | float) -> Tensor:
         """Estimate of x0 from x_t at timestep t."""

@@ -49,7 +49,7 @@ def _yaml(text: str) -> Any:
     entries = 0
     for event in yaml.parse(text, Loader=_LOADER):
         if isinstance(event, yaml.AliasEvent):
-            entries += sizes.get(event.anchor, 1)
+            entries += sizes.get(event.anchor or "", 1)
         elif isinstance(event, yaml.ScalarEvent):
             entries += 1
             if event.anchor:

@@ -8,7 +8,10 @@ Panjabi et al., Spine 1991.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from medsynth.phantoms import splines
 from medsynth.phantoms.thorax.shape import ClosedCurves
@@ -46,7 +49,7 @@ cage = splines.between_levels(_CAGE[:, 0], _CAGE[:, 1:])
 spine_y = splines.between_levels(_SPINE[:, 0], _SPINE[:, 1])
 
 
-def wall(z_mm: np.ndarray, angle_deg: np.ndarray, *, offset_mm: np.ndarray = 0.0) -> np.ndarray:
+def wall(z_mm: ArrayLike, angle_deg: ArrayLike, *, offset_mm: ArrayLike = 0.0) -> np.ndarray:
     """Points (..., 2) on the cage's inner surface, `offset_mm` outwards.
 
     Args:
@@ -54,13 +57,13 @@ def wall(z_mm: np.ndarray, angle_deg: np.ndarray, *, offset_mm: np.ndarray = 0.0
         angle_deg: direction from the cage's middle: 0 front, 90 left, 180 back, -90 right.
         offset_mm: outward distance; broadcast with the others.
     """
-    z_mm, angle, offset_mm = np.broadcast_arrays(z_mm, np.deg2rad(angle_deg), offset_mm)
-    half_width, front, back = np.moveaxis(cage(z_mm), -1, 0)
+    z, angle, offset = np.broadcast_arrays(z_mm, np.deg2rad(angle_deg), offset_mm)
+    half_width, front, back = np.moveaxis(cage(z), -1, 0)
     half_depth, middle = (back - front) / 2, (back + front) / 2
     power = 2 / CAGE_EXPONENT
     sine, cosine = np.sin(angle), np.cos(angle)
-    x = (half_width + offset_mm) * np.sign(sine) * np.abs(sine) ** power
-    y = middle - (half_depth + offset_mm) * np.sign(cosine) * np.abs(cosine) ** power
+    x = (half_width + offset) * np.sign(sine) * np.abs(sine) ** power
+    y = middle - (half_depth + offset) * np.sign(cosine) * np.abs(cosine) ** power
     return np.stack([x, y], axis=-1)
 
 
@@ -83,7 +86,7 @@ def superellipse(
     return turned + np.array(center_mm)
 
 
-def through(levels_mm: list[float], points_mm: list[np.ndarray]) -> ClosedCurves:
+def through(levels_mm: Sequence[float], points_mm: Sequence[np.ndarray]) -> ClosedCurves:
     """Closed curves that pass through the given points at each level (in any order of levels)."""
     order = np.argsort(levels_mm)
     control = [splines.closed_control_through(np.asarray(points_mm[i])) for i in order]

@@ -26,8 +26,8 @@ class Texture:
         for octave, (spacing_mm, _) in enumerate(OCTAVES):
             below = int(np.floor(z_mm / spacing_mm))
             part = np.float32(z_mm / spacing_mm - below)
-            layer = self._lattice(octave, below) * (1 - part)
-            layer = layer + self._lattice(octave, below + 1) * part
+            lower, upper = (self._lattice(octave, below + n) for n in (0, 1))
+            layer = lower * (1 - part) + upper * part
             rows = _between(layer, y_mm / spacing_mm, axis=0)
             total += _between(rows, x_mm / spacing_mm, axis=1)
         return total

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -31,6 +33,10 @@ class PaintedBox:
     rows: slice
     columns: slice
     inside: np.ndarray
+
+
+# What a piece covers at a level, so far below its surface, in the pixels of a plane.
+Section = Callable[[float, float, Plane], PaintedBox | None]
 
 
 def fill_polygon(polygon: np.ndarray, size: tuple[int, int]) -> PaintedBox | None:
@@ -90,39 +96,44 @@ class Painter:
     """Paints one organ's pieces into many planes; what does not depend on z is computed once."""
 
     def __init__(self, organ: Organ) -> None:
-        self._organ = organ
-        self._prepared = [
-            piece.contours() if isinstance(piece, ClosedCurves) else piece.spheres()
-            for piece in organ.pieces
-        ]
+        self._prepared = [(piece.z_range_mm, _prepared(piece)) for piece in organ.pieces]
 
     def patches(self, z_mm: float, inset_mm: float, plane: Plane) -> list[PaintedBox]:
         """What each piece covers in the plane at `z_mm`, `inset_mm` below its surface."""
         found = []
-        for index, piece in enumerate(self._organ.pieces):
-            low, high = piece.z_range_mm
+        for (low, high), section in self._prepared:
             if low + inset_mm <= z_mm <= high - inset_mm:  # caps are layered too
-                found.append(self._patch(index, piece, z_mm, inset_mm, plane))
+                found.append(section(z_mm, inset_mm, plane))
         return [patch for patch in found if patch is not None]
 
-    def _patch(
-        self, index: int, piece: Geometry, z_mm: float, inset_mm: float, plane: Plane
-    ) -> PaintedBox | None:
-        if isinstance(piece, ClosedCurves):
-            contour = self._prepared[index](z_mm, CONTOUR_SAMPLES)
-            if inset_mm:
-                contour = _inset(contour, inset_mm)
-            return fill_polygon(plane.to_pixels(contour), plane.size)
-        spheres = self._prepared[index]
-        radius = spheres[:, 3] - inset_mm
-        # A band: spheres stacked along z; its section keeps the full width up to its rounded ends.
-        straight = max(0.0, piece.half_height_mm - float(spheres[:, 3].max()))
-        height = np.maximum(np.abs(spheres[:, 2] - z_mm) - straight, 0)
-        cut = (radius > 0) & (height < radius)
-        if not cut.any():
-            return None
-        section = np.sqrt(radius[cut] ** 2 - height[cut] ** 2)
-        return fill_discs(np.column_stack([spheres[cut, :2], section]), plane)
+
+def _prepared(piece: Geometry) -> Section:
+    if isinstance(piece, ClosedCurves):
+        return partial(_section_of_curves, piece.contours())
+    return partial(_section_of_spheres, piece.spheres(), piece.half_height_mm)
+
+
+def _section_of_curves(
+    contours: Callable[[float, int], np.ndarray], z_mm: float, inset_mm: float, plane: Plane
+) -> PaintedBox | None:
+    contour = contours(z_mm, CONTOUR_SAMPLES)
+    if inset_mm:
+        contour = _inset(contour, inset_mm)
+    return fill_polygon(plane.to_pixels(contour), plane.size)
+
+
+def _section_of_spheres(
+    spheres: np.ndarray, half_height_mm: float, z_mm: float, inset_mm: float, plane: Plane
+) -> PaintedBox | None:
+    radius = spheres[:, 3] - inset_mm
+    # A band: spheres stacked along z; its section keeps the full width up to its rounded ends.
+    straight = max(0.0, half_height_mm - float(spheres[:, 3].max()))
+    height = np.maximum(np.abs(spheres[:, 2] - z_mm) - straight, 0)
+    cut = (radius > 0) & (height < radius)
+    if not cut.any():
+        return None
+    section = np.sqrt(radius[cut] ** 2 - height[cut] ** 2)
+    return fill_discs(np.column_stack([spheres[cut, :2], section]), plane)
 
 
 def _inset(contour: np.ndarray, inset_mm: float) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
+from medsynth.phantoms.breast.shape import BreastShape
 from medsynth.phantoms.noise_field import Texture
 from medsynth.phantoms.paint import Painter, Plane
 from medsynth.phantoms.thorax import tissues
@@ -33,7 +34,7 @@ class RenderedPhantom:
     image: sitk.Image
     labels: sitk.Image
     label_names: dict[str, int]
-    curves: ThoraxShape
+    curves: ThoraxShape | BreastShape
 
 
 @dataclass(frozen=True)
@@ -108,13 +109,13 @@ def _fine_plane(grid: VoxelGrid) -> tuple[Plane, tuple[int, int], int]:
         int(np.clip(2 * np.round((s / FINEST_SAMPLE_MM - 1) / 2) + 1, 3, 5))
         for s in grid.spacing_mm[:2]
     ]
-    spacing = [s / n for s, n in zip(grid.spacing_mm, per_pixel, strict=False)]
-    origin = [
-        o - s * (n - 1) / 2 for o, s, n in zip(grid.origin_mm, spacing, per_pixel, strict=False)
-    ]
-    size = (grid.size[0] * per_pixel[0], grid.size[1] * per_pixel[1])
+    across, down = per_pixel
+    spacing = (grid.spacing_mm[0] / across, grid.spacing_mm[1] / down)
+    left, top, _ = grid.origin_mm
+    origin = (left - spacing[0] * (across - 1) / 2, top - spacing[1] * (down - 1) / 2)
+    size = (grid.size[0] * across, grid.size[1] * down)
     depth = int(np.clip(2 * round((grid.spacing_mm[2] / 1.2 - 1) / 2) + 1, 1, 3))
-    return Plane(tuple(origin), tuple(spacing), size), (per_pixel[1], per_pixel[0]), depth
+    return Plane(origin, spacing, size), (down, across), depth
 
 
 def _parts(shape: ThoraxShape) -> tuple[list, np.ndarray, np.ndarray]:
@@ -148,9 +149,10 @@ def _paint(parts: list, label: np.ndarray, z_mm: float, plane: Plane) -> np.ndar
 def _mean_of_blocks(values: np.ndarray, block: tuple[int, int]) -> np.ndarray:
     rows, columns = values.shape
     blocks = values.reshape(rows // block[0], block[0], columns // block[1], block[1])
-    return sum(blocks[:, i, :, j] for i in range(block[0]) for j in range(block[1])) / np.float32(
-        block[0] * block[1]
-    )
+    total = np.zeros(blocks.shape[::2], dtype=values.dtype)
+    for i, j in np.ndindex(block):
+        total += blocks[:, i, :, j]
+    return total / np.float32(block[0] * block[1])
 
 
 def _texture(labels: np.ndarray, noise: np.ndarray, y_mm: np.ndarray) -> np.ndarray:

@@ -74,14 +74,20 @@ def existing_labels(request: Request, fitted: Fitted) -> tuple[list[Existing], l
                 continue
             mask, note = _on_grid(label, entry.file, fitted, f"{at}: label {label.value} ({words})")
             notes += note
-            coded = tuple(
+            category, kind = (
                 None if each and dicom.names_someone(each[2], secret) else each
                 for each in (label.category, label.type)
             )
             if label.value in entry.codes:
-                coded = (None, entry.codes[label.value])
+                category, kind = None, entry.codes[label.value]
             found.append(
-                Existing(words, mask, getattr(entry.file, "name", "in memory"), label.value, coded)
+                Existing(
+                    words,
+                    mask,
+                    getattr(entry.file, "name", "in memory"),
+                    label.value,
+                    (category, kind),
+                )
             )
     return found, notes
 
@@ -125,7 +131,7 @@ def too_small(
 
 
 def _acts(blend: float | np.ndarray, mask: np.ndarray) -> bool:
-    return bool(blend > 0) if np.isscalar(blend) else bool((blend[mask] > 0).any())
+    return bool((np.broadcast_to(blend, mask.shape)[mask] > 0).any())
 
 
 def _check_values(entry: Labels, labels: Sequence[Label], at: str) -> None:

@@ -78,7 +78,8 @@ def task_of_slice(prepared: Prepared, k: int, *, request: Request) -> SliceTask:
             factor, stop = region.pathology.factor, region.pathology.stop
             references.append(Reference(f"pathologies[{index}]", lesion, factor, stop, weights))
     keep = request.background == "keep"
-    return SliceTask(tuple(references), 1 - prepared.change[k] if keep else None)
+    known = 1 - np.broadcast_to(prepared.change[k], values.shape) if keep else None
+    return SliceTask(tuple(references), known)
 
 
 def _record(errors: dict[str, list[float]], figures: dict[str, float | None]) -> None:

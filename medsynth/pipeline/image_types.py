@@ -84,10 +84,11 @@ def _from_monai(image: Any) -> sitk.Image:
 
 
 def _to_monai(image: sitk.Image) -> Any:
+    import torch
     from monai.data import MetaTensor
 
     affine = np.eye(4)
     affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
     affine[:3, 3] = image.GetOrigin()
     values = np.ascontiguousarray(sitk.GetArrayFromImage(image).transpose(2, 1, 0))[None]
-    return MetaTensor(values, affine=TO_RAS @ affine)
+    return MetaTensor(values, affine=torch.from_numpy(TO_RAS @ affine))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -176,7 +177,7 @@ def place(
 ) -> tuple[Lesion, list[str]]:
     """One lesion in the reference, and what to tell about its region of interest."""
     image = fitted.reference.image
-    where: dict[str, object] = {}
+    where: dict[str, Any] = {}
     notes: list[str] = []
     if pathology.roi is not None:
         with naming(f"pathologies[{index}].roi"):
@@ -210,11 +211,15 @@ def place(
     return procedural(kind, reference=image, seed=seed, preset=preset, **where, **options), notes
 
 
-def _from_film(source: Source, fitted: Fitted, *, preset: Preset, seed: int, **where) -> Lesion:
+def _from_film(
+    source: Source, fitted: Fitted, *, preset: Preset, seed: int, **where: Any
+) -> Lesion:
     """A lesion from an annotated film, through the patch pipeline, shown as the reference is."""
-    steps = dict(source.patch)
+    steps = dict(source.patch or {})
     seed = steps.pop("seed", seed)
     normalize = None if steps["normalize"] == "off" else steps["normalize"]
+    if isinstance(source.rotate_deg, tuple):
+        raise ValueError(f"rotate_deg must be one angle on a film, got {source.rotate_deg}")
     film = read_image(source.image, series_uid=source.series_uid)
     window = preset.shown_hu
     shown = to_display_units(film, sitk.GetArrayViewFromImage(film.image), hu_window=window)
@@ -270,12 +275,13 @@ def _gaussian(
 ) -> np.ndarray:
     """The spherical Gaussian of the paper around the lesion's centre of mass, (k, j, i)."""
     k, row, column = np.argwhere(mask).mean(axis=0)
+    of_rows, of_columns = spacing[1:]
     planes = [
         spherical_gaussian(
             mask.shape[1:],
             center=(row, column),
             diameter=patch_mm,
-            spacing=spacing[1:],
+            spacing=(of_rows, of_columns),
             offset=(index - k) * spacing[0],
         )
         for index in slices
@@ -293,11 +299,11 @@ def changes(
     """Which slices are synthesized, and how each is blended with the reference."""
     count = image.GetDepth()
     if request.background == "keep":
-        blend: dict[int, np.ndarray] = {}
+        blend: dict[int, float | np.ndarray] = {}
         for region in regions:
             for k in range(region.first, region.last + 1):
                 weights = region.at(k)
-                if weights.any():
+                if weights is not None and weights.any():
                     blend[k] = np.maximum(blend.get(k, 0), weights)
         return blend
     if request.extent == "all":
@@ -307,7 +313,7 @@ def changes(
 
 def _with_margin(
     request: Request, regions: list[Region], count: int, step_mm: float
-) -> dict[int, float]:
+) -> dict[int, float | np.ndarray]:
     """Every slice that a lesion touches, and around them a margin that fades into the reference."""
     touched = np.zeros(count, dtype=bool)
     for region in regions:

@@ -70,12 +70,14 @@ def load_anatomy(request: Request, *, preset: Preset, listener: Listener) -> Fit
         ValueError: an image that cannot be used for the preset, or does not need what is said of it.
     """
     source = request.anatomy
-    if source.image is None:
+    if source.phantom is not None:
         with Stage("drawing the phantom", total=1, listener=listener) as stage:
             phantom = anatomy.build(source.phantom.kind, **source.phantom.options)
             stage.advance()
         reference = ReferenceImage(phantom.image, source=f"phantom {source.phantom.kind}")
         return fit(reference, preset)
+    if source.image is None:
+        raise ValueError("anatomy: neither an image nor a phantom; give one of them")
     reference = read_image(source.image, series_uid=source.series_uid, listener=listener)
     return fit_anatomy(source, reference, preset)
 
@@ -232,10 +234,13 @@ def center_of(pathology: Pathology, image: sitk.Image, *, at: str) -> tuple[floa
     k = pathology.slice or 1
     if k > count:
         raise ValueError(f"{at}.slice: expected 1 to {count}, got {k}")
-    for value, size, name in zip(pathology.pixel, (columns, rows), ("column", "row"), strict=True):
+    if pathology.pixel is None:
+        raise ValueError(f"{at}: neither center_mm nor pixel; give one of them")
+    column, row = pathology.pixel
+    for value, size, name in ((column, columns, "column"), (row, rows, "row")):
         if value > size - 0.5:
             raise ValueError(f"{at}.pixel: expected a {name} from 0 to {size - 1}, got {value:g}")
-    return image.TransformContinuousIndexToPhysicalPoint((*pathology.pixel, k - 1.0))
+    return image.TransformContinuousIndexToPhysicalPoint((column, row, k - 1.0))
 
 
 def projection_of(request: Request, preset: Preset) -> dicom.Projection | None:

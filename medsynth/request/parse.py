@@ -70,7 +70,7 @@ def parse(raw: Mapping[str, Any], base_folder: Path | str = ".") -> Request:
         feather_mm=fields.number(raw.get("feather_mm", Request.feather_mm), "feather_mm", low=0),
         **_output(raw.get("output", {})),
         noise=_noise(raw.get("noise", preset.noise), preset),
-        **{"sampler": preset.sampler, **_choices(raw, with_lesions=bool(lesions))},
+        **_choices(raw, preset, with_lesions=bool(lesions)),
     )
 
 
@@ -103,7 +103,9 @@ def _noise(value: Any, preset: presets.Preset) -> str | float:
     return noise
 
 
-def _choices(raw: Mapping[str, Any], *, with_lesions: bool) -> dict[str, str]:
+def _choices(
+    raw: Mapping[str, Any], preset: presets.Preset, *, with_lesions: bool
+) -> dict[str, Any]:
     """The words among the keys; what needs a pathology to act is refused without one."""
     words = {
         "extent": model.EXTENTS,
@@ -114,7 +116,8 @@ def _choices(raw: Mapping[str, Any], *, with_lesions: bool) -> dict[str, str]:
         "guidance": model.GUIDANCE,
         "device": model.DEVICES,
     }
-    chosen = {k: fields.one_of(raw[k], k, choices=c) for k, c in words.items() if k in raw}
+    given = {k: fields.one_of(raw[k], k, choices=c) for k, c in words.items() if k in raw}
+    chosen = {"sampler": preset.sampler, **given}
     if with_lesions:
         return {"extent": "roi", **chosen}
     for key, idle, cure in (("extent", "roi", "all"), ("background", "keep", "resynthesize")):

@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from medsynth.datasets.data import Slices
 from medsynth.diffusion.denoiser import Conditioning
 from medsynth.diffusion.guidance.low_pass import low_pass
 from medsynth.diffusion.guidance.reduced import reduced
@@ -69,8 +69,26 @@ def _generator(*entropy: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(state))
 
 
+class BatchSource(Protocol):
+    """What batches are drawn from: `datasets.Slices`, or the same on a device."""
+
+    @property
+    def images(self) -> np.ndarray | Tensor: ...
+
+    @property
+    def noise_level(self) -> np.ndarray | None: ...
+
+
+@dataclass(frozen=True)
+class ResidentSlices:
+    """Slices whose `images` lie on the device where batches are drawn."""
+
+    images: Tensor
+    noise_level: np.ndarray | None
+
+
 def draw_batch(
-    slices: Slices, *, recipe: Recipe, preset: Preset, step: int, share: slice = slice(None)
+    slices: BatchSource, *, recipe: Recipe, preset: Preset, step: int, share: slice = slice(None)
 ) -> Batch:
     """The batch of optimizer step `step`, or the `share` of its samples.
 
@@ -114,7 +132,7 @@ def draw_quantiles(count: int, generator: torch.Generator) -> Tensor:
 
 
 def _sample(
-    slices: Slices, recipe: Recipe, preset: Preset, phase: Phase, generator: torch.Generator
+    slices: BatchSource, recipe: Recipe, preset: Preset, phase: Phase, generator: torch.Generator
 ) -> tuple[Tensor, ...]:
     """x0 and noise (1, H, W), corner (2,), low band and factor map (1, H, W), texture (2,) of one."""
     index = _draw_index(len(slices.images), generator)
@@ -138,8 +156,14 @@ def _sample(
     corner = torch.tensor([row, column], device=x0.device)
     noise_level = torch.zeros(2, device=x0.device)
     if recipe.noise_level and _draw(generator) >= NOISE_LEVEL_DROPOUT:
-        noise_level = torch.as_tensor(slices.noise_level[index]).to(noise_level)
+        noise_level = _noise_level(slices, index).to(noise_level)
     return x0, noise, corner, low_pass_image, factor_map, noise_level
+
+
+def _noise_level(slices: BatchSource, index: int) -> Tensor:
+    if slices.noise_level is None:
+        raise ValueError("the recipe has a noise_level, the slices' own was not measured")
+    return torch.as_tensor(slices.noise_level[index])
 
 
 def _unit_image(values: np.ndarray | Tensor, intensity: IntensityMap) -> Tensor:
@@ -172,7 +196,7 @@ def augment(image: Tensor, options: Augment, generator: torch.Generator) -> Tens
             [[[cos * stretch, -sin * stretch, 0.0], [sin / stretch, cos / stretch, 0.0]]],
             device=image.device,
         )
-        grid = functional.affine_grid(matrix, (1, *image.shape), align_corners=False)
+        grid = functional.affine_grid(matrix, [1, *image.shape], align_corners=False)
         # Sampled around the air value, so that zero padding means air.
         moved = functional.grid_sample(image[None] + 1, grid, mode="bicubic", align_corners=False)
         image = (moved[0] - 1).clamp(-1, 1)

@@ -21,7 +21,7 @@ def draw_curves(losses: Sequence[Row], path: Path, *, by_level: Sequence[Row] = 
     `LevelLog.rows`.
     """
     figure = Figure(figsize=(13 if by_level else 9, 4.5), layout="constrained")
-    axes = np.atleast_1d(figure.subplots(1, 2 if by_level else 1))
+    axes = figure.subplots(1, 2 if by_level else 1, squeeze=False)[0]
     _over_steps(axes[0], losses)
     if by_level:
         _over_levels(axes[1], by_level)

@@ -11,9 +11,14 @@ from torch import Tensor
 class LearningRateSchedule(Protocol):
     """The settings of a recipe that say it."""
 
-    lr: float
-    warmup: int
-    decay: float
+    @property
+    def lr(self) -> float: ...
+
+    @property
+    def warmup(self) -> int: ...
+
+    @property
+    def decay(self) -> float: ...
 
 
 def learning_rate(step: int, *, steps: int, schedule: LearningRateSchedule) -> float:

@@ -321,7 +321,7 @@ def _build(kind: type, values: Any, *, where: str) -> Any:
 
 
 def _convert(hint: Any, value: Any, *, where: str) -> Any:
-    if is_dataclass(hint):
+    if isinstance(hint, type) and is_dataclass(hint):
         return _build(hint, value, where=where)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is tuple:

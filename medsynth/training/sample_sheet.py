@@ -36,8 +36,9 @@ def synthesize(
 
     Seeds are fixed: two sheets differ by the network alone. No global random number is drawn.
     """
-    device = str(next(denoiser.network.parameters()).device)
-    generator = GuidedDiffusion(denoiser, preset, preset.sampler, options.steps, device=device)
+    generator = GuidedDiffusion(
+        denoiser, preset, preset.sampler, options.steps, device=denoiser.device
+    )
     guided, free = [], []
     noises = slice_noise(options.seed, range(len(references)), size=references.shape[1:])
     for index, (plane, (_, noise)) in enumerate(zip(references, noises, strict=True)):

@@ -99,8 +99,8 @@ class LogNormalSampler(_Fixed):
 
     def sample(self, quantiles: Tensor) -> tuple[Tensor, Tensor]:
         """See `TimestepSampler`."""
-        low, high = self._ends
-        normal = torch.special.ndtri(torch.lerp(*torch.tensor([low, high]).double(), quantiles))
+        low, high = torch.tensor(self._ends).double()
+        normal = torch.special.ndtri(torch.lerp(low, high, quantiles))
         ln_sigma = self.loc + self.scale * normal
         t = self.schedule.t_at_log_snr(-2 * ln_sigma).round().long()
         return t, torch.ones(len(t))

@@ -11,11 +11,11 @@ import contextlib
 import copy
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 import medsynth
@@ -33,7 +33,13 @@ from medsynth.networks import PatchUNet, PatchUNetConfig, save_weights
 from medsynth.networks.checkpoint import fastest_dtype
 from medsynth.networks.initial import placed
 from medsynth.training import checkpoint, timestep_samplers
-from medsynth.training.batches import Batch, conditioned_quantiles, draw_batch
+from medsynth.training.batches import (
+    Batch,
+    BatchSource,
+    ResidentSlices,
+    conditioned_quantiles,
+    draw_batch,
+)
 from medsynth.training.distributed import DistributedContext
 from medsynth.training.learning_rate import learning_rate, update_average
 from medsynth.training.recipe import Recipe
@@ -49,7 +55,7 @@ __all__ = ["Limits", "Trainer"]
 class _Steps(Dataset):
     """Item `step` is this process's share of the batch of that optimizer step."""
 
-    slices: Slices
+    slices: BatchSource
     recipe: Recipe
     preset: Preset
     context: DistributedContext
@@ -134,9 +140,7 @@ class Trainer:
         run.mkdir(parents=True, exist_ok=True)
         if checkpoint.exists(run):
             self._load()
-        self._forward = context.wrapped(
-            torch.compile(self.network) if recipe.compile else self.network
-        )
+        self._forward = context.wrapped(_compiled(self.network) if recipe.compile else self.network)
 
     @property
     def weights(self) -> Path:
@@ -208,13 +212,13 @@ class Trainer:
         """As the recipe's optimizer wants it."""
         return learning_rate(step, steps=self.recipe.steps, schedule=self.recipe.optimizer)
 
-    def _placed(self, slices: Slices) -> Slices:
+    def _placed(self, slices: Slices) -> BatchSource:
         """The images where batches are drawn: in the GPU's memory, if the recipe says so."""
         if not self.recipe.data_on_device:
             return slices
         if not self.device.startswith("cuda"):
             raise ValueError("data_on_device needs a CUDA device; set it to false for the CPU")
-        return replace(slices, images=torch.as_tensor(slices.images).to(self.device))
+        return ResidentSlices(torch.as_tensor(slices.images).to(self.device), slices.noise_level)
 
     def _batches(self, last: int) -> DataLoader:
         """The batches of the steps from here to `last`, drawn ahead by worker processes."""
@@ -338,6 +342,12 @@ class Trainer:
         self.step = record["step"]
         self.losses = checkpoint.read_table(self.run / "losses.csv", until=self.step)
         self.level_log.read(self.run, until=self.step)
+
+
+def _compiled(network: nn.Module) -> nn.Module:
+    compiled = torch.compile(network)
+    assert isinstance(compiled, nn.Module)  # so it is of a module; torch's annotation has functions
+    return compiled
 
 
 def _dtype(precision: str, device: str) -> torch.dtype:

@@ -1,7 +1,6 @@
 """Training batches: a function of (seed, step), with the hints that guidance will give."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +10,13 @@ from medsynth import domains as presets
 from medsynth.datasets.data import Slices
 from medsynth.diffusion.guidance import low_pass
 from medsynth.training import batches
-from medsynth.training.batches import augment, draw_batch, draw_quantiles, draw_reference
+from medsynth.training.batches import (
+    ResidentSlices,
+    augment,
+    draw_batch,
+    draw_quantiles,
+    draw_reference,
+)
 from medsynth.training.recipe import Augment, Phase, Recipe, Reference
 
 PRESET = presets.get("lung_ct")
@@ -94,7 +99,7 @@ def test_every_sample_has_random_numbers_of_its_own(slices, monkeypatch):
 
 def test_images_may_lie_on_the_device_as_a_tensor(slices):
     """As `data_on_device` puts them there; the batch is the same."""
-    resident = replace(slices, images=torch.from_numpy(slices.images))
+    resident = ResidentSlices(torch.from_numpy(slices.images), noise_level=None)
     one, other = batch(slices, 1), batch(resident, 1)
     assert torch.equal(one.x0, other.x0)
     assert torch.equal(one.noise, other.noise)

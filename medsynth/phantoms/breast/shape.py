@@ -117,9 +117,7 @@ def breast_shape(
     )
 
 
-def breast_shape_of(
-    *, control_points: str | Path | None = None, **person: int | float | str | None
-) -> BreastShape:
+def breast_shape_of(*, control_points: str | Path | None = None, **person: Any) -> BreastShape:
     """The shape in a file of control points, or that of `breast_shape(**person)`.
 
     Raises:

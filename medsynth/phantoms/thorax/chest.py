@@ -120,7 +120,9 @@ def abdomen(habitus: Habitus) -> dict[str, Organ]:
             "diaphragm",
             (Layer(tissues.MUSCLE),),
             tuple(
-                Tube([(s * 16, 14, -84), (s * 18, 22, -120), (s * 18, 26, -200)], [4, 6, 7], 0.0)
+                Tube.along(
+                    [(s * 16, 14, -84), (s * 18, 22, -120), (s * 18, 26, -200)], [4, 6, 7], 0.0
+                )
                 for s in (1, -1)
             ),
             over=("abdomen", "mediastinum"),

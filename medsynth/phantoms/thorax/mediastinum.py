@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from medsynth.phantoms import frame, splines
@@ -93,7 +95,7 @@ def organs(habitus: Habitus) -> dict[str, Organ]:
     }
 
 
-def tube(line: list[tuple[float, float, float, float]], scale: float = 1.0) -> Tube:
+def tube(line: Sequence[tuple[float, float, float, float]], scale: float = 1.0) -> Tube:
     """A tube through the center line's points, its radii times `scale`."""
     control = splines.open_control_through(np.array(line, dtype=float))
     return Tube(control[:, :3], control[:, 3] * scale)

@@ -21,7 +21,7 @@ from medsynth.phantoms.thorax import (
     vessel_tree,
 )
 from medsynth.phantoms.thorax.habitus import Habitus
-from medsynth.phantoms.thorax.shape import Layer, Organ, ThoraxShape
+from medsynth.phantoms.thorax.shape import ClosedCurves, Layer, Organ, ThoraxShape
 
 # Lung apex to below the costophrenic recess, with a margin.
 WHOLE_MM = (-150.0, 158.0)
@@ -93,17 +93,27 @@ def grid_for(
     level_mm: float | None,
 ) -> VoxelGrid:
     """The voxel grid of a request; `slices` None covers the whole thorax of `person`."""
-    spacing = _numbers("spacing_mm", spacing_mm, 3)
-    columns_rows = _numbers("size", size, 2)
+    x_mm, y_mm, z_mm = _numbers("spacing_mm", spacing_mm, 3)
+    columns, rows = _whole("size", size, 2)
     level = 0.0 if level_mm is None else _numbers("level_mm", [level_mm], 1)[0]
     low, high = (z * float(person.habitus.get("height", 1.0)) for z in WHOLE_MM)
     if slices is not None:
-        return VoxelGrid((*columns_rows, *_numbers("slices", [slices], 1)), spacing, level)
-    whole = VoxelGrid((*columns_rows, 1), spacing)  # checks the spacing before it is divided by
-    count = max(1, round((high - low) / whole.spacing_mm[2]))
-    return VoxelGrid(
-        (*columns_rows, count), spacing, (low + high) / 2 if level_mm is None else level
-    )
+        (count,) = _whole("slices", [slices], 1)
+        return VoxelGrid((columns, rows, count), (x_mm, y_mm, z_mm), level)
+    one = VoxelGrid((columns, rows, 1), (x_mm, y_mm, z_mm))  # checks what is divided by
+    count = max(1, round((high - low) / one.spacing_mm[2]))
+    middle = (low + high) / 2 if level_mm is None else level
+    return VoxelGrid((columns, rows, count), (x_mm, y_mm, z_mm), middle)
+
+
+def _whole(name: str, given: Any, count: int) -> list[int]:
+    """`given` as `count` whole numbers; ValueError when it is something else."""
+    numbers = _numbers(name, given, count)
+    if any(number % 1 for number in numbers):  # also infinite and NaN
+        raise ValueError(
+            f"{name} must be whole numbers from 1 to 2048, got {given[0] if count == 1 else given}"
+        )
+    return [int(number) for number in numbers]
 
 
 def _numbers(name: str, given: Any, count: int) -> tuple[float, ...]:
@@ -119,7 +129,8 @@ def _numbers(name: str, given: Any, count: int) -> tuple[float, ...]:
 def _lung_vessels(organs: dict[str, Organ], person: Habitus, seed: int) -> dict[str, Organ]:
     trees = []
     for number, side in enumerate(("right", "left")):
-        lung = organs[f"lung_{side}"].pieces[0]
+        pieces = organs[f"lung_{side}"].pieces
+        lung = next(piece for piece in pieces if isinstance(piece, ClosedCurves))
         hilum = np.array(mediastinum.HILA[side])
         for kind, (leaves, drop) in enumerate(((420, 0.0), (340, -14.0))):
             root = hilum + np.array([0, 0, drop])

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from medsynth.phantoms import splines
 
@@ -76,6 +77,12 @@ class Tube:
     points_mm: np.ndarray
     radius_mm: np.ndarray
     half_height_mm: float = 0.0
+
+    @classmethod
+    def along(cls, points_mm: ArrayLike, radius_mm: ArrayLike, half_height_mm: float = 0.0) -> Tube:
+        """From rows of numbers, and a radius at each or one for all."""
+        points = np.asarray(points_mm, dtype=float)
+        return cls(points, np.broadcast_to(radius_mm, len(points)), half_height_mm)
 
     def __post_init__(self) -> None:
         points = np.asarray(self.points_mm, dtype=float)

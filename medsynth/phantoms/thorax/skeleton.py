@@ -102,12 +102,12 @@ def _arches() -> list[Tube]:
             process = [(x, middle + 4, z + 3), (22 * side, middle + 12, z + 4),
                        (33 * side, middle + 17, z + 4)]  # fmt: skip
             tubes += [
-                Tube(pedicle, 4.0, 6.0),
-                Tube(lamina, 3.2, 9.0),
-                Tube(process, [4.0, 3.6, 4.4], 5.0),
+                Tube.along(pedicle, 4.0, 6.0),
+                Tube.along(lamina, 3.2, 9.0),
+                Tube.along(process, [4.0, 3.6, 4.4], 5.0),
             ]
         spinous = [(0, middle + 12, z - 4), (0, middle + 22, z - 11), (0, middle + 32, z - 18)]
-        tubes.append(Tube(spinous, [3.2, 2.8, 3.4], 7.0))
+        tubes.append(Tube.along(spinous, [3.2, 2.8, 3.4], 7.0))
     return tubes
 
 
@@ -141,7 +141,9 @@ def _costal_cartilages() -> list[Tube]:
         z = np.linspace(end_z, goal_z, 5)
         course = np.column_stack([frame.wall(z, angle, offset_mm=5.5), z])
         for side in (1, -1):
-            tubes.append(Tube(splines.open_control_through(frame.mirrored(course, side)), 4.2, 5.5))
+            tubes.append(
+                Tube.along(splines.open_control_through(frame.mirrored(course, side)), 4.2, 5.5)
+            )
     return tubes
 
 
@@ -188,4 +190,4 @@ def _clavicle(side: int) -> Tube:
         [(20, -56, 106), (36, -51, 116), (56, -40, 130), (78, -28, 144), (100, -18, 156)]
     )
     points[:, 0] *= side
-    return Tube(splines.open_control_through(points.astype(float)), [6.5, 5.6, 5.2, 5.2, 5.6])
+    return Tube.along(splines.open_control_through(points.astype(float)), [6.5, 5.6, 5.2, 5.2, 5.6])

@@ -136,7 +136,9 @@ def _erector(side: int, habitus: Habitus) -> ClosedCurves:
     thick = [17, 17, 16, 14, 12, 11, 12, 13]
     curves = [
         frame.superellipse(
-            (side * 25, frame.spine_y(z) + 41), (20, t * np.sqrt(habitus.muscle)), exponent=2.3
+            (side * 25, float(frame.spine_y(z)) + 41),
+            (20, t * np.sqrt(habitus.muscle)),
+            exponent=2.3,
         )
         for z, t in zip(levels, thick, strict=True)
     ]
@@ -176,7 +178,7 @@ def _neck() -> ClosedCurves:
     rows = [(118, 16, 8), (128, 34, 24), (138, 52, 36), (150, 62, 42), (170, 60, 46)]
     return frame.through(
         [z for z, _, _ in rows],
-        [frame.superellipse((0, frame.spine_y(z) + 8), (a, b)) for z, a, b in rows],
+        [frame.superellipse((0, float(frame.spine_y(z)) + 8), (a, b)) for z, a, b in rows],
     )
 
 

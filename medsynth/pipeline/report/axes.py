@@ -43,20 +43,27 @@ def axes_of(
 ) -> SliceAxes:
     """The axes of a slice whose first pixel lies at `first_mm` (LPS); as SimpleITK has the rest."""
     columns = np.reshape(direction, (3, 3)).T
-    names, origin, step = [], [], []
-    for axis, unit, name in zip(columns[:2], spacing, ("row", "column"), strict=False):
-        along = int(np.abs(axis).argmax())
-        straight = abs(axis[along]) > ALONG
-        names.append(LPS[along] if straight else name)
-        origin.append(float(first_mm[along]) if straight else 0.0)
-        step.append(float(np.sign(axis[along]) * unit) if straight else float(unit))
+    (x_name, x_origin, x_step), (y_name, y_origin, y_step) = (
+        _axis(axis, unit, name, first_mm)
+        for axis, unit, name in zip(columns[:2], spacing[:2], ("row", "column"), strict=True)
+    )
     normal = int(np.abs(columns[2]).argmax())
     if abs(columns[2][normal]) > ALONG:
         where = f"{LPS[normal]} = {first_mm[normal]:.1f} mm"
     else:
         where = f"first pixel at {', '.join(f'{v:.1f}' for v in first_mm)} mm"
-    note = f"{where}   mm (LPS {', '.join(names)}): bottom, left   pixels: top, right"
-    return SliceAxes(size, tuple(origin), tuple(step), tuple(names), note)
+    note = f"{where}   mm (LPS {x_name}, {y_name}): bottom, left   pixels: top, right"
+    return SliceAxes(size, (x_origin, y_origin), (x_step, y_step), (x_name, y_name), note)
+
+
+def _axis(
+    axis: np.ndarray, unit: float, name: str, first_mm: tuple[float, ...]
+) -> tuple[str, float, float]:
+    """What an image axis is called, where its first pixel lies on it, and its step in mm."""
+    along = int(np.abs(axis).argmax())
+    if abs(axis[along]) <= ALONG:
+        return name, 0.0, float(unit)
+    return LPS[along], float(first_mm[along]), float(np.sign(axis[along]) * unit)
 
 
 def ticks(count: int, origin: float, step: float, *, length: int) -> list[tuple[float, str]]:
@@ -72,7 +79,11 @@ def ticks(count: int, origin: float, step: float, *, length: int) -> list[tuple[
 def draw_axes(picture: Image.Image, axes: SliceAxes) -> Image.Image:
     """`picture` (RGB) of the whole slice with its ticks drawn over the edges."""
     draw, (width, height) = ImageDraw.Draw(picture), picture.size
-    write = {"fill": COLOR, "font": font(TEXT_SIZE), "stroke_width": 2, "stroke_fill": "black"}
+
+    def write(at: tuple[float, float], label: str, anchor: str) -> None:
+        style = font(TEXT_SIZE)
+        draw.text(at, label, COLOR, style, anchor=anchor, stroke_width=2, stroke_fill="black")
+
     (columns, rows), (x0, y0), (dx, dy) = axes.size, axes.origin, axes.step
     edges = (
         (columns, x0, dx, width, height, -1, "ms"),
@@ -81,10 +92,10 @@ def draw_axes(picture: Image.Image, axes: SliceAxes) -> Image.Image:
     for count, origin, step, length, edge, inward, anchor in edges:
         for x, label in ticks(count, origin, step, length=length):
             draw.line([(x, edge), (x, edge + inward * TICK)], fill=COLOR)
-            draw.text((x, edge + inward * (TICK + 2)), label, anchor=anchor, **write)
+            write((x, edge + inward * (TICK + 2)), label, anchor)
     sides = ((rows, y0, dy, 0, 1, "lm"), (rows, 0.0, 1.0, width, -1, "rm"))
     for count, origin, step, edge, inward, anchor in sides:
         for y, label in ticks(count, origin, step, length=height):
             draw.line([(edge, y), (edge + inward * TICK, y)], fill=COLOR)
-            draw.text((edge + inward * (TICK + 2), y), label, anchor=anchor, **write)
+            write((edge + inward * (TICK + 2), y), label, anchor)
     return picture

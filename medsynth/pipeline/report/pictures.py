@@ -79,7 +79,7 @@ def outlines(mask: np.ndarray, size: tuple[int, int]) -> list[np.ndarray]:
     lines = contour_generator(z=padded).lines(0.5)
     # Contour points count from voxel centres; pictures count from the voxel's outer edge.
     scale = np.array(size) / np.array(mask.shape[::-1])
-    return [(line - 0.5) * scale for line in lines]
+    return [(np.asarray(line, dtype=float) - 0.5) * scale for line in lines]
 
 
 def draw_outlines(

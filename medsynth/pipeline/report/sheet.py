@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from medsynth.domains import Window
 from medsynth.marking import png_chunks
@@ -195,7 +195,7 @@ def _sheet(
     return page
 
 
-def _fitted(words: str, font: object, room: float) -> str:
+def _fitted(words: str, font: ImageFont.FreeTypeFont, room: float) -> str:
     """`words`, cut with an ellipsis so that they are no wider than `room` pixels."""
     if font.getlength(words) <= room:
         return words

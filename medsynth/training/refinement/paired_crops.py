@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -48,6 +48,23 @@ class PairedCrops:
     factors: np.ndarray
 
 
+class PatchConfig(Protocol):
+    """The settings of a network that works on patches."""
+
+    @property
+    def multiple(self) -> int:
+        """What the sides of its images are multiples of."""
+        ...
+
+
+@runtime_checkable
+class OnPatches(Protocol):
+    """A network that works on patches, such as `PatchUNet`."""
+
+    @property
+    def config(self) -> PatchConfig: ...
+
+
 def make_paired_crops(
     denoiser: Denoiser,
     slices: Slices,
@@ -71,6 +88,7 @@ def make_paired_crops(
     _claim(folder, made_by)
     batches = -(-options.images // BATCH)
     denoiser = replace(denoiser, refiner=None)
+    step = _corner_step(denoiser)
     parts = []
     with Stage("making the pool", total=batches, listener=listener) as stage:
         for index in range(batches):
@@ -78,9 +96,16 @@ def make_paired_crops(
             if not path.exists():
                 if limits.over:
                     return None
-                part = _draw(denoiser, slices, index, options=options, preset=preset, seed=seed)
+                part = _draw(
+                    denoiser, slices, index, options=options, preset=preset, seed=seed, step=step
+                )
                 partial_file = folder / f".{index:05d}.partial.npz"
-                np.savez(partial_file, **part)
+                np.savez(
+                    partial_file,
+                    synthetic=part["synthetic"],
+                    real=part["real"],
+                    factors=part["factors"],
+                )
                 os.replace(partial_file, path)
             parts.append(_read(path))
             stage.advance()
@@ -121,11 +146,11 @@ def _draw(
     options: Refinement,
     preset: Preset,
     seed: int,
+    step: int,
 ) -> dict[str, np.ndarray]:
     """Batch `index`: crops of training slices, and what the network makes behind their low band."""
     rng = np.random.default_rng((seed, index))
     factor = int(rng.choice(options.factors, p=np.array(options.weights) / sum(options.weights)))
-    step = denoiser.network.config.multiple
     crops, corners = [], []
     for _ in range(BATCH):
         image = preset.intensity.to_unit(slices.images[rng.integers(len(slices.images))])
@@ -136,13 +161,12 @@ def _draw(
     network: Callable[..., Tensor] = partial(denoiser.network, origin=torch.tensor(corners))
     draws = generators(seed, range(index * BATCH, (index + 1) * BATCH))
     noise = torch.stack([torch.randn(real.shape[1:], generator=g) for g in draws])
-    device = str(next(denoiser.network.parameters()).device)
     generator = GuidedDiffusion(
         replace(denoiser, network=network),
         preset,
         preset.sampler,
         options.sampling_steps,
-        device=device,
+        device=denoiser.device,
     )
     made = generator.sample(noise, conditions=[generator.guidance(real, factor)], generators=draws)
     return {
@@ -152,18 +176,24 @@ def _draw(
     }
 
 
+def _corner_step(denoiser: Denoiser) -> int:
+    """What the corners of crops are multiples of, so that they lie on the network's patches."""
+    if not isinstance(denoiser.network, OnPatches):
+        raise TypeError(f"a network on patches is needed, got {type(denoiser.network).__name__}")
+    return denoiser.network.config.multiple
+
+
 def _crop(
     image: np.ndarray, side: int, step: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, tuple[int, int]]:
     """A crop of at most `side` pixels at a multiple of `step`, and its corner."""
     sides = [min(side, length) for length in image.shape]
     for _ in range(TRIES):
-        corner = tuple(
+        row, column = (
             int(rng.integers((length - side) // step + 1)) * step
             for length, side in zip(image.shape, sides, strict=True)
         )
-        rows, columns = (slice(c, c + s) for c, s in zip(corner, sides, strict=True))
-        crop = image[rows, columns]
+        crop = image[row : row + sides[0], column : column + sides[1]]
         if (crop > AIR).mean() >= CONTENT:
             break
-    return crop.astype(np.float32), corner
+    return crop.astype(np.float32), (row, column)
