@@ -150,7 +150,7 @@ def _say_and_exit(
     """As an exception hook."""
     error = of_the_user(error)
     if isinstance(error, KeyboardInterrupt):
-        message, code = "stopped; nothing was left behind", cli.STOPPED
+        message, code = cli.stopped(error), cli.STOPPED
     elif isinstance(error, Exception) and cli.is_for_the_user(error):
         message, code = f"error: {cli.one_line(error)}", cli.REFUSED
     else:

@@ -117,6 +117,9 @@ class Training:
             with threads.using(self.threads):
                 limits = Limits(self.minutes, self.stop_at, self.started)
                 trainer.train(limits=limits, listener=listener, on_step=monitor)
+        except KeyboardInterrupt:
+            words = f"stopped at step {trainer.step}; the same command goes on there"
+            raise KeyboardInterrupt(words) from None
         finally:
             if monitor:
                 monitor.close()

@@ -104,8 +104,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read our output is gone; the interpreter must not fail again while it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BUG
-    except KeyboardInterrupt:
-        return _say(listener, "stopped; nothing was left behind", STOPPED)
+    except KeyboardInterrupt as stop:
+        return _say(listener, stopped(stop), STOPPED)
     except Exception as error:
         if args.debug:
             raise
@@ -117,6 +117,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             "run again with --debug and report the traceback",
             BUG,
         )
+
+
+def stopped(stop: KeyboardInterrupt) -> str:
+    """What a stopped command says: the message of `stop` where something was kept."""
+    return str(stop) or "stopped; nothing was left behind"
 
 
 def is_for_the_user(error: Exception) -> bool:

@@ -2,4 +2,4 @@
 
 FIGURES = ("two_sample", "spectrum", "noise", "histograms", "tissues", "features", "diversity")
 # Measured on samples of their own, against the training images.
-AUDITS = ("memorisation",)
+AUDITS = ("memorization",)

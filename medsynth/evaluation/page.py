@@ -95,9 +95,7 @@ def _subtitle(record: dict[str, Any]) -> str:
     who = ", ".join(patients) if len(patients) <= 4 else f"{len(patients)} patients"
     words = [record["weights"], f"{record['slices']} slices of {who}, held out of training"]
     words += [f"factor {record['factor']}", f"{record['nfe']} NFE", record["sampler"]]
-    words.append(
-        f"largest error of the low band {record['low_band_error']:.2g} standard deviations"
-    )
+    words.append(f"largest guidance error {record['guidance_error']:.2g} standard deviations")
     return " · ".join(words)
 
 

@@ -16,19 +16,19 @@ SIDE = 760
 
 
 def unguided_section(
-    images: np.ndarray, *, preset: Preset, low_band: str | None
+    images: np.ndarray, *, preset: Preset, low_pass: str | None
 ) -> tuple[str, str]:
     """Title and HTML: the free samples (N, H, W) in physical units, each in every window."""
     windows = ", ".join(window.name for window in preset.windows)
-    source = f"; their low bands were drawn by {low_band}" if low_band else ""
-    body = [f"<p>Guided by nobody{html.escape(source)}. Windows: {html.escape(windows)}.</p>"]
+    source = f"; their low-pass images were drawn by {low_pass}" if low_pass else ""
+    body = [f"<p>Unconditional{html.escape(source)}. Windows: {html.escape(windows)}.</p>"]
     for index, image in enumerate(images):
         row = np.hstack([window.to_8_bit(image) for window in preset.windows])
         body.append(_picture(f"sample {index + 1}", row))
     return "Unguided samples", "".join(body)
 
 
-def memorisation_section(
+def memorization_section(
     figure: dict[str, Any], pictures: dict[str, list[np.ndarray]]
 ) -> tuple[str, str]:
     """Title and HTML: verdict, controls, and the worst pairs, sample left and training image right."""

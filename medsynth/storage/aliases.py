@@ -15,6 +15,8 @@ ALIASES = {
     "low_band_factor": "low_pass_factor",
     "noise_levels": "timestep_sampler",
     "judge_pace": "discriminator_lr_ratio",
+    "memorisation": "memorization",
+    "low_band_sha256": "low_pass_sha256",
 }
 # Beginnings of the names of tensors in a run's checkpoint.
 TENSOR_ALIASES = {

@@ -46,7 +46,9 @@ def films(tmp_path_factory):
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     made_up = {"held_out": recipe["data"]["held_out"]}
     save_made_up(folder / "tiny.safetensors", NETWORK, **made_up)
-    save_made_up(folder / "told.safetensors", NETWORK | {"reference_conditioned": True}, **made_up)
+    save_made_up(
+        folder / "conditioned.safetensors", NETWORK | {"reference_conditioned": True}, **made_up
+    )
     small = NETWORK | {"image_size": [32, 32]}
     save_made_up(folder / "low.safetensors", small, low_pass_factor=8, **made_up)
     others = {"held_out": ["person-09"]}
@@ -99,7 +101,7 @@ def test_page_figures_and_slices_are_there_and_say_what_was_done(films, done):
     assert (record["preset"], record["nfe"], record["factor"]) == ("chest_xray", 2, 8)
     assert record["slices"] == 8
     assert set(record["patients"]) <= {f"person-{n:02}" for n in range(10)}
-    assert record["low_band_error"] < 1e-4
+    assert record["guidance_error"] < 1e-4
     assert "halves of the real slices" in record["floor"]
     with np.load(done / "pairs.npz") as pairs:
         assert pairs["real"].shape == pairs["synthetic"].shape == (8, 256, 256)
@@ -139,8 +141,8 @@ def test_ctrl_c_keeps_the_slices_and_no_half_figures(films, tmp_path, monkeypatc
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--only", "spectrum,fidelity"), "--only has no figure 'fidelity', expected some of two_"),
-        (("--slices", 4), "--slices must be at least 8"),
+        (("--only", "spectrum,fidelity"), "only: no figure 'fidelity', expected some of two_"),
+        (("--slices", 4), "slices must be at least 8"),
         (("--reuse",), "to reuse; run once without --reuse"),
     ],
 )
@@ -156,9 +158,9 @@ def test_free_samples_and_guided_ones_are_audited(films, done, tmp_path):
     out = tmp_path / "audited"
     out.mkdir()
     (out / "pairs.npz").write_bytes((done / "pairs.npz").read_bytes())
-    words = ("--reuse", "--only", "memorisation", "--unguided", 2)
+    words = ("--reuse", "--only", "memorization", "--unguided", 2)
     assert evaluate(films, out, *words) == 0
-    record = json.loads((out / "figures.json").read_text())["figures"]["memorisation"]
+    record = json.loads((out / "figures.json").read_text())["figures"]["memorization"]
     assert {name: s["samples"] for name, s in record["samples"].items()} == {
         "unguided": 2,
         "guided by held-out patients": 8,
@@ -171,35 +173,52 @@ def test_free_samples_and_guided_ones_are_audited(films, done, tmp_path):
         assert kept["images"].shape == (2, 256, 256)
 
 
-def test_the_low_band_of_free_samples_is_drawn_for_a_network_that_is_told(films, tmp_path, capsys):
+def test_low_pass_images_of_free_samples_are_drawn_for_a_conditioned_network(
+    films, tmp_path, capsys
+):
     out, low = tmp_path / "out", films / "low.safetensors"
-    words = ("--only", "memorisation", "--unguided", 2, "--weights", films / "told.safetensors")
-    assert evaluate(films, out, *words, "--low-band", low) == 0
-    audit = json.loads((out / "figures.json").read_text())["figures"]["memorisation"]
-    assert audit["low_band_of_unguided"] == "low.safetensors"
+    words = (
+        "--only",
+        "memorization",
+        "--unguided",
+        2,
+        "--weights",
+        films / "conditioned.safetensors",
+    )
+    assert evaluate(films, out, *words, "--low-pass-weights", low) == 0
+    audit = json.loads((out / "figures.json").read_text())["figures"]["memorization"]
+    assert audit["low_pass_of_unguided"] == "low.safetensors"
     page = (out / "report.html").read_text()
-    assert "their low bands were drawn by low.safetensors" in page
+    assert "their low-pass images were drawn by low.safetensors" in page
     with np.load(out / "unguided.npz") as kept:
         drawn = kept["images"]
-        assert "low_band_sha256" in str(kept["made_by"])
+        assert "low_pass_sha256" in str(kept["made_by"])
     assert evaluate(films, out, *words, "--reuse") == 0  # chest_xray has no such network of its own
-    again = json.loads((out / "figures.json").read_text())["figures"]["memorisation"]
-    assert "low_band_of_unguided" not in again
+    again = json.loads((out / "figures.json").read_text())["figures"]["memorization"]
+    assert "low_pass_of_unguided" not in again
     with np.load(out / "unguided.npz") as kept:
         assert not np.array_equal(kept["images"], drawn)
     capsys.readouterr()
     assert (
-        evaluate(films, tmp_path / "plain", *words[-2:], "--low-band", films / "other.safetensors")
+        evaluate(
+            films,
+            tmp_path / "plain",
+            *words[-2:],
+            "--low-pass-weights",
+            films / "other.safetensors",
+        )
         == 2
     )
     assert "other.safetensors may have been trained on person-0" in capsys.readouterr().err
-    spectrum = (*words[-2:], "--only", "spectrum", "--low-band", low)
+    spectrum = (*words[-2:], "--only", "spectrum", "--low-pass-weights", low)
     assert evaluate(films, tmp_path / "plain", *spectrum) == 2
     assert "no free samples are asked for" in capsys.readouterr().err
-    assert evaluate(films, tmp_path / "plain", "--low-band", low) == 2
+    assert evaluate(films, tmp_path / "plain", "--low-pass-weights", low) == 2
     assert "not reference-conditioned" in capsys.readouterr().err
     assert (
-        evaluate(films, tmp_path / "plain", *words[-2:], "--low-band", films / "tiny.safetensors")
+        evaluate(
+            films, tmp_path / "plain", *words[-2:], "--low-pass-weights", films / "tiny.safetensors"
+        )
         == 2
     )
     assert "draws whole images" in capsys.readouterr().err
@@ -207,21 +226,28 @@ def test_the_low_band_of_free_samples_is_drawn_for_a_network_that_is_told(films,
 
 
 @pytest.mark.parametrize("given", ["none.safetensors", "other.safetensors"])
-def test_free_samples_go_without_the_presets_low_band_where_it_does_not_fit(
+def test_free_samples_go_without_a_low_pass_image_where_the_presets_does_not_fit(
     given, films, done, tmp_path, monkeypatch, capsys
 ):
     preset = replace(presets.get("chest_xray"), low_pass_weights=given)
     monkeypatch.setattr(presets, "get", lambda name: preset)
     monkeypatch.setattr("medsynth.networks.model_store.folders", lambda: [films])
     out = tmp_path / "out"
-    words = ("--only", "memorisation", "--unguided", 2, "--weights", films / "told.safetensors")
+    words = (
+        "--only",
+        "memorization",
+        "--unguided",
+        2,
+        "--weights",
+        films / "conditioned.safetensors",
+    )
     assert evaluate(films, out, *words) == 0
     said = capsys.readouterr().err
-    assert "free samples without a low band of theirs: " in said
+    assert "free samples without a low-pass image: " in said
     assert given in said
     assert str(films) in said
-    audit = json.loads((out / "figures.json").read_text())["figures"]["memorisation"]
-    assert "low_band_of_unguided" not in audit
+    audit = json.loads((out / "figures.json").read_text())["figures"]["memorization"]
+    assert "low_pass_of_unguided" not in audit
 
 
 def test_lung_nodules_are_refused_where_there_are_none(films, tmp_path, capsys):

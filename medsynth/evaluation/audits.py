@@ -1,4 +1,4 @@
-"""The two parts of `medsynth evaluate` that make samples of their own: memorisation and nodules."""
+"""The two parts of an evaluation that make samples of their own: memorization and nodules."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from medsynth.evaluation.lesion_fidelity import (
 from medsynth.evaluation.lesion_fidelity import (
     targets as lesion_places,
 )
-from medsynth.evaluation.memorization import figure as memorisation_figure
+from medsynth.evaluation.memorization import figure as memorization_figure
 from medsynth.evaluation.memorization.audit import RealImages
 from medsynth.evaluation.memorization.similarity import FINE_SIDE
-from medsynth.evaluation.page_audits import memorisation_section, nodules_section, unguided_section
+from medsynth.evaluation.page_audits import memorization_section, nodules_section, unguided_section
 from medsynth.events import Event, Listener, Stage
+from medsynth.storage import aliases
 from medsynth.storage.folders import new_file
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ Found = tuple[dict[str, Any], tuple[str, str]]  # for JSON; title and HTML for t
 class Samples:
     """What samples are made with. `made_by` as in figures.json; `denoiser` is loaded when needed.
 
-    `low_band`: weights that draw the low band of free samples, for a network that can be told.
+    `low_pass`: weights that draw the low-pass images of free samples, for a reference-conditioned
+    network.
     """
 
     out: Path
@@ -50,7 +52,7 @@ class Samples:
     preset: Preset
     denoiser: Callable[[], Denoiser]
     listener: Listener
-    low_band: Path | None = None
+    low_pass: Path | None = None
 
 
 def check_nodules(count: int, preset: Preset) -> None:
@@ -60,15 +62,15 @@ def check_nodules(count: int, preset: Preset) -> None:
         ValueError: a negative number, or a preset without lung nodules in HU.
     """
     if count < 0:
-        raise ValueError(f"--nodules must be at least 0, got {count}")
+        raise ValueError(f"nodules must be at least 0, got {count}")
     if count and not ({*lesion_places.KINDS} <= {*preset.lesion_kinds} and preset.units == "HU"):
         raise ValueError(
-            f"--nodules places {' and '.join(lesion_places.KINDS)} lung nodules in HU, which preset "
+            f"nodules places {' and '.join(lesion_places.KINDS)} lung nodules in HU, which preset "
             f"{preset.name} has not; leave it out"
         )
 
 
-def check_memorisation(split: Split, preset: Preset) -> None:
+def check_memorization(split: Split, preset: Preset) -> None:
     """Refuse an audit that has nothing to compare with.
 
     Raises:
@@ -84,7 +86,7 @@ def check_memorisation(split: Split, preset: Preset) -> None:
         raise ValueError(f"it needs images of {FINE_SIDE} pixels, preset {preset.name} has fewer")
 
 
-def low_band_of(
+def low_pass_of(
     given: Path | None,
     metadata: dict[str, Any],
     preset: Preset,
@@ -93,34 +95,34 @@ def low_band_of(
     free: int,
     listener: Listener,
 ) -> Path | None:
-    """The weights that draw the low band of `free` samples: those `given`, else the preset's.
+    """The weights that draw the low-pass images of `free` samples: those `given`, else the preset's.
 
-    None where the network of `card` cannot be told, no samples are wanted, or the preset has none for
-    this split, which is a warning.
+    None where the network of `metadata` is not reference-conditioned, no samples are wanted, or the
+    preset has none for this split, which is a warning.
 
     Raises:
-        ValueError: weights were given for a network that cannot be told, or for no samples.
-        CheckpointError: those given are missing, damaged, do not draw low bands of this preset, or
-            were trained with another split.
+        ValueError: weights were given for a network that is not conditioned, or for no samples.
+        CheckpointError: those given are missing, damaged, do not draw low-pass images of this preset,
+            or were trained with another split.
     """
     from medsynth.datasets.split_record import check_evaluated
     from medsynth.errors import CheckpointError
     from medsynth.generators.cascade import check_low_pass_weights
     from medsynth.networks import model_store, read_metadata
 
-    aware = metadata["network"].get("reference_conditioned", False)
-    if given is not None and not aware:
+    conditioned = metadata["network"].get("reference_conditioned", False)
+    if given is not None and not conditioned:
         raise ValueError(
-            f"--low-band {given}: the network is not reference-conditioned and draws its own low bands; "
-            "leave it out"
+            f"low_pass_weights {given}: the network is not reference-conditioned and needs no low-pass "
+            "image; leave them out"
         )
     if given is not None and not free:
         raise ValueError(
-            f"--low-band {given}: no free samples are asked for; leave it out, or leave out "
-            "--unguided and --only"
+            f"low_pass_weights {given}: no free samples are asked for; leave them out, or leave out "
+            "`unguided` and `only`"
         )
     shipped = preset.low_pass_weights
-    if not aware or not free or (given is None and shipped is None):
+    if not conditioned or not free or (given is None and shipped is None):
         return None
     try:
         path = given or model_store.path(str(shipped))
@@ -129,12 +131,12 @@ def low_band_of(
     except CheckpointError as error:
         if given is not None:
             raise
-        listener(Event("warning", message=f"free samples without a low band of theirs: {error}"))
+        listener(Event("warning", message=f"free samples without a low-pass image: {error}"))
         return None
     return path
 
 
-def memorisation(
+def memorization(
     samples: Samples, pairs: Pairs, training: Slices, held_out: Slices, *, unguided: int
 ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """The audit of `unguided` free samples and of the slices guided by held-out patients.
@@ -148,18 +150,18 @@ def memorisation(
     if unguided:
         free = _unguided(samples, unguided)
         images = {"unguided": (free, ["unguided"] * unguided), **images}
-        low_band = samples.low_band.name if samples.low_band else None
-        sections.append(unguided_section(free, preset=samples.preset, low_band=low_band))
-    figure, pictures = memorisation_figure.audit(
+        drawn_by = samples.low_pass.name if samples.low_pass else None
+        sections.append(unguided_section(free, preset=samples.preset, low_pass=drawn_by))
+    figure, pictures = memorization_figure.audit(
         images,
         *(RealImages(s.images, s.patients, s.series) for s in (training, held_out)),
         preset=samples.preset,
         seed=samples.made_by["seed"],
         listener=samples.listener,
     )
-    if unguided and samples.low_band is not None:
-        figure["low_band_of_unguided"] = samples.low_band.name
-    return figure, [*sections, memorisation_section(figure, pictures)]
+    if unguided and samples.low_pass is not None:
+        figure["low_pass_of_unguided"] = samples.low_pass.name
+    return figure, [*sections, memorization_section(figure, pictures)]
 
 
 def _unguided(samples: Samples, count: int) -> np.ndarray:
@@ -174,14 +176,15 @@ def _unguided(samples: Samples, count: int) -> np.ndarray:
     file = samples.out / UNGUIDED
     keys = ("weights_sha256", "nfe", "sampler", "seed")
     made_by = {key: samples.made_by[key] for key in keys}
-    low_band = None
-    if samples.low_band is not None:
-        low_band = load_low_pass_network(samples.low_band, preset=samples.preset.name)
-        made_by["low_band_sha256"] = sha256(samples.low_band)
+    low_pass = None
+    if samples.low_pass is not None:
+        low_pass = load_low_pass_network(samples.low_pass, preset=samples.preset.name)
+        made_by["low_pass_sha256"] = sha256(samples.low_pass)
     maker = json.dumps(made_by)
     if file.exists():
         with np.load(file) as kept:
-            if str(kept["made_by"]) == maker and len(kept["images"]) >= count:
+            made = aliases.current(json.loads(str(kept["made_by"])), where=str(file))
+            if made == made_by and len(kept["images"]) >= count:
                 return kept["images"][:count]
     preset, seed = samples.preset, samples.made_by["seed"]
     denoiser, solver = samples.denoiser(), samplers.build(samples.made_by["sampler"])
@@ -195,7 +198,7 @@ def _unguided(samples: Samples, count: int) -> np.ndarray:
                 steps=samples.made_by["nfe"],
                 noise=noise,
                 generators=generators(seed, [index]),
-                low_pass_network=low_band,
+                low_pass_network=low_pass,
             )
             unit = torch.clamp(x0[0, 0], -1, 1).float().numpy()
             made.append(preset.intensity.from_unit(unit))
