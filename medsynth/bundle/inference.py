@@ -69,7 +69,10 @@ def weights(file: str | Path | None, *, preset: str | None, request: Request | N
         check_metadata(path, domain)
         return path
     if file is not None:
-        return Path(absolute("weights", file))
+        path = Path(absolute("weights", file))
+        if preset is not None:
+            check_metadata(path, domains.get(preset))
+        return path
     return model_store.path(domains.get(preset or "lung_ct").weights)
 
 

@@ -105,9 +105,31 @@ def check_path(name: str, value: Any) -> Path:
     return Path(value)
 
 
-def path(value: str | Path | None) -> Path | None:
-    """`value` as a path; None stays None."""
-    return None if value is None else Path(value).expanduser()
+def path(value: Any, *, name: str = "path") -> Path | None:
+    """The path given for the option `name`; None stays None.
+
+    Raises:
+        ValueError: Fire read a number.
+    """
+    return None if value is None else check_path(name, value).expanduser()
+
+
+def names(value: str | Sequence[str] | None) -> list[str] | None:
+    """Names separated by commas, which Fire reads as a tuple; None stays None."""
+    if value is None:
+        return None
+    given = value.split(",") if isinstance(value, str) else value
+    return [str(name).strip() for name in given]
+
+
+def check_flags(**flags: Any) -> None:
+    """Refuse flags that are neither True nor False.
+
+    Raises:
+        ValueError: one is something else.
+    """
+    for name, value in flags.items():
+        check_flag(name, value)
 
 
 def absolute(name: str, value: Any) -> str:

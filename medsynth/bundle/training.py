@@ -76,6 +76,21 @@ def slices(recipe: Recipe, *, held_out: bool = False, listener: Listener = ignor
     return load_slices(recipe.data, preset=preset, held_out=held_out, listener=listener)
 
 
+def limits(
+    minutes: float | None = None, stop_at: int | None = None, *, started: float | None = None
+) -> Limits:
+    """Where a run stops; its minutes begin at `started`, or now.
+
+    Raises:
+        ValueError: a limit that lets nothing be done.
+    """
+    if minutes is not None and not minutes > 0:
+        raise ValueError(f"--minutes must be above 0, got {minutes:g}")
+    if stop_at is not None and stop_at < 1:
+        raise ValueError(f"--stop_at must be at least 1, got {stop_at}")
+    return Limits(minutes, stop_at, time.monotonic() if started is None else started)
+
+
 @dataclass(eq=False)
 class Training:
     """A trainer, when it stops, and the monitor that shows samples of its run.
@@ -92,10 +107,7 @@ class Training:
     started: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        if self.minutes is not None and not self.minutes > 0:
-            raise ValueError(f"--minutes must be above 0, got {self.minutes:g}")
-        if self.stop_at is not None and self.stop_at < 1:
-            raise ValueError(f"--stop_at must be at least 1, got {self.stop_at}")
+        self.limits = limits(self.minutes, self.stop_at, started=self.started)
 
     def run(self) -> Path:
         """Train until the limit; the weights' file.
@@ -115,8 +127,7 @@ class Training:
             monitor = Monitor(trainer, held_out=slices(recipe, held_out=True) if shown else None)
         try:
             with threads.using(self.threads):
-                limits = Limits(self.minutes, self.stop_at, self.started)
-                trainer.train(limits=limits, listener=listener, on_step=monitor)
+                trainer.train(limits=self.limits, listener=listener, on_step=monitor)
         except KeyboardInterrupt:
             words = f"stopped at step {trainer.step}; the same command goes on there"
             raise KeyboardInterrupt(words) from None

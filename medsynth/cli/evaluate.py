@@ -90,8 +90,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace, listener: Listener) -> int:
     """Read the held-out slices, synthesize, measure, write."""
-    with threads.using(args.threads):
-        evaluator(args, listener).run()
+    evaluator(args, listener).run()
     return 0
 
 
@@ -124,5 +123,6 @@ def evaluator(args: argparse.Namespace, listener: Listener) -> Evaluator:
         low_pass_weights=args.low_pass_weights,
         reuse=args.reuse,
         overwrite=args.overwrite,
+        threads=args.threads,
         listener=listener,
     )

@@ -183,8 +183,8 @@ def _unguided(samples: Samples, count: int) -> np.ndarray:
     maker = json.dumps(made_by)
     if file.exists():
         with np.load(file) as kept:
-            made = aliases.current(json.loads(str(kept["made_by"])), where=str(file))
-            if made == made_by and len(kept["images"]) >= count:
+            earlier = aliases.current(json.loads(str(kept["made_by"])), where=str(file))
+            if earlier == made_by and len(kept["images"]) >= count:
                 return kept["images"][:count]
     preset, seed = samples.preset, samples.made_by["seed"]
     denoiser, solver = samples.denoiser(), samplers.build(samples.made_by["sampler"])

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from medsynth import __version__, domains
+from medsynth import __version__, domains, threads
 from medsynth.datasets.data import Slices, load_slices, read_split
 from medsynth.datasets.split_record import check_evaluated
 from medsynth.datasets.splits import Split
@@ -53,7 +53,8 @@ class Evaluator:
         low_pass_weights: what draws the low-pass images of free samples; None is the preset's.
         reuse: take the slices of an earlier run from `out`.
         overwrite: replace an earlier run in `out`.
-        images: reads slices of the recipe, as `load_slices(recipe.data, held_out=...)` does.
+        images: called with `held_out`, reads those slices of the recipe; None reads the recipe's own.
+        threads: that compute on the CPU; None leaves their number.
 
     Raises:
         ValueError, CheckpointError, OSError: what could not be evaluated or written is refused at
@@ -78,12 +79,14 @@ class Evaluator:
     overwrite: bool = False
     listener: Listener = ignore
     images: Callable[..., Slices] | None = None
+    threads: int | None = None
     preset: Preset = field(init=False)
     split: Split = field(init=False)
 
     def __post_init__(self) -> None:
         self.preset = domains.get(self.recipe.preset)
         self._chosen = _chosen(self.only)
+        threads.choose(self.threads)
         if self.slices < FEWEST:
             raise ValueError(
                 f"slices must be at least {FEWEST} (four to learn from), got {self.slices}"
@@ -110,6 +113,10 @@ class Evaluator:
         Raises:
             KeyboardInterrupt: the user stopped it; with slices that are kept, its message says so.
         """
+        with threads.using(self.threads):
+            return self._run()
+
+    def _run(self) -> dict[str, Any]:
         pairs = self._pairs()
         try:
             found, drawn = figures.measure(

@@ -131,13 +131,14 @@ class Samples:
 
 @dataclass(frozen=True)
 class Refinement:
-    """How `medsynth refine` teaches a refiner for the recipe's network.
+    """How `medsynth refine` trains a refiner for the recipe's network.
 
-    A pool of `images` crops of `crop` pixels is made behind references of `factors`, drawn with
-    `weights`, in `sampling_steps` network calls each. Then `steps` turns of judges and refiner on
-    `batch_size` patches of `patch` pixels, AdamW with rate `lr` (the judges' is `discriminator_lr_ratio` times
-    that: judges as slow as the refiner let it win too early), `warmup`, a linear `decay` over the
-    last share of the steps, and an average with `ema`. `network` are fields of `RefinerConfig`.
+    `images` pairs of crops of `crop` pixels are made, the synthetic ones guided with `factors`, drawn
+    with `weights`, in `sampling_steps` network calls each. Then discriminators and refiner take turns
+    for `steps` steps on `batch_size` patches of `patch` pixels: AdamW with rate `lr` (the
+    discriminators' is `discriminator_lr_ratio` times that; as slow as the refiner they lose too
+    early), `warmup`, a linear `decay` over the last share of the steps, and an average with `ema`.
+    `network` are fields of `RefinerConfig`.
     """
 
     images: int = 400

@@ -1,4 +1,4 @@
-"""What the tests of the refiner share: a small network, a pool, settings."""
+"""What the tests of the refiner share: a small network, paired crops, settings."""
 
 import numpy as np
 import torch

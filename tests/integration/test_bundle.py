@@ -16,15 +16,16 @@ import yaml
 
 from medsynth import domains as presets
 from medsynth import pipeline
-from medsynth.bundle import inference
+from medsynth.bundle import inference, options
 from medsynth.bundle.options import check_options, of_the_user
-from medsynth.cli import evaluate, refine
 from medsynth.datasets.data import load_slices
 from medsynth.dicom import Job, write_series
+from medsynth.evaluation.evaluator import Evaluator
 from medsynth.generators.guided_diffusion import GuidedDiffusion
 from medsynth.networks import PatchUNet, PatchUNetConfig, read_metadata, save_weights
 from medsynth.request import load_request
 from medsynth.training.recipe import load_recipe
+from medsynth.training.refinement.run import RefinementRun
 from medsynth.training.trainer import Limits, Trainer
 
 monai_bundle = pytest.importorskip("monai.bundle")
@@ -305,7 +306,7 @@ def test_options_that_are_let_through_or_not():
 @pytest.mark.parametrize("config", [INFERENCE, TRAIN, REFINE, EVALUATE, ONNX])
 def test_the_list_of_options_is_the_config_and_each_one_acts(config):
     values = json.loads(config.read_text())
-    _, check, _ = values.pop("initialize")
+    _, check, *_ = values.pop("initialize")
     options = {k for k, v in values.items() if not isinstance(v, dict)} - OBJECTS
     assert set(check["options"]) == options
     used = json.dumps({k: v for k, v in values.items() if k not in options})
@@ -345,60 +346,100 @@ def test_training_is_the_commands_trainer(tmp_path):
     assert (tmp_path / "run/weights.safetensors").read_bytes() == trainer.weights.read_bytes()
 
 
-def test_every_option_of_refining_reaches_the_command(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    seen = []
-    monkeypatch.setattr(refine, "run", lambda args, listener: seen.append(args) or 0)
-    options = {"minutes": 2.5, "stop_at": 3, "device": "cpu"}
-    run_here(
+class Recorded:
+    """Stands for an object of a config: what it was built with, and that it ran."""
+
+    def __init__(self, **given):
+        self.given = given
+        Recorded.last = self
+
+    def run(self):
+        self.ran = True
+
+
+def config_of(path, **options):
+    """A config with what a weights file and a recipe would need many seconds for."""
+    parser = monai_bundle.ConfigParser()
+    parser.read_config(str(path))
+    parser.update({"network_def": None, "denoiser": None, **options})
+    return parser
+
+
+def test_every_option_of_refining_reaches_the_object(monkeypatch, folder):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("medsynth.training.refinement.run.RefinementRun", Recorded)
+    parser = config_of(
         REFINE,
-        recipe="chest_xray",
+        recipe="lung_ct",
         dataset_dir="films",
         out="there",
-        weights="mine.safetensors",
+        weights="tiny.safetensors",
         start_from="other.safetensors",
         set=["refinement.steps=7", "seed=4"],
+        minutes=2.5,
+        stop_at=3,
+        threads=2,
+        device="cpu",
         progress="none",
-        debug=True,
-        **options,
     )
-    (args,) = seen
-    assert (args.recipe, args.out, args.data) == ("chest_xray", Path("there"), f"{tmp_path}/films")
-    assert args.weights == tmp_path / "mine.safetensors"
-    assert args.start_from == tmp_path / "other.safetensors"
-    assert args.set == ["refinement.steps=7", "seed=4"]
-    assert (args.progress, args.debug) == ("none", True)
-    assert {key: getattr(args, key) for key in options} == options
+    parser.get_parsed_content("run")
+    given = Recorded.last.given
+    assert Recorded.last.ran
+    recipe = load_recipe(
+        "lung_ct",
+        overrides={"data.root": str(folder / "films"), "refinement.steps": 7, "seed": 4},
+    )
+    assert given["recipe"] == recipe
+    assert (given["out"], given["start_from"]) == (Path("there"), Path("other.safetensors"))
+    assert given["weights"] == folder / "tiny.safetensors"
+    assert given["metadata"] == read_metadata(folder / "tiny.safetensors")
+    assert (given["limits"].minutes, given["limits"].step, given["threads"]) == (2.5, 3, 2)
+    assert given["device"] == "cpu"
+    assert given["images"].keywords["recipe"] == recipe
 
 
-def test_every_option_of_evaluation_reaches_the_command(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    seen = []
-    monkeypatch.setattr(evaluate, "run", lambda args, listener: seen.append(args) or 0)
-    options = {"factor": 4, "slices": 9, "steps": 7, "sampler": "ddim", "seed": 3}
-    options |= {"unguided": 2, "nodules": 1}
-    run_here(
+def test_every_option_of_evaluation_reaches_the_object(monkeypatch, folder):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("medsynth.evaluation.evaluator.Evaluator", Recorded)
+    options = {"factor": 4, "slices": 9, "steps": 7, "sampler": "ddim", "seed": 3, "threads": 2}
+    options |= {"unguided": 2, "nodules": 1, "reuse": True, "overwrite": True}
+    parser = config_of(
         EVALUATE,
-        recipe="chest_xray",
+        recipe="lung_ct",
         dataset_dir="films",
         out="there",
-        weights="mine.safetensors",
+        weights="tiny.safetensors",
         imagenet="resnet.pth",
-        low_band="low.safetensors",
+        low_pass_weights="low.safetensors",
         only=("spectrum", "noise"),
-        reuse=True,
-        overwrite=True,
         progress="none",
         **options,
     )
-    (args,) = seen
-    assert (args.recipe, args.out, args.data) == ("chest_xray", Path("there"), f"{tmp_path}/films")
-    assert args.weights == tmp_path / "mine.safetensors"
-    assert args.imagenet == tmp_path / "resnet.pth"
-    assert args.low_band == tmp_path / "low.safetensors"
-    assert args.only == "spectrum,noise"
-    assert args.reuse is args.overwrite is True
-    assert {key: getattr(args, key) for key in options} == options
+    parser.get_parsed_content("run")
+    given = Recorded.last.given
+    assert Recorded.last.ran
+    assert given["recipe"] == load_recipe("lung_ct", overrides={"data.root": str(folder / "films")})
+    assert (given["out"], given["imagenet"]) == (Path("there"), Path("resnet.pth"))
+    assert given["weights"] == folder / "tiny.safetensors"
+    assert given["low_pass_weights"] == Path("low.safetensors")
+    assert given["only"] == ["spectrum", "noise"]
+    assert {key: given[key] for key in options} == options
+
+
+@pytest.mark.parametrize(("config", "id"), [(EVALUATE, "evaluator"), (REFINE, "refinement")])
+def test_the_config_says_everything_of_its_object(config, id):
+    """Else an option of the command would be missing in the bundle alone."""
+    content = json.loads(config.read_text())[id]
+    kind = {"evaluator": Evaluator, "refinement": RefinementRun}[id]
+    assert set(content) - {"_target_"} == {f.name for f in fields(kind) if f.init}
+
+
+def test_names_and_flags_are_read_as_fire_leaves_them():
+    assert options.names("spectrum, noise") == options.names(("spectrum", "noise"))
+    assert options.names("spectrum") == ["spectrum"]
+    assert options.names(None) is None
+    with pytest.raises(ValueError, match="--reuse must be True or False, got 'yes'"):
+        run_here(EVALUATE, out="there", dataset_dir="films", reuse="yes")
 
 
 def test_evaluation_without_data_says_so():

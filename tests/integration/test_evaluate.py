@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ NETWORK = {
     "num_res_blocks": 1,
     "num_head_channels": 32,
 }
+CONFIG = Path(__file__).resolve().parents[2] / "monai_bundle/configs/evaluate.json"
 OUTPUTS = ["figures.json", "pairs.npz", "report.html", "sheet.png"]
 
 
@@ -106,6 +108,25 @@ def test_page_figures_and_slices_are_there_and_say_what_was_done(films, done):
     with np.load(done / "pairs.npz") as pairs:
         assert pairs["real"].shape == pairs["synthetic"].shape == (8, 256, 256)
         assert not np.allclose(pairs["real"], pairs["synthetic"], atol=1)
+
+
+def test_the_bundle_evaluates_as_the_command_does(films, done, tmp_path):
+    monai_bundle = pytest.importorskip("monai.bundle")
+    pytest.importorskip("fire", reason="needs the extra medsynth-slicer[bundle]")
+    monai_bundle.run(
+        config_file=str(CONFIG),
+        logging_file=False,
+        recipe=str(films / "recipe.yaml"),
+        dataset_dir=str(films),
+        weights=str(films / "tiny.safetensors"),
+        out=str(tmp_path / "out"),
+        slices=8,
+        steps=2,
+        only=("histograms", "spectrum"),
+        progress="none",
+    )
+    ours, theirs = (json.loads((f / "figures.json").read_text()) for f in (tmp_path / "out", done))
+    assert ours == theirs
 
 
 def test_reuse_makes_other_figures_of_the_same_slices(films, done, monkeypatch):

@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from medsynth.training import checkpoint
 from medsynth.training.recipe import Refinement
 
 pytestmark = pytest.mark.slow
+CONFIGS = Path(__file__).resolve().parents[2] / "monai_bundle/configs"
 
 
 @pytest.fixture
@@ -80,7 +82,35 @@ def test_the_command_trains_refines_and_goes_on(films, capfd):
     assert cli.main([*itself, "-o", str(films / "refined")]) == 2
     assert "would be replaced by its refined self" in capfd.readouterr().err
     assert read_metadata(films / "refined/weights.safetensors")["refiner_steps"] == 2
-    assert {p.name for p in (films / "refined").iterdir()} >= {"split.csv", "samples.png", "pool"}
+    assert {p.name for p in (films / "refined").iterdir()} >= {
+        "split.csv",
+        "samples.png",
+        "paired_crops",
+    }
+
+
+def test_the_bundle_refines_as_the_command_does(films, capfd):
+    monai_bundle = pytest.importorskip("monai.bundle")
+    pytest.importorskip("fire", reason="needs the extra medsynth-slicer[bundle]")
+    recipe, data = str(films / "recipe.yaml"), str(films / "films")
+    assert cli.main(["train", recipe, f"--data={data}", "-o", str(films / "run")]) == 0
+    weights = str(films / "run/weights.safetensors")
+    command = ["refine", recipe, f"--data={data}", f"--weights={weights}"]
+    assert cli.main([*command, "-o", str(films / "command")]) == 0
+    (films / "bundle").mkdir()
+    (films / "command/paired_crops").rename(films / "bundle/pool")  # as runs of users call it
+    monai_bundle.run(
+        config_file=str(CONFIGS / "refine.json"),
+        logging_file=False,
+        recipe=recipe,
+        dataset_dir=data,
+        weights=weights,
+        out=str(films / "bundle"),
+        progress="none",
+    )
+    assert not (films / "bundle/paired_crops").exists()
+    ours, theirs = (films / f"{name}/weights.safetensors" for name in ("bundle", "command"))
+    assert ours.read_bytes() == theirs.read_bytes()
 
 
 def test_the_command_refuses_the_paired_crops_of_other_settings(films, capsys):
@@ -133,7 +163,8 @@ def test_the_command_stopped_in_the_paired_crops_says_where_it_goes_on(films, ca
     refine = ["refine", recipe, data, weights, "-o", str(films / "refined"), "--progress", "json"]
     assert cli.main(refine) == 130
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert (last["kind"], "goes on with the pool" in last["message"]) == ("warning", True)
+    assert "goes on with the paired crops in" in last["message"]
+    assert last["data"]["exit_code"] == 130
 
 
 def test_settings_that_cannot_work_are_refused():

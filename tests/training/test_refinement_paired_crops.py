@@ -1,4 +1,4 @@
-"""The pool that a refiner is taught on."""
+"""The paired crops that a refiner is taught on."""
 
 from dataclasses import replace
 
@@ -43,7 +43,7 @@ def paired_crops_of(weights, slices, folder, **changes):
 def test_a_set_of_paired_crops_pairs_each_crop_with_what_was_made_behind_its_low_pass_image(
     weights, slices, tmp_path
 ):
-    paired_crops = paired_crops_of(weights, slices, tmp_path / "pool")
+    paired_crops = paired_crops_of(weights, slices, tmp_path / "paired_crops")
     assert paired_crops.synthetic.shape == paired_crops.real.shape == (12, 1, 32, 32)
     assert set(paired_crops.factors.tolist()) <= {4, 8}
     units = torch.from_numpy(PRESET.intensity.to_unit(slices.images))
@@ -58,7 +58,7 @@ def test_a_set_of_paired_crops_pairs_each_crop_with_what_was_made_behind_its_low
         assert any(found)
 
 
-def test_a_stopped_pool_goes_on_and_is_the_same(weights, slices, tmp_path):
+def test_stopped_crops_go_on_and_are_the_same(weights, slices, tmp_path):
     whole = paired_crops_of(weights, slices, tmp_path / "whole")
 
     def stop(event):
@@ -72,6 +72,11 @@ def test_a_stopped_pool_goes_on_and_is_the_same(weights, slices, tmp_path):
     assert (tmp_path / "parts/00000.npz").stat().st_mtime_ns == first
     assert torch.equal(parts.synthetic, whole.synthetic)
     assert torch.equal(parts.real, whole.real)
+    # A run of a user has the record under its old name.
+    (tmp_path / "parts/paired_crops.json").rename(tmp_path / "parts/pool.json")
+    again = paired_crops_of(weights, slices, tmp_path / "parts")
+    assert torch.equal(again.synthetic, whole.synthetic)
+    assert not (tmp_path / "parts/paired_crops.json").exists()
     with pytest.raises(CheckpointError, match="another folder"):
         paired_crops_of(weights, slices, tmp_path / "parts", made_by={"weights": "others"})
 
@@ -115,7 +120,7 @@ def test_the_network_is_told_where_its_crops_lie_and_each_batch_has_its_own_nois
         known,
         options=replace(OPTIONS, images=12, sampling_steps=1, factors=(8,), weights=(1.0,)),
         preset=PRESET,
-        folder=tmp_path / "pool",
+        folder=tmp_path / "paired_crops",
         made_by={},
         seed=0,
     )
@@ -139,7 +144,7 @@ def test_crops_of_air_are_drawn_again(tmp_path):
         Slices(images, ("a",), ("a/1",)),
         options=replace(OPTIONS, images=24, sampling_steps=1),
         preset=PRESET,
-        folder=tmp_path / "pool",
+        folder=tmp_path / "paired_crops",
         made_by={},
         seed=0,
     )
@@ -148,9 +153,9 @@ def test_crops_of_air_are_drawn_again(tmp_path):
 
 
 def test_a_damaged_batch_of_the_paired_crops_is_named(weights, slices, tmp_path):
-    paired_crops_of(weights, slices, tmp_path / "pool")
-    path = tmp_path / "pool/00001.npz"
+    paired_crops_of(weights, slices, tmp_path / "paired_crops")
+    path = tmp_path / "paired_crops/00001.npz"
     for content in (b"", b"nonsense", path.read_bytes()[:300]):
         path.write_bytes(content)
         with pytest.raises(CheckpointError, match=r"00001\.npz is damaged; delete it"):
-            paired_crops_of(weights, slices, tmp_path / "pool")
+            paired_crops_of(weights, slices, tmp_path / "paired_crops")

@@ -35,7 +35,7 @@ BATCH = 6
 AIR = -0.95
 # Crops are drawn again, so often at most, until so much of them is not air.
 TRIES, CONTENT = 20, 0.4
-RECORD = "pool.json"
+RECORD, OLD_RECORD = "paired_crops.json", "pool.json"
 NO_LIMITS = Limits()
 
 
@@ -80,17 +80,17 @@ def make_paired_crops(
     """`options.images` pairs of crops; those that `folder` holds already are taken from there.
 
     Returns:
-        The pool; None when the minutes of `limits` are over before every crop is made.
+        The crops; None when the minutes of `limits` are over before every crop is made.
 
     Raises:
-        CheckpointError: the folder holds the pool of another network, other images or settings.
+        CheckpointError: the folder holds those of another network, other images or settings.
     """
     _claim(folder, made_by)
     batches = -(-options.images // BATCH)
     denoiser = replace(denoiser, refiner=None)
     step = _corner_step(denoiser)
     parts = []
-    with Stage("making the pool", total=batches, listener=listener) as stage:
+    with Stage("making paired crops", total=batches, listener=listener) as stage:
         for index in range(batches):
             path = folder / f"{index:05d}.npz"
             if not path.exists():
@@ -125,7 +125,8 @@ def _read(path: Path) -> dict[str, np.ndarray]:
 
 def _claim(folder: Path, made_by: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    record = folder / RECORD
+    old, record = folder / OLD_RECORD, folder / RECORD
+    record = old if old.exists() else record
     if record.exists():
         earlier = json.loads(record.read_text())
         for key, value in made_by.items():

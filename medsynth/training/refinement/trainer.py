@@ -1,4 +1,4 @@
-"""The refiner against its judges, step by step; resumes exactly, as the training of a network does."""
+"""The refiner against its discriminators, step by step; resumes exactly, as the training of a network does."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ GRID = 2  # pixels: patches lie on the refiner's own grid
 
 
 class RefinementTrainer:
-    """Teaches a refiner for the network in `weights` on `pool`, into the folder `run`.
+    """Teaches a refiner for the network in `weights` on `paired_crops`, into the folder `run`.
 
-    All randomness is a function of (seed, step). `made_by` says what the pool was made with. A new
-    run begins as `start_from`, a refiner of the same shape; the judges always begin anew.
+    All randomness is a function of (seed, step). `made_by` says what the crops were made with. A new
+    run begins as `start_from`, a refiner of the same shape; the discriminators always begin anew.
 
     Raises:
         CheckpointError: `run` holds the refinement of another network, other images or settings; or
@@ -82,7 +82,9 @@ class RefinementTrainer:
         )
         self.places = np.argwhere(_content(paired_crops.real, options.patch))
         if not len(self.places):
-            raise ValueError("no patch of the pool shows anything but air; use other images")
+            raise ValueError(
+                "no patch of the paired crops shows anything but air; use other images"
+            )
         of_places = paired_crops.factors[self.places[:, 0]]
         self.places_of = {int(n): self.places[of_places == n] for n in np.unique(of_places)}
         self.config = refiner_config(options)
@@ -142,11 +144,11 @@ class RefinementTrainer:
             raise KeyboardInterrupt
 
     def learning_rate(self, step: int) -> float:
-        """The refiner's; the judges' is `discriminator_lr_ratio` times that."""
+        """The refiner's; the discriminators' is `discriminator_lr_ratio` times that."""
         return learning_rate(step, steps=self.options.steps, schedule=self.options)
 
     def _optimize(self) -> None:
-        """The judges' turn and the refiner's."""
+        """The discriminators' turn and the refiner's."""
         rate = self.learning_rate(self.step)
         for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
