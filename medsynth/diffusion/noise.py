@@ -69,7 +69,8 @@ class CorrelatedNoise:
     """The loop's noise for one slice after the other, correlated along z as the starting noise is.
 
     `noise.at(k)` draws for slice k: its n-th draw is rho times the n-th draw of the slice before,
-    and fresh noise. The process begins at the first slice that is asked for.
+    and fresh noise. The process begins at the first slice that is asked for. Slices of a batch take
+    their draws in turn, which gives each the same noise.
     """
 
     def __init__(self, seed: int, *, step_mm: float, length_mm: float = 5.0, like: Tensor):
@@ -83,18 +84,24 @@ class CorrelatedNoise:
         rho = 0.0
         if self._slice is not None:
             rho = correlation(abs(k - self._slice) * self.step_mm, length_mm=self.length_mm)
-        before, self._drawn, self._slice = self._drawn, [], k
+        drawn: list[Tensor] = []
+        before, self._drawn, self._slice = self._drawn, drawn, k
         fresh = PerSampleNoise([generator(self.seed, k)], like=self.like)
 
         def draw(shape: Sequence[int]) -> Tensor:
             value = fresh(shape)
-            index = len(self._drawn)
+            index = len(drawn)
             if index < len(before) and before[index].shape == value.shape:
                 value = rho * before[index] + math.sqrt(1 - rho * rho) * value
-            self._drawn.append(value)
+            drawn.append(value)
             return value
 
         return draw
+
+    def of_batch(self, slices: Sequence[int]) -> Draw:
+        """The noise of several slices, in rising order: N(0, 1) of (B, *shape) at every call."""
+        draws = [self.at(k) for k in slices]
+        return lambda shape: torch.cat([draw(shape) for draw in draws])
 
 
 def slice_noise(

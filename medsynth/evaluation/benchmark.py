@@ -20,7 +20,7 @@ from torch import Tensor
 from medsynth import phantoms as anatomy
 from medsynth.diffusion import samplers
 from medsynth.diffusion.denoiser import Denoiser
-from medsynth.diffusion.guidance import LowFrequency, LowFrequencyGuidance
+from medsynth.diffusion.guidance import LowFrequency, LowFrequencyGuidance, ReferenceGuidance
 from medsynth.diffusion.sampling import generators, slice_noise
 from medsynth.diffusion.step import Step
 from medsynth.domains import Preset
@@ -106,8 +106,7 @@ def run(
                     preset,
                     method.sampler,
                     method.steps,
-                    filter=method.filter,
-                    space=method.guidance,
+                    guidance=ReferenceGuidance(filter=method.filter, space=method.guidance),
                     device=device,
                 )
                 rows[method.name] = _measure(method.name, generator, reference, times[method.name])
@@ -116,11 +115,11 @@ def run(
 
 
 def _measure(name: str, generator: GuidedDiffusion, reference: Tensor, times: list[float]) -> Row:
-    guidance = generator.guidance(reference, 8)
+    guidance = generator.guided_by(reference, 8)
     _, noise = next(slice_noise(0, [0.0], size=(reference.shape[-2], reference.shape[-1])))
     generator.denoiser(noise.to(reference), 500.0)  # warm-up
     started = time.perf_counter()
-    made = generator.sample(noise, conditions=[guidance], generators=generators(0, [0]))
+    made = generator.sample(noise, conditions=guidance, generators=generators(0, [0]))
     error = made.errors[0]["anatomy"]  # also waits for the device
     times.append(time.perf_counter() - started)
     seconds, steps = statistics.median(times), generator.steps

@@ -7,9 +7,9 @@ a training, evaluation, the benchmark.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from medsynth.diffusion import samplers
 from medsynth.diffusion.denoiser import Denoiser
-from medsynth.diffusion.guidance import Condition, KnownRegion, LowFrequency, LowFrequencyGuidance
+from medsynth.diffusion.guidance import Condition, LowFrequency, ReferenceGuidance
 from medsynth.diffusion.noise import Draw, PerSampleNoise
 from medsynth.diffusion.sampling import (
     CorrelatedNoise,
@@ -40,6 +40,8 @@ from medsynth.request.model import Request
 # Air is the map's lower end, and half of it falls a hair below: that says nothing.
 NEARLY = 0.02
 CALIBRATION_SECONDS = 0.5
+CUDA_BATCH, MOST_SLICES = 8, 256
+Asked = tuple[int, SliceTask, Tensor]  # slice, what it follows, its noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +58,9 @@ class SampledBatch:
         return self.preset.intensity.from_unit(self.x0[:, 0].float().clamp(-1, 1).cpu().numpy())
 
     @property
-    def beyond(self) -> int:
-        """How many pixels the domain's intensity map cannot represent."""
-        return int((self.x0.float().abs() > 1 + NEARLY).sum())
+    def beyond(self) -> list[int]:
+        """How many pixels of each image the domain's intensity map cannot represent."""
+        return [int(count) for count in (self.x0.float().abs() > 1 + NEARLY).flatten(1).sum(dim=1)]
 
     @property
     def errors(self) -> list[dict[str, float | None]]:
@@ -71,24 +73,36 @@ class GuidedDiffusion:
     """A denoiser, a sampler and how references are composed; `steps` is the NFE.
 
     Attributes:
-        composition, filter, space, noise: as `composition`, `filter`, `guidance` and `noise` of a
-            request.
+        guidance: makes conditions of references.
+        noise: as `noise` of a request.
+        slices_per_batch: slices of a volume that go through the network together; None: one on the
+            CPU, where more gain nothing, `CUDA_BATCH` on CUDA.
         checkpoint: the weights that `denoiser` was loaded from, for the record.
+
+    Raises:
+        ValueError: no number of slices.
     """
 
     denoiser: Denoiser
     preset: Preset
     sampler: str | samplers.Sampler
     steps: int
-    composition: str = "nested"
-    filter: str = "dct"
-    space: str = "x0"
+    guidance: ReferenceGuidance = ReferenceGuidance()
     noise: str | float = "network"
     device: str = "cpu"
+    slices_per_batch: int | None = None
     checkpoint: Checkpoint | None = None
 
     name = "guided_diffusion"
     capabilities = Capabilities()
+
+    def __post_init__(self) -> None:
+        wanted = self.slices_per_batch
+        if wanted is not None and not (type(wanted) is int and 1 <= wanted <= MOST_SLICES):
+            raise ValueError(
+                f"slices_per_batch must be from 1 to {MOST_SLICES}, got {wanted!r}; leave it out for "
+                "what the device takes"
+            )
 
     @classmethod
     def of(
@@ -106,13 +120,16 @@ class GuidedDiffusion:
             preset,
             sampler=request.sampler,
             steps=request.steps,
-            composition=request.composition,
-            filter=request.filter,
-            space=request.guidance,
+            guidance=guidance_of(request),
             noise=request.noise,
             device=device,
             checkpoint=checkpoint,
         )
+
+    @property
+    def batch(self) -> int:
+        """How many slices go through the network together."""
+        return self.slices_per_batch or (CUDA_BATCH if self.device.startswith("cuda") else 1)
 
     @cached_property
     def solver(self) -> samplers.Sampler:
@@ -153,10 +170,9 @@ class GuidedDiffusion:
         )
         return SampledBatch(x0, moved, self.preset)
 
-    def guidance(self, images: Tensor, factor: int) -> LowFrequencyGuidance:
+    def guided_by(self, images: Tensor, factor: int) -> list[Condition]:
         """Each image of a batch (B, 1, H, W) in [-1, 1] as the only reference of its sample."""
-        anatomy = LowFrequency("anatomy", images, factor, filter=self.filter)
-        return LowFrequencyGuidance([anatomy], composition=self.composition, space=self.space)
+        return self.guidance.conditions([self.guidance.reference("anatomy", images, factor)])
 
     def follow(
         self, image: np.ndarray, *, factor: int, noise: Tensor, index: int, seed: int
@@ -166,7 +182,7 @@ class GuidedDiffusion:
         draw = PerSampleNoise(generators(seed, [index]), like=noise.to(self.device))
         return self.sample(
             noise,
-            conditions=[self.guidance(unit, factor)],
+            conditions=self.guided_by(unit, factor),
             draw=draw,
             finish=self.finish(unit, factor, draw),
         )
@@ -188,26 +204,25 @@ class GuidedDiffusion:
         """(H, W) in physical units as (1, 1, H, W) in [-1, 1]."""
         return torch.from_numpy(self.preset.intensity.to_unit(values))[None, None]
 
-    def conditions(self, task: SliceTask) -> list[Condition]:
-        """All references of a slice in one guidance, and the pixels that are known."""
-        references = [self._low_frequency(reference) for reference in task.references]
-        guidance = LowFrequencyGuidance(references, composition=self.composition, space=self.space)
-        if task.known is None:
-            return [guidance]
-        known = torch.from_numpy(task.known)[None, None]
-        anatomy = references[0].reference
-        return [guidance, KnownRegion(anatomy, known, space=self.space, name="background")]
+    def conditions(self, *tasks: SliceTask) -> list[Condition]:
+        """All references of slices of one layout in one guidance, and the pixels that are known."""
+        references = [
+            self._reference(same) for same in zip(*(t.references for t in tasks), strict=True)
+        ]
+        known = [task.known for task in tasks if task.known is not None]
+        return self.guidance.conditions(references, _stacked(known) if known else None)
 
-    def _low_frequency(self, reference: Reference) -> LowFrequency:
-        weights = reference.weights
-        return LowFrequency(
-            name=reference.name,
-            reference=self.unit(reference.values),
-            factor=reference.factor,
-            weights=None if weights is None else torch.from_numpy(weights)[None, None],
-            stop_sigma=reference.stop.sigma,
-            stop_fraction=reference.stop.fraction,
-            filter=self.filter,
+    def _reference(self, parts: Sequence[Reference]) -> LowFrequency:
+        """The same reference in every slice of a batch."""
+        first = parts[0]
+        weights = [part.weights for part in parts if part.weights is not None]
+        return self.guidance.reference(
+            first.name,
+            torch.cat([self.unit(part.values) for part in parts]),
+            first.factor,
+            weights=_stacked(weights) if weights else None,
+            stop_sigma=first.stop.sigma,
+            stop_fraction=first.stop.fraction,
         )
 
     def check(self, task: SliceTask) -> None:
@@ -221,14 +236,14 @@ class GuidedDiffusion:
 
         The mean and not the fastest: beside other programs it is what sampling will meet.
         """
-        x = torch.zeros(1, 1, *shape, device=self.device)
+        x = torch.zeros(self.batch, 1, *shape, device=self.device)
         calls, started = 0, 0.0
         while calls < 2 or (calls < 4 and time.perf_counter() - started < CALIBRATION_SECONDS):
             if calls == 1:
                 started = time.perf_counter()
             float(self.denoiser(x, self.denoiser.schedule.num_train_timesteps / 2).sum())
             calls += 1
-        return (time.perf_counter() - started) / (calls - 1) * self.steps
+        return (time.perf_counter() - started) / (calls - 1) * self.steps / self.batch
 
     def generate(
         self,
@@ -241,30 +256,52 @@ class GuidedDiffusion:
     ) -> Iterator[MadeSlice]:
         """The slices of a volume, with noise that is correlated along z so that they stay coherent.
 
-        One slice at a time: on the CPU a batch gains nothing, and would make the result depend on it.
+        A slice does not depend on its batch, but for the rounding of the network.
         """
         wanted = sorted(slices)
-        size = task(wanted[0]).references[0].values.shape
+        height, width = task(wanted[0]).references[0].values.shape
         noises = slice_noise(
-            seed, [k * step_mm for k in range(wanted[-1] + 1)], size=size, start=wanted[0]
+            seed,
+            [k * step_mm for k in range(wanted[-1] + 1)],
+            size=(height, width),
+            start=wanted[0],
         )
         like = torch.empty(1, 1, 1, 1, device=self.device)
         loop_noise = CorrelatedNoise(seed, step_mm=step_mm, like=like)
-        for (k,), noise in ((tuple(indices), noise) for indices, noise in noises):
-            if k not in slices:
-                continue
-            asked, draw = task(k), loop_noise.at(k)
-            anatomy = asked.references[0]
-            finish = self.finish(self.unit(anatomy.values), anatomy.factor, draw)
-            made = self.sample(
-                noise,
-                conditions=self.conditions(asked),
-                draw=draw,
-                on_step=partial(on_step, k),
-                finish=finish,
+        asked = ((k, task(k), noise) for (k,), noise in noises if k in slices)
+        for batch in _batches(asked, self.batch):
+            indices = [k for k, _, _ in batch]
+            yield from self._generate(batch, loop_noise.of_batch(indices), on_step)
+
+    def _generate(self, batch: Sequence[Asked], draw: Draw, on_step: OnSlice) -> list[MadeSlice]:
+        indices, tasks, noises = zip(*batch, strict=True)
+        anatomies = [task.references[0] for task in tasks]
+        units = torch.cat([self.unit(anatomy.values) for anatomy in anatomies])
+        finish = self.finish(units, anatomies[0].factor, draw)
+
+        def step(done: int, steps: int) -> None:
+            for k in indices:
+                on_step(k, done, steps)
+
+        made = self.sample(
+            torch.cat(noises),
+            conditions=self.conditions(*tasks),
+            draw=draw,
+            on_step=step,
+            finish=finish,
+        )
+        images, errors, outside = made.images, made.errors, made.beyond
+        return [
+            MadeSlice(
+                k,
+                images[b],
+                errors[b],
+                outside[b],
+                # By tissue, of all slices together: one of them brings the record.
+                finish.levels if finish and not b else {},
             )
-            levels = finish.levels if finish else {}
-            yield MadeSlice(k, made.images[0], made.errors[0], made.beyond, levels)
+            for b, k in enumerate(indices)
+        ]
 
     def record(self) -> dict[str, Any]:
         """What `Result` says of how it was made."""
@@ -274,6 +311,38 @@ class GuidedDiffusion:
             "device": self.device,
             "dtype": str(self.denoiser.dtype).removeprefix("torch."),
         }
+
+
+def guidance_of(request: Request) -> ReferenceGuidance:
+    """As a request describes it."""
+    return ReferenceGuidance(
+        composition=request.composition, filter=request.filter, space=request.guidance
+    )
+
+
+def _layout(task: SliceTask) -> tuple[object, ...]:
+    """What slices of one batch have in common: which references they follow, and how."""
+    return (
+        task.known is None,
+        *((r.name, r.factor, r.stop, r.weights is None) for r in task.references),
+    )
+
+
+def _batches(asked: Iterable[Asked], size: int) -> Iterator[list[Asked]]:
+    """Slices of one layout that follow each other, at most `size` at a time."""
+    batch: list[Asked] = []
+    for one in asked:
+        if batch and (len(batch) == size or _layout(one[1]) != _layout(batch[0][1])):
+            yield batch
+            batch = []
+        batch.append(one)
+    if batch:
+        yield batch
+
+
+def _stacked(planes: Sequence[np.ndarray]) -> Tensor:
+    """Planes (H, W) as a batch (B, 1, H, W)."""
+    return torch.from_numpy(np.stack(planes))[:, None]
 
 
 def load(

@@ -54,6 +54,17 @@ def test_a_draw_of_another_shape_starts_afresh():
     assert noise.at(1)((1, 4, 4)).shape == (1, 1, 4, 4)
 
 
+def test_slices_of_a_batch_get_what_they_get_one_by_one():
+    alone = draws(0, range(5))
+    noise, found = CorrelatedNoise(0, step_mm=3.0, like=LIKE), []
+    for batch in ([0, 1, 2], [3, 4]):
+        draw = noise.of_batch(batch)
+        steps = [draw(SHAPE) for _ in range(2)]
+        found += [[step[[b]] for step in steps] for b in range(len(batch))]
+    for one, other in zip(alone, found, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
 def test_an_infinite_length_is_the_same_noise_everywhere():
     found = draws(0, range(2), length_mm=math.inf)
     assert torch.equal(found[0][0], found[1][0])

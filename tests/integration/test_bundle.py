@@ -175,8 +175,42 @@ def test_every_object_can_be_replaced_from_python(folder, expected, tmp_path):
     assert result["checkpoint"] == json.loads((expected / "result.json").read_text())["checkpoint"]
 
 
+OWN_GUIDANCE = """
+from medsynth.diffusion.guidance import ReferenceGuidance
+
+
+class Loose(ReferenceGuidance):
+    def reference(self, name, image, factor, **options):
+        return super().reference(name, image, 2 * factor, **options)
+"""
+
+
+def test_guidance_of_ones_own_takes_the_place_of_ours(folder, expected, tmp_path, monkeypatch):
+    (tmp_path / "own_guidance.py").write_text(OWN_GUIDANCE)
+    monkeypatch.syspath_prepend(tmp_path)
+    workflow = monai_bundle.ConfigWorkflow(
+        config_file=str(INFERENCE),
+        logging_file=False,
+        workflow_type="infer",
+        request=str(folder / "request.yaml"),
+        out=str(tmp_path / "own"),
+        seed=5,
+        steps=2,
+        guidance={"_target_": "own_guidance.Loose"},
+        slices_per_batch=2,
+        progress="none",
+    )
+    workflow.initialize()
+    generator = workflow.parser.get_parsed_content("generator")
+    assert (type(generator.guidance).__name__, generator.batch) == ("Loose", 2)
+    workflow.run()
+    with pytest.raises(AssertionError):
+        assert_same_image(tmp_path / "own", expected)
+
+
 @pytest.mark.parametrize(
-    ("option", "wrong"), [("precision", "half"), ("channels_last", "yes"), ("compile", 1)]
+    ("option", "wrong"),
+    [("precision", "half"), ("channels_last", "yes"), ("compile", 1), ("slices_per_batch", 0)],
 )
 def test_settings_of_the_network_act_or_are_refused(folder, option, wrong):
     options = {"request": str(folder / "request.yaml"), "out": "x"}

@@ -169,7 +169,7 @@ def _draw(
         options.sampling_steps,
         device=denoiser.device,
     )
-    made = generator.sample(noise, conditions=[generator.guidance(real, factor)], generators=draws)
+    made = generator.sample(noise, conditions=generator.guided_by(real, factor), generators=draws)
     return {
         "synthetic": made.x0.cpu().numpy(),
         "real": real.numpy(),
