@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import SimpleITK as sitk
@@ -19,7 +19,7 @@ MOST_CLASSES = 255
 
 
 class Layout(Protocol):
-    """One way to lay out a data set.
+    """One way to lay out a data set; it may also be `Readable`.
 
     `add` writes the files of one image below `folder` and returns what the index says of it, as JSON
     can hold; `close` writes the index, of all entries in the order of the rows. Both may run again
@@ -39,6 +39,26 @@ class Layout(Protocol):
 
     def close(self, entries: Iterable[Entry], folder: Path, context: LayoutContext) -> None:
         """Write what stands for the whole set."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReadBack:
+    """An image of a layout in physical units, and its masks, each with the name of its class.
+
+    `merged`: the masks come from one label map, a mask for a class, in which lesions that touch are one.
+    """
+
+    image: sitk.Image
+    masks: tuple[tuple[str, sitk.Image], ...]
+    merged: bool = True
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """A layout that holds the values of its images, so that a set can be made of it again."""
+
+    def read(self, entry: Entry, folder: Path, classes: Sequence[str]) -> ReadBack:
+        """The image of `entry`; `classes` by number, from 1."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +87,26 @@ class LayoutContext:
             "group": self.groups[item.row.patient],
             "seed": item.row.seed,
             "digest": item.digest,
+            "source": item.row.anatomy.get("source"),
+            "license": item.row.anatomy.get("license"),
+            "record": _kept(item.record),
         }
+
+
+def _kept(record: Mapping[str, Any]) -> Entry:
+    """What goes out of an image's record with it; the rest may name files of whoever made the set."""
+    lesions = []
+    for lesion in record["lesions"]:
+        drawn = lesion.get("drawn", {})
+        own = {
+            k: v for k, v in drawn.items() if k == "kind" or not isinstance(v, (str, dict, list))
+        }
+        lesions.append({**lesion, "drawn": own})
+    return {
+        "slices": record["slices"],
+        "checkpoint": record.get("checkpoint"),
+        "lesions": lesions,
+    }
 
 
 def context_of(dataset: DataSet, *, license: str) -> LayoutContext:
@@ -111,3 +150,10 @@ def label_image(item: SetItem, context: LayoutContext) -> tuple[sitk.Image, int]
     image = sitk.GetImageFromArray(voxels)
     image.CopyInformation(item.image())
     return image, twice
+
+
+def of_label_map(image: sitk.Image, labels: sitk.Image, classes: Sequence[str]) -> ReadBack:
+    """A mask for each class that the map has."""
+    there = np.unique(sitk.GetArrayViewFromImage(labels))
+    masks = tuple((classes[n - 1], labels == int(n)) for n in there.tolist() if n)
+    return ReadBack(image, masks)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from medsynth.factory.layouts.base import Entry, LayoutContext, label_image
+import SimpleITK as sitk
+
+from medsynth.factory.layouts.base import Entry, LayoutContext, ReadBack, label_image, of_label_map
 from medsynth.factory.layouts.text_files import write_json
 from medsynth.factory.store import SetItem
 from medsynth.images import write_image
@@ -57,6 +59,11 @@ class MonaiDatalist:
                 **parts,
             },
         )
+
+    def read(self, entry: Entry, folder: Path, classes: Sequence[str]) -> ReadBack:
+        """The image, and a mask for each class of its label map."""
+        image, label = (sitk.ReadImage(str(folder / name)) for name in entry["files"])
+        return of_label_map(image, label, classes)
 
 
 LAYOUT = MonaiDatalist()

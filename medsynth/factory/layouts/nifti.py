@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from medsynth.factory.layouts.base import Entry, LayoutContext
+import SimpleITK as sitk
+
+from medsynth.factory.layouts.base import Entry, LayoutContext, ReadBack
 from medsynth.factory.layouts.text_files import write_csv
 from medsynth.factory.store import SetItem
 from medsynth.images import write_image
@@ -43,6 +45,12 @@ class Nifti:
     def close(self, entries: Iterable[Entry], folder: Path, context: LayoutContext) -> None:
         """table.csv: a line a file."""
         write_csv(folder / "table.csv", COLUMNS, _lines(entries))
+
+    def read(self, entry: Entry, folder: Path, classes: Sequence[str]) -> ReadBack:
+        """Every mask as it was."""
+        image = sitk.ReadImage(str(folder / entry["image"]))
+        masks = ((m["class"], sitk.ReadImage(str(folder / m["file"]))) for m in entry["masks"])
+        return ReadBack(image, tuple(masks), merged=False)
 
 
 def _lines(entries: Iterable[Entry]) -> Iterator[Entry]:

@@ -6,7 +6,7 @@ import io
 import json
 import shutil
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from medsynth.factory.layouts.base import Entry, LayoutContext, label_map
+from medsynth.factory.layouts.base import Entry, LayoutContext, ReadBack, label_map, of_label_map
 from medsynth.factory.layouts.text_files import write_json
 from medsynth.factory.store import SPLITS, SetItem
 from medsynth.marking import KEY, TEXT
@@ -50,6 +50,9 @@ class WebDataset:
 
     def close(self, entries: Iterable[Entry], folder: Path, context: LayoutContext) -> None:
         """The shards, each whole before its samples go, and shards.json."""
+        if (folder / "shards.json").exists():  # a run that was killed while it cleared up
+            shutil.rmtree(folder / SAMPLES, ignore_errors=True)
+            return
         shards: list[Entry] = []
         for split in SPLITS:
             keys = [entry["id"] for entry in entries if entry["split"] == split]
@@ -57,9 +60,37 @@ class WebDataset:
                 name = f"{split}-{number:06d}.tar"
                 if not (folder / name).exists():
                     _pack(part, folder, name)
-                shards.append({"file": name, "split": split, "samples": len(part)})
+                ends = {"first": part[0], "last": part[-1], "samples": len(part)}
+                shards.append({"file": name, "split": split} | ends)
         write_json(folder / "shards.json", {KEY: TEXT, "shards": shards})
         shutil.rmtree(folder / SAMPLES, ignore_errors=True)
+
+    def read(self, entry: Entry, folder: Path, classes: Sequence[str]) -> ReadBack:
+        """The sample out of the shard that has it."""
+        shards = json.loads((folder / "shards.json").read_text(encoding="utf-8"))["shards"]
+        names = [s["file"] for s in shards if s["first"] <= entry["id"] <= s["last"]]
+        names = [name for name in names if name.startswith(entry["split"])]
+        with tarfile.open(folder / names[0]) as shard:
+            about = json.loads(_member(shard, f"{entry['id']}.json"))
+            image, labels = (
+                _on_grid(np.load(io.BytesIO(_member(shard, f"{entry['id']}.{part}.npy"))), about)
+                for part in ("image", "mask")
+            )
+        return of_label_map(image, labels, classes)
+
+
+def _member(shard: tarfile.TarFile, name: str) -> bytes:
+    file = shard.extractfile(name)
+    assert file is not None
+    return file.read()
+
+
+def _on_grid(values: np.ndarray, about: dict[str, Any]) -> sitk.Image:
+    image = sitk.GetImageFromArray(values)
+    image.SetSpacing(about["spacing_mm"])
+    image.SetOrigin(about["origin_mm"])
+    image.SetDirection(about["direction"])
+    return image
 
 
 def _about(item: SetItem, image: sitk.Image, context: LayoutContext) -> dict[str, Any]:

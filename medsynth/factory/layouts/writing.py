@@ -64,6 +64,7 @@ def write_layout(
             "layout": layout.name,
             "title": layout.title,
             "data set": context.name,
+            "preset": context.preset.name,
             "mark": TEXT,
             "images": len(digests),
             "classes": {"background": 0} | {name: i for i, name in enumerate(context.classes, 1)},
@@ -71,8 +72,8 @@ def write_layout(
             "medsynth": __version__,
             "state": state,
         }
-        _write_json(about, folder / ABOUT)
         _sweep(folder)
+        _write_json(about | {"files": _index_files(folder)}, folder / ABOUT)
     return True
 
 
@@ -135,7 +136,7 @@ def _add(item: SetItem, layout: Layout, folder: Path, context: LayoutContext) ->
         entry = layout.add(item, folder, context)
     except ValueError as error:
         raise ValueError(f"layout {layout.name}, image {item.id}: {error}") from error
-    files = {name: _sha256(folder / name) for name in entry.get("files", [])}
+    files = {name: sha256_of(folder / name) for name in entry.get("files", [])}
     line = json.dumps(context.common(item) | entry | {"files": files}, ensure_ascii=False)
     with open(folder / RECORDS, "a", encoding="utf-8") as journal:
         journal.write(line + "\n")
@@ -164,12 +165,22 @@ def _write_json(value: dict[str, Any], path: Path) -> None:
         partial.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Hexadecimal, of a file."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def _index_files(folder: Path) -> dict[str, str]:
+    """The SHA-256 of the files that are of no single image: tables, JSON, shards."""
+    of_images = {name for entry in Entries(folder) for name in entry["files"]}
+    found = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    names = {path.relative_to(folder).as_posix(): path for path in found}
+    others = names.keys() - of_images - {ABOUT, RECORDS}
+    return {name: sha256_of(names[name]) for name in sorted(others)}
 
 
 def _sweep(folder: Path) -> None:

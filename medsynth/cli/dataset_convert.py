@@ -1,0 +1,42 @@
+"""`medsynth dataset convert DIR --to LAYOUT`: a set, or a layout of one, as another layout."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from medsynth.events import Event, Listener
+
+# By name, so that --help imports none of them; a test holds them to the registry.
+LAYOUT_NAMES = ("coco", "dicom", "monai", "nifti", "nnunet", "png16", "png8", "webdataset")
+
+DESCRIPTION = f"""\
+Write the finished images of a set in another layout: {", ".join(LAYOUT_NAMES)}.
+DIR may also be a layout that was taken out of its set, if it holds every value (nifti, nnunet, monai,
+webdataset). A run that was stopped goes on with the same command."""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """`convert` and its options."""
+    parser = subparsers.add_parser(
+        "convert",
+        help="write a set in another layout",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("source", metavar="DIR", type=Path, help="a set, or a layout of one")
+    parser.add_argument(
+        "--to", metavar="LAYOUT", required=True, help=f"one of {', '.join(LAYOUT_NAMES)}"
+    )
+    parser.add_argument(
+        "-o", "--out", metavar="FOLDER", type=Path, help="(default: DIR/layouts/LAYOUT)"
+    )
+
+
+def run(args: argparse.Namespace, listener: Listener) -> int:
+    """Write the layout, or say that it is there."""
+    from medsynth.factory.converting import convert
+
+    folder = convert(args.source, args.to, args.out, listener=listener)
+    listener(Event("result", message=f"wrote {folder}", data={"folder": str(folder)}))
+    return 0
