@@ -126,7 +126,7 @@ def test_layouts_without_every_value_are_refused_with_words(tmp_path):
 
 
 def test_the_command_names_the_layouts_that_there_are():
-    assert dataset_convert.LAYOUT_NAMES == tuple(layouts.LAYOUTS)
+    assert tuple(layouts.LAYOUTS) == dataset_convert.LAYOUT_NAMES
 
 
 def test_what_goes_out_names_no_patient_and_no_folder(tmp_path):

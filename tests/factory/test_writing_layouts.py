@@ -147,7 +147,7 @@ def test_an_earlier_folder_comes_back_after_a_kill_between_the_renames(tmp_path,
 @pytest.mark.slow
 def test_twenty_kills_lose_nothing(tmp_path):
     """SIGKILL at any moment; the same command in the end gives what it would have given."""
-    dataset = open_set(make_set(tmp_path / "set", 40))
+    dataset = open_set(make_set(tmp_path / "set", 120))
     assert write(dataset, "coco", tmp_path / "whole")
     script = textwrap.dedent(f"""
         from pathlib import Path
@@ -155,15 +155,18 @@ def test_twenty_kills_lose_nothing(tmp_path):
         print("ready", flush=True)
         convert({str(dataset.folder)!r}, "coco", {str(tmp_path / "out")!r})
     """)
-    kills = 0
+    kills, seen = 0, set()
     while not (tmp_path / "out").exists():
         run = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
         run.stdout.readline()
         if kills < 20:
-            time.sleep(0.03 * (1 + kills % 4))
+            time.sleep(0.1 * (1 + kills % 6))
             run.send_signal(signal.SIGKILL)
             kills += 1
         run.wait(60)
+        journal = tmp_path / ".out.unfinished" / "records.jsonl"
+        seen.add(journal.read_bytes().count(b"\n") if journal.exists() else 0)
         run.stdout.close()
     assert kills >= 3
+    assert len(seen) >= 3, "the kills should come at different images"
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
