@@ -17,7 +17,7 @@ from medsynth.bundle.options import check_flag, check_path
 from medsynth.errors import MissingExtra
 from medsynth.events import Event, Listener, ignore
 from medsynth.networks import PatchUNet
-from medsynth.storage.folders import new_file
+from medsynth.storage.files import new_file
 
 INPUTS, OUTPUT = ("x_t", "timesteps"), "prediction"
 TIMESTEPS = (0.0, 10.5, 250.0, 500.0, 999.0)

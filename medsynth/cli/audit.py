@@ -168,7 +168,7 @@ class _Auditor:
 
         from medsynth.evaluation.memorization.audit import pair_picture
         from medsynth.marking import png_chunks
-        from medsynth.storage.folders import new_file
+        from medsynth.storage.files import new_file
 
         pair = pair_picture(planes[match.slice - first], match, self.training, preset=self.preset)
         with new_file(out / "audit.png", overwrite=True) as file:
@@ -195,7 +195,7 @@ def _calibrated(auditor: _Auditor, held_out: RealImages | None) -> Calibration:
 
     from medsynth.evaluation.memorization.audit import METHOD, Calibration, calibrate
     from medsynth.pacs.folders import configuration_folder
-    from medsynth.storage.folders import new_file
+    from medsynth.storage.files import new_file
 
     file = configuration_folder() / "audits" / f"{auditor.digest}-{METHOD}.json"
     if file.exists():

@@ -70,7 +70,7 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
     from medsynth import domains as presets
     from medsynth.images.files import WRITABLE, suffix_of
     from medsynth.request.phantom import parse_phantom
-    from medsynth.storage.folders import check_new_file
+    from medsynth.storage.files import check_new_file
 
     written = [path for path in (args.out, args.labels, args.save_control_points) if path]
     if not written:
@@ -111,7 +111,7 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
 def _write(args: argparse.Namespace, phantom: Any, listener: Listener) -> None:
     from medsynth import phantoms as anatomy
     from medsynth.images import write_image
-    from medsynth.storage.folders import new_file
+    from medsynth.storage.files import new_file
 
     options = dict(phantom.options)
     if args.out is None and args.labels is None:

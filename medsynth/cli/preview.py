@@ -62,7 +62,7 @@ def _factors(words: str) -> tuple[int, ...]:
 
 def run(args: argparse.Namespace, listener: Listener) -> int:
     """Read the reference, filter one slice, draw."""
-    from medsynth.storage.folders import check_new_file, new_file
+    from medsynth.storage.files import check_new_file, new_file
 
     request, preset = _request_and_preset(args)
     kind = _filter(args, request)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from medsynth.datasets.entries import HELD_OUT, TRAINING
 from medsynth.datasets.splits import Split, digest_of, key, matches, some
 from medsynth.errors import CheckpointError
+from medsynth.storage.files import new_file
 
 SPLIT_FILE = "split.csv"
 COLUMNS = ("series", "patient", "part")
@@ -34,10 +34,11 @@ def record_split(split: Split, run: Path) -> Path:
             )
         return path
     run.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    with open(partial, "w", newline="", encoding="utf-8") as file:
+    with (
+        new_file(path, overwrite=True) as partial,
+        open(partial, "w", newline="", encoding="utf-8") as file,
+    ):
         csv.writer(file).writerows([COLUMNS, *split.rows()])
-    os.replace(partial, path)
     return path
 
 

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -33,25 +28,3 @@ def save(dataset: Dataset, path: Path) -> None:
     meta.ImplementationVersionName = f"MEDSYNTH_{__version__}"[:16]
     dataset.file_meta = meta
     dataset.save_as(path, enforce_file_format=True, little_endian=True, implicit_vr=False)
-
-
-@contextlib.contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
-    """A folder to write into that becomes `folder` when the block ends well, else vanishes.
-
-    Raises:
-        FileExistsError: `folder` has files in it; two series must not mix.
-    """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"{folder} is not an empty folder; choose a new one")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.partial")
-    partial.mkdir()
-    try:
-        yield partial
-        if folder.exists():
-            folder.rmdir()
-        os.replace(partial, folder)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise

@@ -17,7 +17,7 @@ from pydicom.sr.codedict import codes
 
 from medsynth import __version__
 from medsynth.dicom import patient as patients
-from medsynth.dicom.files import save, whole_folder
+from medsynth.dicom.files import save
 from medsynth.dicom.geometry import same_plane
 from medsynth.dicom.job import Job
 from medsynth.dicom.lesion_codes import CATEGORY, Triplet, label_codes, property_type
@@ -32,6 +32,7 @@ from medsynth.dicom.provenance import (
     line,
 )
 from medsynth.errors import GeometryError
+from medsynth.storage.folders import new_folder
 
 SEGMENTATION_SERIES_OFFSET = 500
 # Lesions that were placed, and labels that the reference already had: name, role of the series in
@@ -83,7 +84,7 @@ def write_segmentation(
         raise ValueError("there is no lesion mask to write, expected at least one")
     segments = np.stack([_voxels(lesion, slices) for lesion in masks], axis=-1)
     dataset = _segmentation(segments, masks, slices=slices, job=job, existing=existing)
-    with whole_folder(Path(folder)) as partial:
+    with new_folder(Path(folder)) as partial:
         save(dataset, partial / NAME)
     return Path(folder) / NAME
 

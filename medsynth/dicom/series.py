@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from pydicom.dataset import Dataset
 
 from medsynth.dicom.deidentification import check_burned_in, pixel_identity
-from medsynth.dicom.files import save, whole_folder
+from medsynth.dicom.files import save
 from medsynth.dicom.geometry import check_grid
 from medsynth.dicom.image_classes import ImageClass, image_class
 from medsynth.dicom.instance import Export, slice_dataset
@@ -38,6 +38,7 @@ from medsynth.dicom.storage import (
 )
 from medsynth.domains import Preset
 from medsynth.errors import GeometryError
+from medsynth.storage.folders import new_folder
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def write_series(
     warnings = dict.fromkeys(notes)
     clipped = moved = 0
     names = [f"{k + 1:04d}.dcm" for k in range(len(slices))]
-    with whole_folder(Path(folder)) as partial:
+    with new_folder(Path(folder)) as partial:
         for k, (each, rescale) in enumerate(zip(slices, rescales, strict=True)):
             dataset, notes = slice_dataset(export, k, header=each.header, rescale=rescale)
             warnings |= dict.fromkeys(notes)

@@ -25,7 +25,7 @@ from medsynth.evaluation.memorization.similarity import FINE_SIDE
 from medsynth.evaluation.page_audits import memorization_section, nodules_section, unguided_section
 from medsynth.events import Event, Listener, Stage
 from medsynth.storage import aliases
-from medsynth.storage.folders import new_file
+from medsynth.storage.files import new_file
 
 if TYPE_CHECKING:
     from medsynth.datasets.data import Slices

@@ -25,7 +25,8 @@ from medsynth.events import Event, Listener, ignore
 from medsynth.networks import load_denoiser, sha256
 from medsynth.pipeline.synthesize import check_metadata
 from medsynth.storage import aliases
-from medsynth.storage.folders import check_new_file, check_output, new_file
+from medsynth.storage.files import check_new_file, new_file
+from medsynth.storage.folders import check_output
 from medsynth.training.recipe import Recipe
 
 OUTPUTS = ("figures.json", "report.html", "sheet.png")

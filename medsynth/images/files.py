@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import uuid
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ from medsynth.images.damage import naming
 from medsynth.images.file_limits import BY_SUFFIX, check_picture
 from medsynth.images.reference import ReferenceImage
 from medsynth.marking import header_fields
+from medsynth.storage.files import new_file
 
 NIFTI = (".nii", ".nii.gz")
 VOLUMES = (".nrrd", ".nhdr", ".mha", ".mhd")
@@ -178,20 +177,15 @@ def write_image(image: sitk.Image, path: str | Path) -> None:
     suffix = suffix_of(path)
     if suffix not in WRITABLE:
         raise ValueError(f"cannot write {path}: {suffix or 'no suffix'}; use {', '.join(WRITABLE)}")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"cannot write {path}: the folder {path.parent} is not there")
-    temporary = path.with_name(f".{uuid.uuid4().hex}{suffix}")
     try:
-        for key, value in header_fields(suffix).items():
-            image.SetMetaData(key, value)
-        sitk.WriteImage(image, str(temporary), useCompression=True)
-        _check_written(temporary, image)
-        os.replace(temporary, path)
+        with new_file(path, overwrite=True) as partial:
+            for key, value in header_fields(suffix).items():
+                image.SetMetaData(key, value)
+            sitk.WriteImage(image, str(partial), useCompression=True)
+            _check_written(partial, image)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1].strip()
         raise OSError(f"cannot write {path} ({reason}); is the disk full?") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _check_written(path: Path, image: sitk.Image) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from medsynth.networks.initial import placed
 from medsynth.networks.patch_unet import PatchUNet, PatchUNetConfig
 from medsynth.networks.refiner import Refiner, RefinerConfig
 from medsynth.storage import aliases
+from medsynth.storage.files import new_file
 
 REFINER = "refiner."  # the tensors of the refiner begin so
 REQUIRED = ("network", "schedule", "prediction_type", "preset", "data", "licence")
@@ -43,12 +43,13 @@ def save_weights(state: dict[str, Tensor], path: Path, *, metadata: dict[str, An
         raise ValueError(f"the card lacks {', '.join(missing)}")
     half = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
     half = {k: v.contiguous().cpu() for k, v in half.items()}
-    partial = path.with_name(f".{path.name}.partial")
-    partial.touch()
-    mode = partial.stat().st_mode  # what the user's umask allows; safetensors makes private files
-    save_file(half, partial, metadata={"medsynth": json.dumps(metadata)})
-    partial.chmod(mode)
-    os.replace(partial, path)
+    with new_file(path, overwrite=True) as partial:
+        partial.touch()
+        mode = (
+            partial.stat().st_mode
+        )  # what the user's umask allows; safetensors makes private files
+        save_file(half, partial, metadata={"medsynth": json.dumps(metadata)})
+        partial.chmod(mode)
 
 
 def read_metadata(path: Path) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
 
 from medsynth.pacs.destination import Destination
 from medsynth.pacs.folders import configuration_folder
+from medsynth.storage.files import new_file
 
 
 def _path() -> Path:
@@ -61,7 +61,6 @@ def _write(destinations: dict[str, Destination]) -> None:
     path = _path()
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps([asdict(destinations[name]) for name in sorted(destinations)], indent=2)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text + "\n", encoding="utf-8")
-    temporary.chmod(0o600)
-    os.replace(temporary, path)
+    with new_file(path, overwrite=True) as partial:
+        partial.touch(mode=0o600)
+        partial.write_text(text + "\n", encoding="utf-8")

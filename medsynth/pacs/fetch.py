@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -16,7 +14,7 @@ from medsynth.events import Listener, Stage, ignore
 from medsynth.pacs.destination import Destination
 from medsynth.pacs.extra import load
 from medsynth.pacs.text import is_uid, plain, uid_of
-from medsynth.storage import partial
+from medsynth.storage.folders import new_folder
 
 Keep = Callable[[str, bytes], None]
 
@@ -139,7 +137,7 @@ def fetch(
     if destination.is_dicomweb and method != "auto":
         raise ValueError("--method is for DICOM; a DICOMweb service is asked by WADO-RS")
     way = load("dicomweb_fetch" if destination.is_dicomweb else "dimse_fetch")
-    with _new_folder(folder) as temporary:
+    with new_folder(folder, private=True) as temporary:
         classes = way.classes_of(destination, series)
         with Stage("fetching", total=len(classes), listener=listener) as stage:
             incoming = Incoming(temporary, set(classes), stage)
@@ -148,20 +146,6 @@ def fetch(
             way.retrieve(destination, series, incoming, **options)
         _check_complete(incoming, destination)
     return len(classes)
-
-
-@contextlib.contextmanager
-def _new_folder(folder: Path) -> Iterator[Path]:
-    """A hidden folder that becomes `folder` at the end; what is in it is for this user alone."""
-    with partial.claimed(folder):
-        _check_new(folder)
-        temporary = partial.make(folder)
-        try:
-            yield temporary
-            _check_new(folder)
-            temporary.rename(folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _check_new(folder: Path) -> None:

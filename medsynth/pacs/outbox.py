@@ -8,7 +8,6 @@ set-aside/ID-TIME/                       a job whose journal is damaged
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from medsynth.pacs.destination import Destination
 from medsynth.pacs.folders import outbox_folder
 from medsynth.pacs.job import DAMAGED_COPY, FORMAT, Job, now
 from medsynth.storage import journal
+from medsynth.storage.files import move, new_file
 from medsynth.storage.lock import held
 
 SPARE_BYTES = 32 << 20
@@ -145,7 +145,7 @@ class Outbox:
         with self._lock(job.id):
             shutil.copyfile(job.folder / "journal.jsonl", kept)
             gone = job.folder.with_name(f".gone-{uuid.uuid4().hex}")
-            os.rename(job.folder, gone)
+            move(job.folder, gone)
         shutil.rmtree(gone)
         return kept
 
@@ -186,7 +186,7 @@ class Outbox:
     def _move_aside(self, folder: Path) -> Path:
         stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S%f")
         aside = self.folder / "set-aside" / f"{folder.name}-{stamp}"
-        os.rename(folder, aside)
+        move(folder, aside)
         return aside
 
     def _all_readable(self) -> Iterator[Job]:
@@ -258,7 +258,7 @@ class Outbox:
 
     def _publish(self, temporary: Path, folder: Path) -> None:
         try:
-            os.rename(temporary, folder)
+            move(temporary, folder)
         except OSError:
             if not folder.exists():  # another sender has published the same job meanwhile
                 raise
@@ -290,12 +290,8 @@ def _copy(source: Path, target: Path, sha256: str) -> None:
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ValueError(f"{source} changed while it was being copied; send again")
     target.parent.mkdir(exist_ok=True, mode=0o700)
-    partial = target.with_name(f".{target.name}.partial")
-    try:
+    with new_file(target, overwrite=True) as partial:
         partial.write_bytes(content)
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _job_id(instances: list[Instance], destination: Destination) -> str:

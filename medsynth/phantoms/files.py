@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +21,7 @@ from medsynth.phantoms.thorax.shape import (
     Tree,
     Tube,
 )
+from medsynth.storage.files import replace_text
 
 FORMAT = "medsynth-control-points"
 VERSION = 1
@@ -41,14 +40,7 @@ def save_control_points(shape: ThoraxShape | BreastShape, path: str | Path) -> N
         text = json.dumps(content, indent=1)
     else:
         text = yaml.dump(content, Dumper=_DUMPER, sort_keys=False, default_flow_style=None)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    replace_text(path, text)
 
 
 def _thorax_content(shape: ThoraxShape) -> dict:

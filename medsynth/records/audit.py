@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from medsynth.storage.folders import new_file
+from medsynth.storage.files import new_file
 
 FILE = "audit.json"
 IMAGE = "image.nrrd"

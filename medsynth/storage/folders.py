@@ -142,41 +142,35 @@ class OutputFolder:
 
 
 @contextlib.contextmanager
-def new_file(path: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
-    """`with new_file(path) as partial:` write `partial`, of the same suffix; it becomes `path`.
+def new_folder(folder: Path, *, private: bool = False) -> Iterator[Path]:
+    """A hidden folder to write into that becomes `folder` when the block ends well, else vanishes.
+
+    `private`: it stays for its user alone.
 
     Raises:
-        FileExistsError: `path` is there and `overwrite` is false, or is a folder.
-        FileNotFoundError: the folder to write in is not there.
-        OSError: the disk is full, or the folder cannot be written in.
+        FileExistsError: `folder` has files in it, or is none; two series must not mix.
+        BlockingIOError: another run is making it now.
     """
-    path = check_new_file(path, overwrite=overwrite)
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    try:
-        yield partial
-        partial.replace(path)
-    except OSError as error:
-        raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    _check_free(folder)
+    with making.claimed(folder):
+        partial = making.make(folder)
+        try:
+            yield partial
+            _check_free(folder)
+            if not private:
+                partial.chmod(0o777 & ~_umask())
+            if folder.exists():
+                folder.rmdir()
+            partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
-def check_new_file(path: Path | str, *, overwrite: bool = False) -> Path:
-    """Refuse a file that `new_file` could not make, before any work is done; its absolute path.
-
-    Raises:
-        FileExistsError, FileNotFoundError, PermissionError: see `new_file`.
-    """
-    path = Path(path).expanduser().absolute()
-    if path.is_dir():
-        raise FileExistsError(f"{path} is a folder, expected a file to make")
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists; choose another name, or replace it with --overwrite")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"cannot write {path}: the folder {path.parent} is not there")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise PermissionError(f"cannot write {path}: no permission to write in {path.parent}")
-    return path
+def _check_free(folder: Path) -> None:
+    if not os.path.lexists(folder):
+        return
+    if folder.is_symlink() or not folder.is_dir() or any(folder.iterdir()):
+        raise FileExistsError(f"{folder} is not an empty folder; choose a new one")
 
 
 def check_output(

@@ -1,8 +1,11 @@
-"""A folder in the making: hidden beside its target, one maker at a time, swept when its maker is dead.
+"""A folder or file in the making: hidden beside its target, swept when its maker is dead.
+
+A folder has one maker at a time; of a file the last writer wins.
 
 `.OUT.medsynth-lock`    held by the run that makes OUT; the kernel frees it when that run dies
 `.OUT.partial-xxxxxxxx` what it has written so far, for its user alone
 `.OUT.earlier-xxxxxxxx` the earlier OUT, for the moment between two renames
+`.partial-xxxxxxxx-FILE` a file that is being written; its lock has `.medsynth-lock` behind it
 
 A run removes its lock at the end. One that lies there and is free belonged to a run that was killed;
 without that evidence nothing is ever removed.
@@ -13,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import re
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -21,6 +25,7 @@ from pathlib import Path
 from medsynth.storage.lock import held
 
 LOCK = ".medsynth-lock"
+FILE = re.compile(r"partial-[0-9a-f]{8}-.+")
 # File systems without locks: a run there works as ever, and sweeps nothing.
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL)
 
@@ -53,6 +58,26 @@ def claimed(target: Path) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def file_beside(target: Path) -> Iterator[Path]:
+    """The hidden path, of the same suffix, to write a file to; what is there at the end is removed.
+
+    What dead writers left in the folder is removed too.
+    """
+    # Not the whole name: a file system takes 255 bytes of it.
+    name = f"partial-{secrets.token_hex(4)}-{target.name[-40:]}"
+    hidden = target.with_name(f".{name}")
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(held(_lock_of(target.with_name(name)), remove=True))
+            sweep(target.parent)
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+        stack.callback(hidden.unlink, missing_ok=True)
+        yield hidden
+
+
 def make(target: Path) -> Path:
     """A new hidden folder beside `target` that only this user can enter."""
     return Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
@@ -83,6 +108,9 @@ def _lock_of(target: Path) -> Path:
 
 def _bury(target: Path) -> None:
     """What a dead run for `target` left; an earlier result that it had moved away comes back."""
+    if FILE.fullmatch(target.name):
+        target.with_name(f".{target.name}").unlink(missing_ok=True)
+        return
     ours = re.compile(rf"\.{re.escape(target.name)}\.(partial|earlier)-\w{{8}}")
     for path in sorted(target.parent.glob(".*")):
         match = ours.fullmatch(path.name)

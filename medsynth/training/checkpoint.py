@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from medsynth.errors import CheckpointError
 from medsynth.networks import PatchUNetConfig
 from medsynth.storage import aliases
+from medsynth.storage.files import new_file, replace_text
 
 RECORD = "checkpoint.json"
 # The parts of a recipe that a run cannot change on its way.
@@ -36,9 +36,8 @@ def save(run: Path, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
     """Write the tensors and the record (with its `step`); the checkpoint before goes."""
     name = f"checkpoint-{record['step']:07d}.safetensors"
     if not (run / name).exists():
-        partial = run / f".{name}.partial"
-        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, partial)
-        os.replace(partial, run / name)
+        with new_file(run / name) as file:
+            save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, file)
     replace_text(run / RECORD, json.dumps(record | {"tensors": name}, indent=1))
     for old in run.glob("checkpoint-*.safetensors"):
         if old.name != name:
@@ -112,19 +111,10 @@ def load_optimizer(
     optimizer.load_state_dict(optimizer.state_dict() | {"state": states})
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Write `text` so that a reader meets the old file or the new one, never a part."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text)
-    os.replace(partial, path)
-
-
 def write_table(path: Path, header: tuple[str, ...], rows: Iterable[tuple]) -> None:
     """A CSV file."""
-    partial = path.with_name(f".{path.name}.partial")
-    with open(partial, "w", newline="") as file:
+    with new_file(path, overwrite=True) as partial, open(partial, "w", newline="") as file:
         csv.writer(file).writerows([header, *rows])
-    os.replace(partial, path)
 
 
 def read_table(path: Path, *, until: int) -> list[tuple[float, ...]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from medsynth.storage.files import new_file
 
 POINTS = 400
 Row = tuple[float, ...]
@@ -25,9 +26,8 @@ def draw_curves(losses: Sequence[Row], path: Path, *, by_level: Sequence[Row] = 
     _over_steps(axes[0], losses)
     if by_level:
         _over_levels(axes[1], by_level)
-    partial = path.with_name(f".{path.stem}.partial.png")
-    figure.savefig(partial, dpi=100)
-    os.replace(partial, path)
+    with new_file(path, overwrite=True) as partial:
+        figure.savefig(partial, dpi=100)
 
 
 def _over_steps(axes: Axes, losses: Sequence[Row]) -> None:

@@ -9,7 +9,8 @@ from collections import namedtuple
 import pytest
 
 from medsynth.storage import folders as results
-from medsynth.storage.folders import OutputFolder, check_output, new_file
+from medsynth.storage.files import new_file
+from medsynth.storage.folders import OutputFolder, check_output
 
 
 def everything(folder):

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from medsynth.storage import lock, partial
+from medsynth.storage.files import new_file
 from medsynth.storage.folders import OutputFolder
 
 MAKER = """
@@ -22,15 +23,24 @@ with OutputFolder(sys.argv[1], overwrite=True) as folder:
     time.sleep(60)
 """
 
+WRITER = """
+import sys, time
+from medsynth.storage.files import new_file
+with new_file(sys.argv[1], overwrite=True) as file:
+    file.write_text("half of a file")
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+
 
 @pytest.fixture
 def maker():
     """Starts runs in processes of their own; returns once each of them is writing."""
     started = []
 
-    def start(out):
+    def start(out, program=MAKER):
         process = subprocess.Popen(
-            [sys.executable, "-c", MAKER, str(out)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", program, str(out)], stdout=subprocess.PIPE, text=True
         )
         started.append(process)
         assert process.stdout.readline() == "writing\n"
@@ -75,6 +85,42 @@ def test_what_a_living_run_has_is_never_touched(tmp_path, maker):
     with OutputFolder(tmp_path / "another"):
         pass
     assert names(tmp_path) == sorted([*before, "another"])
+
+
+@pytest.mark.parametrize("next_file", ["a.png", "b.png"])
+def test_what_a_killed_writer_left_is_gone_after_the_next_file(tmp_path, maker, next_file):
+    (tmp_path / "a.png").write_text("whole")
+    kill(maker(tmp_path / "a.png", WRITER))
+    assert len(names(tmp_path)) == 3  # half a file and its lock: so the test can fail
+    assert (tmp_path / "a.png").read_text() == "whole"
+    with new_file(tmp_path / next_file, overwrite=True) as file:
+        file.write_text("newer")
+    assert names(tmp_path) == sorted({"a.png", next_file})
+    assert (tmp_path / next_file).read_text() == "newer"
+
+
+def test_what_a_killed_writer_left_is_gone_after_the_next_folder(tmp_path, maker):
+    kill(maker(tmp_path / "a.png", WRITER))
+    with OutputFolder(tmp_path / "out"):
+        pass
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_file_that_another_process_is_writing_stays(tmp_path, maker):
+    """Of two writers of one file the last wins; neither is refused."""
+    maker(tmp_path / "a.png", WRITER)
+    before = names(tmp_path)
+    assert len(before) == 2
+    with new_file(tmp_path / "a.png") as file:
+        file.write_text("mine")
+    assert names(tmp_path) == sorted([*before, "a.png"])
+
+
+def test_a_name_as_long_as_a_file_system_takes_can_be_written(tmp_path):
+    path = tmp_path / f"{'n' * 251}.png"
+    with new_file(path) as file:
+        file.write_text("whole")
+    assert names(tmp_path) == [path.name]
 
 
 def test_a_second_run_to_the_same_folder_is_refused_at_its_start(tmp_path, maker):
@@ -125,7 +171,9 @@ def test_a_file_system_without_locks_still_takes_results(tmp_path, monkeypatch):
     monkeypatch.setattr(lock, "_lock", no_locks)
     with OutputFolder(tmp_path / "out"):
         pass
-    assert "out" in names(tmp_path)
+    with new_file(tmp_path / "a.png") as file:
+        file.touch()
+    assert {"out", "a.png"} <= set(names(tmp_path))
 
 
 def test_a_lock_that_was_removed_while_one_waited_is_not_taken(tmp_path):

@@ -85,17 +85,16 @@ def fetch(network: dict, path: Path) -> None:
     Raises:
         RuntimeError: it did not come, or something else came.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    from medsynth.storage.files import new_file
+
     try:
-        arrived = slicer.util.downloadFile(
-            network["url"], str(partial), checksum=f"SHA256:{network['sha256']}"
-        )
-        if not arrived:
-            raise RuntimeError(
-                f"{network['url']} could not be fetched, or is not what it should be."
+        with new_file(path, overwrite=True) as partial:
+            arrived = slicer.util.downloadFile(
+                network["url"], str(partial), checksum=f"SHA256:{network['sha256']}"
             )
-        partial.replace(path)
+            if not arrived:
+                raise RuntimeError(
+                    f"{network['url']} could not be fetched, or is not what it should be."
+                )
     except OSError as error:
         raise RuntimeError(f"{network['url']} could not be fetched: {error}") from None
-    finally:
-        partial.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from medsynth.factory.layouts.base import Entry, LayoutContext
 from medsynth.factory.layouts.pictures import pixel_size, save_png, slices_of
 from medsynth.factory.store import SPLITS, SetItem
 from medsynth.marking import TEXT
-from medsynth.storage.folders import new_file
+from medsynth.storage.files import new_file
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from PIL import Image
 from medsynth.domains import Preset
 from medsynth.factory.store import SetItem
 from medsynth.marking import png_chunks
-from medsynth.storage.folders import new_file
+from medsynth.storage.files import new_file
 
 
 def slices_of(item: SetItem) -> Iterator[tuple[int, str]]:

@@ -18,7 +18,7 @@ from medsynth.factory.layouts.base import Entry, LayoutContext, ReadBack, label_
 from medsynth.factory.layouts.text_files import write_json
 from medsynth.factory.store import SPLITS, SetItem
 from medsynth.marking import KEY, TEXT
-from medsynth.storage.folders import new_file
+from medsynth.storage.files import new_file
 
 # A shard is closed when it has so many bytes: what the tutorials of WebDataset call a good size is
 # larger, but a set of slices should still have some shards to shuffle.

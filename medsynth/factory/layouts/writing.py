@@ -19,7 +19,7 @@ from medsynth.events import Listener, Stage, ignore
 from medsynth.factory.layouts.base import Entry, Layout, LayoutContext
 from medsynth.factory.store import DataSet, SetItem
 from medsynth.marking import TEXT
-from medsynth.storage.folders import new_file
+from medsynth.storage.files import new_file
 from medsynth.storage.growing import growing_folder
 
 RECORDS, ABOUT = "records.jsonl", "layout.json"

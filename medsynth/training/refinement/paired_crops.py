@@ -7,7 +7,6 @@ Each batch is a file of its own, so that a stopped run goes on with the next.
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -27,7 +26,7 @@ from medsynth.domains import Preset
 from medsynth.errors import CheckpointError
 from medsynth.events import Listener, Stage, ignore
 from medsynth.generators.guided_diffusion import GuidedDiffusion
-from medsynth.training.checkpoint import replace_text
+from medsynth.storage.files import new_file, replace_text
 from medsynth.training.recipe import Refinement
 from medsynth.training.stopping import Limits
 
@@ -99,14 +98,13 @@ def make_paired_crops(
                 part = _draw(
                     denoiser, slices, index, options=options, preset=preset, seed=seed, step=step
                 )
-                partial_file = folder / f".{index:05d}.partial.npz"
-                np.savez(
-                    partial_file,
-                    synthetic=part["synthetic"],
-                    real=part["real"],
-                    factors=part["factors"],
-                )
-                os.replace(partial_file, path)
+                with new_file(path) as file:
+                    np.savez(
+                        file,
+                        synthetic=part["synthetic"],
+                        real=part["real"],
+                        factors=part["factors"],
+                    )
             parts.append(_read(path))
             stage.advance()
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

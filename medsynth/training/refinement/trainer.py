@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from medsynth.networks.checkpoint import REFINER
 from medsynth.networks.initial import placed
 from medsynth.networks.refiner import Refiner, RefinerConfig
 from medsynth.storage import aliases
+from medsynth.storage.files import new_file
 from medsynth.training import checkpoint
 from medsynth.training.learning_rate import learning_rate, update_average
 from medsynth.training.recipe import Refinement, plain
@@ -263,9 +263,9 @@ class RefinementTrainer:
             planes = [v[0, 0].cpu().numpy() for v in (real, made, made + correction(refiner, made))]
             values = [self.preset.intensity.from_unit(np.clip(p, -1, 1)) for p in planes]
             rows.append(np.hstack([w.to_8_bit(v) for w in self.preset.windows for v in values]))
-        partial = self.run / ".samples.partial.png"
-        Image.fromarray(np.vstack(rows)).save(partial, optimize=True, pnginfo=png_chunks())
-        os.replace(partial, self.run / "samples.png")
+        picture = Image.fromarray(np.vstack(rows))
+        with new_file(self.run / "samples.png", overwrite=True) as file:
+            picture.save(file, optimize=True, pnginfo=png_chunks())
 
 
 def refiner_config(options: Refinement) -> RefinerConfig:
