@@ -17,8 +17,8 @@ import yaml
 
 from medsynth.datasets.data import Slices
 from medsynth.marking import png_chunks
+from medsynth.storage.files import replace_text
 from medsynth.training import sample_sheet
-from medsynth.training.checkpoint import replace_text
 from medsynth.training.curves import draw_curves
 from medsynth.training.trainer import Trainer
 
