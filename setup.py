@@ -19,6 +19,7 @@ DICOM = [
 PACS = ["pynetdicom>=3.0", "dicomweb-client>=0.60", "keyring>=24"]
 TRAIN = ["tensorboard>=2.14"]
 EVAL = ["scikit-learn>=1.3"]
+IMAGE_API = ["openai>=2.0"]
 MODELS = ["medsynth-models>=0.1.0"]
 BUNDLE = ["fire>=0.5", "jsonschema>=4.0", "requests>=2.28"]
 ONNX = ["onnx>=1.16", "onnxscript>=0.5", "onnxruntime>=1.18"]
@@ -27,7 +28,7 @@ TESTS = ["pytest>=8.0", "pytest-timeout>=2.3", "pytest-xdist>=3.5", "pytest-cov>
 LINT = ["ruff>=0.8", "mypy>=1.10", "types-PyYAML", "types-psutil", "types-requests"]
 DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.26"]
 NOTEBOOKS = ["nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"]
-DEV = [*TESTS, *LINT, *BUILD, *PACS, *TRAIN, *EVAL, *BUNDLE, *ONNX, *DOCS, *NOTEBOOKS]
+DEV = [*TESTS, *IMAGE_API, *LINT, *BUILD, *PACS, *TRAIN, *EVAL, *BUNDLE, *ONNX, *DOCS, *NOTEBOOKS]
 
 setup(
     name="medsynth-slicer",
@@ -70,6 +71,7 @@ setup(
         "bundle": BUNDLE,
         "onnx": ONNX,
         "docs": DOCS,
+        "image-api": IMAGE_API,
         "models": MODELS,
         "dev": DEV,
     },

@@ -26,6 +26,7 @@ COMMANDS = (
     "synthesize",
     "preview",
     "phantom",
+    "generate",
     "demo",
     "info",
     "models",

@@ -1,0 +1,86 @@
+"""Systems that make whole images by themselves, each one file that declares its `SYSTEM`.
+
+Where guided synthesis follows a reference slice by slice, these are asked for images by words, by a
+class, or by nothing at all. A file's names are read without torch; what makes images is loaded when it is used.
+"""
+
+from __future__ import annotations
+
+import difflib
+import pkgutil
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from medsynth.generators.systems.base import (
+    Accepts,
+    GeneratedImage,
+    ImageRequest,
+    ImageSystem,
+    SystemEntry,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from medsynth.events import Listener
+
+__all__ = [
+    "SYSTEMS",
+    "Accepts",
+    "GeneratedImage",
+    "ImageRequest",
+    "ImageSystem",
+    "SystemEntry",
+    "discover",
+    "get",
+    "load",
+]
+
+SYSTEMS: dict[str, SystemEntry] = {}
+
+
+def discover() -> None:
+    """Read the files of this folder into `SYSTEMS`, by name.
+
+    Raises:
+        ValueError: two files declare one name.
+    """
+    found: dict[str, SystemEntry] = {}
+    for module in pkgutil.iter_modules(__path__):
+        entry = getattr(import_module(f"{__name__}.{module.name}"), "SYSTEM", None)
+        if entry is None:
+            continue
+        if entry.name in found:
+            raise ValueError(f"two files declare the image system {entry.name!r}")
+        found[entry.name] = entry
+    SYSTEMS.clear()
+    SYSTEMS.update(sorted(found.items()))
+
+
+def get(name: str) -> SystemEntry:
+    """The system called `name`.
+
+    Raises:
+        ValueError: no such system; the message lists those there are and the nearest match.
+    """
+    if name in SYSTEMS:
+        return SYSTEMS[name]
+    near = difflib.get_close_matches(str(name), SYSTEMS, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"unknown system {name!r}, expected one of {', '.join(SYSTEMS)}{hint}")
+
+
+def load(request: ImageRequest, *, work: Path, listener: Listener) -> ImageSystem:
+    """The system that a request asks for, ready to make images; `work` is a folder that it may keep.
+
+    Raises:
+        ValueError: it cannot follow the request; the message says what it can.
+        MissingExtra: its library is not installed.
+        CheckpointError: its weights are missing or damaged.
+    """
+    entry = get(request.system)
+    entry.accepts.check(request)
+    return import_module(entry.module).load(request, work=work, listener=listener)
+
+
+discover()
