@@ -12,6 +12,7 @@ __version__ = "0.2.0"
 _PUBLIC = {
     "synthesize": "medsynth.pipeline.api",
     "estimate": "medsynth.pipeline.api",
+    "dataset": "medsynth.factory.api",
     "Synthesis": "medsynth.pipeline.api",
     "Estimate": "medsynth.pipeline.estimate",
     "Request": "medsynth.request",

@@ -24,6 +24,7 @@ from medsynth.events import Event, printable
 
 COMMANDS = (
     "synthesize",
+    "dataset",
     "preview",
     "phantom",
     "generate",

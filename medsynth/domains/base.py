@@ -146,7 +146,8 @@ class Preset:
     `organ` is where its lesions belong. `body_part` is DICOM's Body Part Examined. `shown_hu` is the
     window (center, width) in which a reference in HU is shown to a network of display units.
     `patch_pipeline`: lesions of annotated images go through `medsynth.lesions.patch`. `tissues` have
-    known values in its units. Lists show domains by `rank`, then by name.
+    known values in its units. `places` are where a data set may put lesions, the usual one first, and
+    `structures` what it can keep them away from. Lists show domains by `rank`, then by name.
     """
 
     name: str
@@ -177,6 +178,8 @@ class Preset:
     shown_hu: tuple[float, float] | None = None
     patch_pipeline: bool = False
     tissues: Mapping[str, Tissue] = field(default_factory=dict)
+    places: Mapping[str, OrganFinder] = field(default_factory=dict)
+    structures: Mapping[str, OrganFinder] = field(default_factory=dict)
     rank: int = 100
 
     @property

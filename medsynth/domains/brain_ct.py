@@ -18,6 +18,7 @@ PRESET = Preset(
     # The window in which the training images were shown; a reference in HU is shown in it.
     shown_hu=(40.0, 80.0),
     organ=OrganFinder("skull", "medsynth.lesions.regions:inside_skull_ct"),
+    places={"brain": OrganFinder("brain", "medsynth.lesions.places.head:brain_ct")},
     body_part="BRAIN",
     patch_pipeline=True,
     rank=5,

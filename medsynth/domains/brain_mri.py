@@ -12,6 +12,7 @@ PRESET = Preset(
     anatomy_factor=8,
     lesion_kinds=("enhancing_mass", "ring_enhancing_mass"),
     organ=OrganFinder("skull", "medsynth.lesions.regions:inside_skull_mr"),
+    places={"brain": OrganFinder("brain", "medsynth.lesions.places.head:brain_mr")},
     body_part="BRAIN",
     patch_pipeline=True,
     rank=4,

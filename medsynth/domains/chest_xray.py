@@ -12,6 +12,10 @@ PRESET = Preset(
     anatomy_factor=8,
     lesion_kinds=("nodule", "opacity"),
     organ=OrganFinder("body", "medsynth.lesions.regions:exposed_body"),
+    places={
+        name: OrganFinder(name.replace("_", " "), f"medsynth.lesions.places.radiograph:{name}")
+        for name in ("lung_fields", "left_lung_field", "right_lung_field")
+    },
     body_part="CHEST",
     patch_pipeline=True,
     rank=3,

@@ -39,6 +39,11 @@ PRESET = Preset(
     ),
     # Around a lesion medsynth.lesions.drawing_context finds it in the same way.
     organ=OrganFinder("lung", "medsynth.lesions.body:lung_of_slices", must_hold=False),
+    places={
+        name: OrganFinder(name.replace("_", " "), f"medsynth.lesions.places.lung:{name}")
+        for name in ("lung", "left_lung", "right_lung", "upper_lung", "lower_lung")
+    },
+    structures={"vessels": OrganFinder("vessels", "medsynth.lesions.places.lung:vessels")},
     body_part="CHEST",
     tissues={
         "lung": Tissue((-950, -750), (-950, -700)),

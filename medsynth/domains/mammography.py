@@ -14,6 +14,7 @@ PRESET = Preset(
     lesion_kinds=("round_mass", "spiculated_mass", "microcalcifications"),
     phantoms=("breast",),
     organ=OrganFinder("breast", "medsynth.lesions.mammogram:breast_array"),
+    places={"breast": OrganFinder("breast", "medsynth.lesions.places.breast:breast")},
     body_part="BREAST",
     patch_pipeline=True,
     rank=2,

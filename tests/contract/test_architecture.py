@@ -20,7 +20,8 @@ FLOORS = (
     ("generators",),
     ("training",),
     ("pipeline",),
-    ("evaluation", "factory"),
+    ("evaluation",),
+    ("factory",),
     ("cli",),
     ("bundle", "__main__"),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -76,13 +77,20 @@ def thorax(
         **overrides: see `shape`.
     """
     if control_points is None:
-        person = shape(seed=seed or 0, **overrides)
+        plain = all(isinstance(v, int | float | str) for v in (seed or 0, *overrides.values()))
+        person = (_last_person if plain else shape)(seed=seed or 0, **overrides)
     elif seed is not None or overrides:
         given = ", ".join(["seed"] * (seed is not None) + list(overrides))
         raise ValueError(f"control_points already say who the phantom is; remove {given}")
     else:
         person = load_control_points(control_points)
     return render(person, grid_for(person, slices, spacing_mm, size, level_mm), progress=progress)
+
+
+@lru_cache(maxsize=1, typed=True)
+def _last_person(*, seed: int, **overrides: float | str | bool) -> ThoraxShape:
+    """The person drawn last stays: slices of one person at many heights need one drawing."""
+    return shape(seed=seed, **overrides)
 
 
 def grid_for(

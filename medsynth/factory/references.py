@@ -1,0 +1,332 @@
+"""The images that a plan names: found, named, given to a patient, read once to see that they can be used."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from medsynth import domains
+from medsynth.datasets.splits import NOBODY, key
+from medsynth.events import Event, Listener, Stage, ignore
+from medsynth.factory.plan import FORMAT, AnatomySource, Plan
+
+# Column names of a table that say under which license its images are.
+LICENSE_COLUMNS = ("license", "licence")
+SEGMENTATIONS = ("SEG", "SR", "RTSTRUCT", "PR", "KO", "RTDOSE", "RTPLAN")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An image that anatomies (or lesions, with `mask`) are taken from.
+
+    Attributes:
+        id: its name among all references of the plan.
+        source: the number of the plan's entry that names it.
+        patient: whose it is; what one patient has stays in one split.
+        part: the split that a table puts it into; "": none.
+        marks: what two references of one patient share, besides the name: PatientID, study, pixels.
+        slices: how many it has; 0 before it was read.
+        anatomy: keys of a request's anatomy that it needs (pixel_mm, view, laterality, labels).
+        error: why it cannot be used; "": it can.
+    """
+
+    id: str
+    source: int
+    patient: str
+    image: str
+    mask: str = ""
+    part: str = ""
+    license: str = ""
+    marks: tuple[str, ...] = ()
+    slices: int = 0
+    sha256: str = ""
+    anatomy: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> Reference:
+        """As `to_dict` wrote it."""
+        return cls(**{**record, "marks": tuple(record["marks"])})
+
+
+def find_anatomies(plan: Plan) -> list[Reference]:
+    """Every image that the plan's anatomies name; only names, tables and headers are read.
+
+    Raises:
+        ValueError, FileNotFoundError: nothing is there, or a table that cannot be used.
+    """
+    found: list[Reference] = []
+    for index, source in enumerate(plan.anatomies):
+        if source.phantom is None:
+            at = f"anatomies[{index}].images"
+            found += _found(source.images, source.layout, at, plan.base, index, _of(source))
+    return _named_apart(found)
+
+
+def find_studies(plan: Plan) -> list[Reference]:
+    """Every annotated lesion that the plan's sources name, with its mask.
+
+    Raises:
+        ValueError, FileNotFoundError: as `find_anatomies`; or none has a mask.
+    """
+    found: list[Reference] = []
+    for index, source in enumerate(plan.pathologies.sources if plan.pathologies else ()):
+        if not source.studies:
+            continue
+        at = f"pathologies.sources[{index}].studies"
+        defaults = {"license": source.license}
+        images = _found(source.studies, source.layout, at, plan.base, index, defaults)
+        masked = [image for image in images if image.mask]
+        if not masked:
+            raise ValueError(
+                f"{at}: {', '.join(source.studies)} names no image with a mask; give a table (CSV) with "
+                "the columns file, patient and mask_file"
+            )
+        found += masked
+    return _named_apart(found)
+
+
+def _of(source: AnatomySource) -> dict[str, Any]:
+    return {"license": source.license, "labels": source.labels, "anatomy": dict(source.anatomy)}
+
+
+def _found(
+    paths: Sequence[str], layout: str, at: str, base: Path, index: int, defaults: dict[str, Any]
+) -> list[Reference]:
+    found: list[Reference] = []
+    for written in paths:
+        whole = str(base / Path(written).expanduser())
+        matches = sorted(glob.glob(whole)) if glob.has_magic(whole) else [whole]
+        if not matches or not Path(matches[0]).exists():
+            raise FileNotFoundError(f"{at}: no such file or folder: {whole}")
+        root = _root(whole)
+        for match in map(Path, matches):
+            found += [
+                replace(image, source=index) for image in _below(match, root, layout, at, defaults)
+            ]
+    if not found:
+        raise ValueError(f"{at}: {', '.join(paths)} holds no image that can be read")
+    return found
+
+
+def _root(pattern: str) -> Path:
+    """The part of a pattern that is a plain folder."""
+    parts = Path(pattern).parts
+    plain = [part for part in parts[: next(_magic(parts), len(parts))]]
+    root = Path(*plain)
+    return root.parent if root.is_file() else root
+
+
+def _magic(parts: Sequence[str]) -> Iterator[int]:
+    return (i for i, part in enumerate(parts) if glob.has_magic(part))
+
+
+def _below(
+    path: Path, root: Path, layout: str, at: str, defaults: dict[str, Any]
+) -> Iterator[Reference]:
+    """The images at `path`: of a collection, a table, another data set, a folder or a file."""
+    if layout or path.suffix.lower() == ".csv":
+        yield from _of_collection(path, layout, at, defaults)
+    elif (path / "plan.yaml").is_file() and FORMAT in (path / "plan.yaml").read_text()[:200]:
+        yield from _of_set(path, defaults)
+    else:
+        for image in images_below(path):
+            name = image.relative_to(root).as_posix() if image.is_relative_to(root) else str(image)
+            if name == ".":
+                name = image.name
+            patient = name.split("/")[0] if "/" in name or image.is_dir() else image.stem
+            marks = _dicom_marks(image)
+            anatomy = _anatomy(image, defaults)
+            yield Reference(
+                name,
+                0,
+                patient,
+                str(image),
+                license=defaults["license"],
+                marks=marks,
+                anatomy=anatomy,
+            )
+
+
+def images_below(path: Path) -> Iterator[Path]:
+    """A file, a folder of one DICOM series, or everything of these below a folder."""
+    from medsynth.images.dicom.files import is_dicom
+    from medsynth.images.files import READABLE, suffix_of
+
+    if path.is_file():
+        yield path
+        return
+    entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+    files = [entry for entry in entries if entry.is_file()]
+    first = next((file for file in files if file.suffix.lower() in ("", ".dcm", ".ima")), None)
+    if first is not None and is_dicom(first):
+        if _modality(first) not in SEGMENTATIONS:
+            yield path
+    else:
+        yield from (file for file in files if suffix_of(file) in READABLE)
+    for folder in entries:
+        if folder.is_dir():
+            yield from images_below(folder)
+
+
+def _header(path: Path) -> Any:
+    import pydicom
+
+    if path.is_dir():
+        path = next(file for file in sorted(path.iterdir()) if file.is_file())
+    tags = ["PatientID", "StudyInstanceUID", "Modality"]
+    return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=tags, force=True)
+
+
+def _modality(path: Path) -> str:
+    try:
+        return str(_header(path).get("Modality") or "")
+    except Exception:  # damaged: reading it will say so
+        return ""
+
+
+def _dicom_marks(image: Path) -> tuple[str, ...]:
+    """What ties a DICOM image to its patient."""
+    from medsynth.images.dicom.files import is_dicom
+
+    try:
+        if not image.is_dir() and not is_dicom(image):
+            return ()
+        header = _header(image)
+    except Exception:  # damaged: reading it will say so
+        return ()
+    patient = key(str(header.get("PatientID") or ""))
+    study = str(header.get("StudyInstanceUID") or "")
+    marks = [f"PatientID {patient}"] if patient not in NOBODY else []
+    return (*marks, f"study {study}") if study else tuple(marks)
+
+
+def _anatomy(image: Path, defaults: dict[str, Any]) -> dict[str, Any]:
+    """The keys of a request's anatomy for one image: those of the plan, and its labels."""
+    anatomy = dict(defaults.get("anatomy", {}))
+    labels = defaults.get("labels")
+    if labels is not None:
+        folder = image if image.is_dir() else image.parent
+        anatomy["labels"] = [] if labels == () else str((folder / labels).resolve())
+    return anatomy
+
+
+def _of_collection(
+    path: Path, layout: str, at: str, defaults: dict[str, Any]
+) -> Iterator[Reference]:
+    """Images of a collection in one of the field's layouts, or of a table."""
+    from medsynth.datasets.layouts import read_entries
+    from medsynth.datasets.settings import Data
+
+    table = path.name if path.is_file() else ""
+    root = path.parent if path.is_file() else path
+    try:
+        entries = read_entries(Data(root=str(root), layout=layout or "table", table=table))
+    except (ValueError, OSError) as error:
+        raise type(error)(f"{at}: {error}") from None
+    for entry in entries:
+        details = {name.casefold(): value for name, value in entry.details.items()}
+        said = next((details[name] for name in LICENSE_COLUMNS if details.get(name)), "")
+        anatomy = _anatomy(entry.path, defaults)
+        for name in ("view", "laterality", "pixel_mm"):
+            if getattr(entry, name) and name not in anatomy:
+                anatomy[name] = getattr(entry, name)
+        if entry.masks and "labels" not in anatomy:
+            anatomy["labels"] = [str(mask) for mask in entry.masks]
+        yield Reference(
+            entry.name,
+            0,
+            entry.patient,
+            str(entry.path),
+            mask=str(entry.masks[0]) if entry.masks else "",
+            part=details.get("split", ""),
+            license=said or defaults["license"],
+            marks=_dicom_marks(entry.path),
+            anatomy=anatomy,
+        )
+
+
+def _of_set(path: Path, defaults: dict[str, Any]) -> Iterator[Reference]:
+    """The finished images of another data set; their patients are those of its references."""
+    from medsynth.factory.rows import read_rows
+
+    for row in read_rows(path):
+        folder = path / "items" / row.id
+        if not (folder / "image.nrrd").is_file():
+            continue
+        masks = sorted([*folder.glob("pathology_*.nrrd"), *folder.glob("label_*.nrrd")])
+        anatomy = _anatomy(folder / "image.nrrd", defaults)
+        anatomy.setdefault("labels", [str(mask) for mask in masks])
+        yield Reference(
+            f"{path.name}/{row.id}",
+            0,
+            row.anatomy["patient"],
+            str(folder / "image.nrrd"),
+            mask=str(masks[0]) if masks else "",
+            part=row.split,
+            license=row.anatomy["license"] or defaults["license"],
+            anatomy=anatomy,
+        )
+
+
+def _named_apart(found: list[Reference]) -> list[Reference]:
+    """Each image once, with an id of its own."""
+    once = list({image.image: image for image in found}.values())
+    counts = Counter(image.id for image in once)
+    return [
+        replace(image, id=Path(image.image).as_posix()) if counts[image.id] > 1 else image
+        for image in once
+    ]
+
+
+def examine(
+    found: Sequence[Reference], preset: domains.Preset, *, listener: Listener = ignore
+) -> list[Reference]:
+    """`found`, each read once: how many slices it has, the digest of its pixels, or why it cannot be used."""
+    examined = []
+    with Stage("reading references", total=len(found), listener=listener) as stage:
+        for reference in found:
+            examined.append(_examined(reference, preset))
+            if examined[-1].error:
+                listener(Event("warning", message=f"left out: {examined[-1].error}"))
+            stage.advance(message=reference.id)
+    return examined
+
+
+def _examined(reference: Reference, preset: domains.Preset) -> Reference:
+    import SimpleITK as sitk
+
+    from medsynth.images import read_image
+    from medsynth.pipeline.preprocessing import fit_anatomy
+    from medsynth.request import parse
+
+    # A lesion's study need not fit the domain's grid: it is cut out in millimeters.
+    try:
+        image = read_image(reference.image)
+        if not reference.mask or reference.anatomy:
+            asked = parse(
+                {"preset": preset.name, "anatomy": {"image": reference.image, **reference.anatomy}}
+            )
+            fit_anatomy(asked.anatomy, image, preset)
+    except (ValueError, OSError, RuntimeError) as error:
+        said = " ".join(str(error).split())
+        named = (
+            said if reference.image in said or reference.id in said else f"{reference.id}: {said}"
+        )
+        return replace(reference, error=named)
+    digest = hashlib.sha256(sitk.GetArrayViewFromImage(image.image).tobytes()).hexdigest()
+    return replace(
+        reference,
+        slices=image.image.GetDepth(),
+        sha256=digest,
+        marks=(*reference.marks, f"pixels {digest[:16]}"),
+    )
