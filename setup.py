@@ -23,12 +23,16 @@ IMAGE_API = ["openai>=2.0"]
 MODELS = ["medsynth-models>=0.1.0"]
 BUNDLE = ["fire>=0.5", "jsonschema>=4.0", "requests>=2.28"]
 ONNX = ["onnx>=1.16", "onnxscript>=0.5", "onnxruntime>=1.18"]
+SCALE = ["ray[data]>=2.56", "pyarrow>=14"]
 BUILD = ["build>=1.0", "setuptools>=77"]
 TESTS = ["pytest>=8.0", "pytest-timeout>=2.3", "pytest-xdist>=3.5", "pytest-cov>=5.0"]
 LINT = ["ruff>=0.8", "mypy>=1.10", "types-PyYAML", "types-psutil", "types-requests"]
 DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.26"]
 NOTEBOOKS = ["nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"]
-DEV = [*TESTS, *IMAGE_API, *LINT, *BUILD, *PACS, *TRAIN, *EVAL, *BUNDLE, *ONNX, *DOCS, *NOTEBOOKS]
+DEV = [
+    *(*TESTS, *IMAGE_API, *LINT, *BUILD, *PACS, *TRAIN, *EVAL),
+    *(*BUNDLE, *ONNX, *SCALE, *DOCS, *NOTEBOOKS),
+]
 
 setup(
     name="medsynth-slicer",
@@ -42,6 +46,7 @@ setup(
     package_data={
         "medsynth": [
             "py.typed",
+            "factory/plans/*.yaml",
             "networks/index.json",
             "pipeline/report/*.html",
             "training/recipes/*.yaml",
@@ -70,6 +75,7 @@ setup(
         "eval": EVAL,
         "bundle": BUNDLE,
         "onnx": ONNX,
+        "scale": SCALE,
         "docs": DOCS,
         "image-api": IMAGE_API,
         "models": MODELS,

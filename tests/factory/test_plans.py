@@ -54,7 +54,11 @@ def test_only_the_count_the_layouts_and_the_audit_may_change(tmp_path):
         ),
         (("pathologies", "share"), 2, "pathologies.share: expected a finite number"),
         (("pathologies", "count"), {0: 1}, "pathologies.count: expected numbers of lesions from 1"),
-        (("pathologies", "diameter_mm"), {"log": [1, 2]}, "diameter_mm.log: unknown key; known keys"),
+        (
+            ("pathologies", "diameter_mm"),
+            {"log": [1, 2]},
+            "diameter_mm.log: unknown key; known keys",
+        ),
         (("pathologies", "diameter_mm"), {"lognormal": [9]}, "lognormal: expected two numbers"),
         (
             ("pathologies", "diameter_mm"),
