@@ -12,7 +12,7 @@ from typing import Any
 
 from medsynth.events import Listener
 
-ACTIONS = ("make", "init")
+ACTIONS = ("make", "init", "verify", "merge", "convert")
 # What `medsynth dataset PLAN` means.
 USUAL = "make"
 
@@ -30,7 +30,7 @@ examples:
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """`dataset`, its actions and theirs options."""
+    """`dataset`, its actions and their options."""
     parser = subparsers.add_parser(
         "dataset",
         help="make a data set from a plan",

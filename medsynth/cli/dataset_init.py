@@ -29,7 +29,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace, listener: Listener) -> int:
     """Write the plan."""
     from medsynth.factory.template import template
-    from medsynth.storage.folders import new_file
+    from medsynth.storage.files import new_file
 
     text = template(args.domain)
     out = args.out or Path(f"{args.domain}_plan.yaml")

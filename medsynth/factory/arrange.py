@@ -17,8 +17,8 @@ from medsynth import domains
 from medsynth.errors import GeometryError
 from medsynth.events import ignore
 from medsynth.factory import places
-from medsynth.factory.plan import Place, Plan
-from medsynth.factory.rows import Row
+from medsynth.factory.plan import LesionPlace, Plan
+from medsynth.factory.rows import PlanRow
 from medsynth.factory.seeds import stream
 from medsynth.images import ReferenceImage, read_image
 from medsynth.lesions import mask_diameter_mm
@@ -45,7 +45,7 @@ KEPT_IMAGES, KEPT_SCENES = 1, 4
 class Arranged:
     """A row with its slice and centers, the request that it became, and what the pipeline made of it."""
 
-    row: Row
+    row: PlanRow
     request: Request
     prepared: Prepared
 
@@ -63,7 +63,7 @@ class Arranger:
         self._images.clear()
         self._scenes.clear()
 
-    def arrange(self, row: Row) -> Arranged:
+    def arrange(self, row: PlanRow) -> Arranged:
         """The first draw of `row` that can be made.
 
         Raises:
@@ -93,7 +93,7 @@ class Arranger:
 
     def _arranged(
         self,
-        row: Row,
+        row: PlanRow,
         anatomy: dict[str, Any],
         lesions: Sequence[dict[str, Any]],
         generator: np.random.Generator,
@@ -117,13 +117,13 @@ class Arranger:
         )
         return Arranged(whole, request, prepared)
 
-    def _chooses_slice(self, row: Row) -> bool:
+    def _chooses_slice(self, row: PlanRow) -> bool:
         phantom = row.anatomy["phantom"]
         if phantom is not None:
             return self.plan.pictures and phantom["kind"] in LEVELS_MM
         return self.plan.pictures and row.anatomy["slices"] != 1
 
-    def _anatomy(self, row: Row, generator: np.random.Generator) -> dict[str, Any]:
+    def _anatomy(self, row: PlanRow, generator: np.random.Generator) -> dict[str, Any]:
         """The anatomy of a request: which slice of it is drawn here."""
         drawn = row.anatomy
         factor = {"factor": drawn["factor"]}
@@ -154,7 +154,7 @@ class Arranger:
             among = np.unique(np.rint(spread).astype(int))
         return int(among[int(generator.integers(len(among)))])
 
-    def _count(self, row: Row) -> int:
+    def _count(self, row: PlanRow) -> int:
         return self._image(row.anatomy["image"]).image.GetDepth()
 
     def _image(self, path: str) -> ReferenceImage:
@@ -164,7 +164,7 @@ class Arranger:
             self._images[path] = read_image(path)
         return self._images[path]
 
-    def _scene(self, row: Row, anatomy: dict[str, Any]) -> places.Scene:
+    def _scene(self, row: PlanRow, anatomy: dict[str, Any]) -> places.Scene:
         key = repr(sorted((k, str(v)) for k, v in anatomy.items() if k != "factor"))
         if key not in self._scenes:
             while len(self._scenes) >= KEPT_SCENES:
@@ -172,7 +172,7 @@ class Arranger:
             self._scenes[key] = self._look(row, anatomy)
         return self._scenes[key]
 
-    def _look(self, row: Row, anatomy: dict[str, Any]) -> places.Scene:
+    def _look(self, row: PlanRow, anatomy: dict[str, Any]) -> places.Scene:
         request = parse({"preset": self.plan.preset, "anatomy": anatomy}, self.plan.base)
         if row.anatomy["image"] is None:
             fitted = load_anatomy(request, preset=self.preset, listener=ignore)
@@ -180,11 +180,11 @@ class Arranger:
             image = self._image(row.anatomy["image"])
             fitted = fit_anatomy(request.anatomy, image, self.preset)
         asked = self.plan.pathologies
-        place = asked.place if asked is not None else Place(next(iter(self.preset.places)))
+        place = asked.place if asked is not None else LesionPlace(next(iter(self.preset.places)))
         return places.Scene(fitted, self.preset, place, _findings(request, fitted))
 
     def _request(
-        self, row: Row, anatomy: dict[str, Any], lesions: Sequence[dict[str, Any]]
+        self, row: PlanRow, anatomy: dict[str, Any], lesions: Sequence[dict[str, Any]]
     ) -> dict[str, Any]:
         """The keys of the request of a row."""
         asked = {"preset": self.plan.preset, "anatomy": anatomy, "seed": row.seed, "extent": "all"}

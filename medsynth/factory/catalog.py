@@ -16,9 +16,9 @@ from medsynth.datasets.splits import some
 from medsynth.events import Event, Listener, ignore
 from medsynth.factory import splits
 from medsynth.factory.plan import Plan
-from medsynth.factory.references import Reference, examine, find_anatomies, find_studies
+from medsynth.factory.references import SourceImage, examine, find_anatomies, find_studies
 from medsynth.factory.seeds import item_id
-from medsynth.storage.folders import new_file
+from medsynth.storage.files import new_file
 
 FILE = "references.json"
 UNREAD = "references that were not read yet"
@@ -28,17 +28,17 @@ UNREAD = "references that were not read yet"
 class Catalog:
     """The references of anatomies (persons of phantoms too) and of lesions, and the split of each by id."""
 
-    anatomies: tuple[Reference, ...]
-    studies: tuple[Reference, ...]
+    anatomies: tuple[SourceImage, ...]
+    studies: tuple[SourceImage, ...]
     split: Mapping[str, str]
 
-    def usable(self, kind: str, source: int, split: str) -> list[Reference]:
+    def usable(self, kind: str, source: int, split: str) -> list[SourceImage]:
         """The `anatomies` or `studies` of one of the plan's sources that are in `split`."""
         return self._usable.get((kind, source, split), [])
 
     @cached_property
-    def _usable(self) -> dict[tuple[str, int, str], list[Reference]]:
-        found: dict[tuple[str, int, str], list[Reference]] = {}
+    def _usable(self) -> dict[tuple[str, int, str], list[SourceImage]]:
+        found: dict[tuple[str, int, str], list[SourceImage]] = {}
         for kind in ("anatomies", "studies"):
             for reference in getattr(self, kind):
                 if not reference.error:
@@ -67,7 +67,7 @@ class Catalog:
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
             anatomies, studies = (
-                tuple(Reference.from_dict(entry) for entry in record[kind])
+                tuple(SourceImage.from_dict(entry) for entry in record[kind])
                 for kind in ("anatomies", "studies")
             )
             return cls(anatomies, studies, record["split"])
@@ -102,7 +102,7 @@ def make(plan: Plan, *, read: bool = True, listener: Listener = ignore) -> Catal
 
 
 def _check_some_are_usable(
-    plan: Plan, anatomies: list[Reference], studies: list[Reference]
+    plan: Plan, anatomies: list[SourceImage], studies: list[SourceImage]
 ) -> None:
     """Each source must have something to draw from."""
     for index, source in enumerate(plan.anatomies):
@@ -119,10 +119,10 @@ def _check_some_are_usable(
         raise FileNotFoundError(f"pathologies.sources: masks are not there: {some(missing)}")
 
 
-def _persons(plan: Plan) -> list[Reference]:
+def _persons(plan: Plan) -> list[SourceImage]:
     """The persons of phantoms that the plan limits in number."""
     return [
-        Reference(
+        SourceImage(
             person_id(source.phantom["kind"], index, item_id(number)),
             index,
             person_id(source.phantom["kind"], index, item_id(number)),

@@ -10,7 +10,7 @@ from medsynth.domains.lesion_kinds import KINDS
 from medsynth.factory.catalog import Catalog, person_id
 from medsynth.factory.distributions import Distribution
 from medsynth.factory.plan import AnatomySource, LesionSource, Plan
-from medsynth.factory.rows import Row
+from medsynth.factory.rows import PlanRow
 from medsynth.factory.seeds import item_id, seed_of, stream
 from medsynth.request.parse import FACTORS
 
@@ -22,12 +22,12 @@ PERSON_BITS = 31
 MIRROR_SHARE = 0.5
 
 
-def draw_rows(plan: Plan, catalog: Catalog) -> list[Row]:
+def draw_rows(plan: Plan, catalog: Catalog) -> list[PlanRow]:
     """Every row of a plan, in order."""
     return [draw_row(plan, catalog, number) for number in range(plan.count)]
 
 
-def draw_row(plan: Plan, catalog: Catalog, number: int) -> Row:
+def draw_row(plan: Plan, catalog: Catalog, number: int) -> PlanRow:
     """Row `number` (from 0); its lesions' centers and its slice follow when the image is made.
 
     Raises:
@@ -38,7 +38,7 @@ def draw_row(plan: Plan, catalog: Catalog, number: int) -> Row:
     split = _weighted(plan.split, stream(seed, "split"))
     anatomy = _anatomy(plan, catalog, identifier, split, stream(seed, "anatomy"))
     lesions = _lesions(plan, catalog, split, stream(seed, "lesions"))
-    return Row(identifier, seed, split, anatomy, tuple(lesions))
+    return PlanRow(identifier, seed, split, anatomy, tuple(lesions))
 
 
 def _weighted(weights: Mapping[T, float], generator: np.random.Generator) -> T:

@@ -16,10 +16,10 @@ from medsynth.factory import folder as folders
 from medsynth.factory import local_workers
 from medsynth.factory.finish import finish
 from medsynth.factory.item import ITEMS, Maker
-from medsynth.factory.outcomes import FAILED, MADE, STOP, Outcome, attempt_all
+from medsynth.factory.outcomes import FAILED, MADE, STOP, ImageOutcome, attempt_all
 from medsynth.factory.plan import Plan
 from medsynth.factory.queue_of_rows import in_order
-from medsynth.factory.rows import Row
+from medsynth.factory.rows import PlanRow
 from medsynth.pipeline.synthesize import choose_device, weights_of
 from medsynth.request import parse
 
@@ -130,8 +130,8 @@ def check(plan: Plan) -> None:
 
 
 def _chosen(
-    left: Sequence[Row], rows: Sequence[Row], only: str | None, limit: int | None
-) -> list[Row]:
+    left: Sequence[PlanRow], rows: Sequence[PlanRow], only: str | None, limit: int | None
+) -> list[PlanRow]:
     if only is None:
         return list(left if limit is None else left[:limit])
     wanted = only.zfill(6)
@@ -143,7 +143,7 @@ def _chosen(
 
 
 def _make_all(
-    rows: Sequence[Row],
+    rows: Sequence[PlanRow],
     plan: Plan,
     folder: Path,
     where: Where,
@@ -178,7 +178,7 @@ def _make_all(
             summary.seconds = time.monotonic() - started
 
 
-def _note(outcome: Outcome, folder: Path, summary: Summary, listener: Listener) -> None:
+def _note(outcome: ImageOutcome, folder: Path, summary: Summary, listener: Listener) -> None:
     if outcome.state == MADE:
         summary.made += 1
         summary.image_seconds += outcome.seconds
@@ -189,7 +189,7 @@ def _note(outcome: Outcome, folder: Path, summary: Summary, listener: Listener) 
     listener(Event("warning", message=f"image {outcome.id} could not be made: {outcome.error}"))
 
 
-def _stopped(outcome: Outcome, folder: Path) -> Exception:
+def _stopped(outcome: ImageOutcome, folder: Path) -> Exception:
     there = len(os.listdir(folder / ITEMS))
     said = f"{outcome.error}; {there} images are there, the same command goes on"
     return (
@@ -199,7 +199,9 @@ def _stopped(outcome: Outcome, folder: Path) -> Exception:
     )
 
 
-def _outcomes(rows: Sequence[Row], plan: Plan, folder: Path, where: Where) -> Iterator[Outcome]:
+def _outcomes(
+    rows: Sequence[PlanRow], plan: Plan, folder: Path, where: Where
+) -> Iterator[ImageOutcome]:
     if not rows:
         return iter(())
     if where.ray is not None:
@@ -211,13 +213,13 @@ def _outcomes(rows: Sequence[Row], plan: Plan, folder: Path, where: Where) -> It
     return _here(rows, plan, folder)
 
 
-def _here(rows: Sequence[Row], plan: Plan, folder: Path) -> Iterator[Outcome]:
+def _here(rows: Sequence[PlanRow], plan: Plan, folder: Path) -> Iterator[ImageOutcome]:
     with threads.using(plan.threads):
         yield from attempt_all(Maker(plan, folder), in_order(rows))
 
 
 def _finish(
-    plan: Plan, folder: Path, rows: Sequence[Row], summary: Summary, listener: Listener
+    plan: Plan, folder: Path, rows: Sequence[PlanRow], summary: Summary, listener: Listener
 ) -> None:
     """The audit, then what is made of the whole set: layouts, card, pages."""
     if plan.audit is not None:

@@ -21,11 +21,12 @@ from medsynth.factory.catalog import Catalog
 from medsynth.factory.draws import draw_rows
 from medsynth.factory.item import ITEMS, is_complete
 from medsynth.factory.plan import FORMAT, Plan
-from medsynth.factory.rows import FILE, Row, read_rows, write_rows
+from medsynth.factory.rows import FILE, PlanRow, read_rows, write_rows
 from medsynth.factory.splits import check_rows
 from medsynth.request import read_mapping
 from medsynth.storage import partial
-from medsynth.storage.folders import check_outside, new_file
+from medsynth.storage.files import new_file
+from medsynth.storage.folders import check_outside
 from medsynth.storage.lock import held
 
 PLAN, QUARANTINE, REFUSED = "plan.yaml", "quarantine", "refused"
@@ -84,7 +85,7 @@ def check_folder(plan: Plan, folder: Path) -> bool:
     return True
 
 
-def begin(plan: Plan, folder: Path, *, listener: Listener) -> list[Row]:
+def begin(plan: Plan, folder: Path, *, listener: Listener) -> list[PlanRow]:
     """The rows of the set in `folder` as they are drawn; it is begun, or goes on.
 
     Raises:
@@ -112,7 +113,7 @@ def begin(plan: Plan, folder: Path, *, listener: Listener) -> list[Row]:
     return drawn
 
 
-def _joined(folder: Path, drawn: Sequence[Row]) -> list[Row]:
+def _joined(folder: Path, drawn: Sequence[PlanRow]) -> list[PlanRow]:
     """The rows that are there, and what is new behind them.
 
     Raises:
@@ -130,18 +131,18 @@ def _joined(folder: Path, drawn: Sequence[Row]) -> list[Row]:
     return [there.get(row.id, row) for row in drawn]
 
 
-def _what(row: Row) -> tuple[Any, ...]:
+def _what(row: PlanRow) -> tuple[Any, ...]:
     """What the plan alone decides of a row."""
     lesions = [(lesion["kind"], lesion["source"]) for lesion in row.lesions]
     return row.seed, row.split, row.anatomy["id"], row.anatomy["patient"], lesions
 
 
-def missing(rows: Sequence[Row], folder: Path, *, listener: Listener) -> list[Row]:
+def missing(rows: Sequence[PlanRow], folder: Path, *, listener: Listener) -> list[PlanRow]:
     """The rows that have no image yet, found by what is there; what is damaged is removed.
 
     Refused images stay refused; quarantined ones are tried again.
     """
-    left: list[Row] = []
+    left: list[PlanRow] = []
     with Stage("looking what is there", total=len(rows), listener=listener) as stage:
         for row in rows:
             item = folder / ITEMS / row.id
@@ -163,7 +164,7 @@ def quarantine(folder: Path, identifier: str, error: str, attempts: int) -> None
         partial_file.write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
-def complete_rows(folder: Path) -> list[Row]:
+def complete_rows(folder: Path) -> list[PlanRow]:
     """The rows with the slice, the centers and the request of every image that is there; written too."""
     rows = read_rows(folder)
     completed = [_completed(row, folder / ITEMS / row.id) for row in rows]
@@ -172,7 +173,7 @@ def complete_rows(folder: Path) -> list[Row]:
     return completed
 
 
-def _completed(row: Row, item: Path) -> Row:
+def _completed(row: PlanRow, item: Path) -> PlanRow:
     if row.request is not None or not (item / "request.yaml").is_file():
         return row
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -16,7 +16,7 @@ from medsynth import request as requests
 from medsynth.events import ignore
 from medsynth.factory.arrange import Arranged, Arranger
 from medsynth.factory.plan import Plan
-from medsynth.factory.rows import Row
+from medsynth.factory.rows import PlanRow
 from medsynth.generators.base import Generator
 from medsynth.pipeline.estimate import check_memory, disk_needed, memory_needed
 from medsynth.pipeline.exporters.base import Delivery, write_volumes
@@ -63,7 +63,7 @@ class Maker:
             self._weights = load
         return self._weights(request)
 
-    def make(self, row: Row) -> Made:
+    def make(self, row: PlanRow) -> Made:
         """The image of `row`, complete in items/ID.
 
         Raises:
@@ -98,7 +98,7 @@ def _write(arranged: Arranged, delivery: Delivery, result: Result, folder: Path)
     result.write(folder / "result.json")
 
 
-def is_complete(folder: Path, row: Row) -> bool:
+def is_complete(folder: Path, row: PlanRow) -> bool:
     """Whether items/ID is the image of `row`: every file that its record names is there and readable.
 
     An image appears in one step, so that it is whole unless something else damaged it later.

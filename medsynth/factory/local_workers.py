@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from medsynth.factory.outcomes import FAILED, Outcome
+from medsynth.factory.outcomes import FAILED, ImageOutcome
 from medsynth.factory.queue_of_rows import RowQueue
-from medsynth.factory.rows import Row
+from medsynth.factory.rows import PlanRow
 
 # An image at which so many workers died is given up; one that fits is seldom killed twice by chance.
 MOST_DEATHS = 4
@@ -42,7 +42,7 @@ class _Worker:
             encoding="utf-8",
             env=environment,
         )
-        self.row: Row | None = None
+        self.row: PlanRow | None = None
         self.anatomy: str | None = None
         self.ready = False
         threading.Thread(target=self._listen, args=(heard,), daemon=True).start()
@@ -57,7 +57,7 @@ class _Worker:
         self.process.wait()
         heard.put((self, None))
 
-    def give(self, row: Row) -> None:
+    def give(self, row: PlanRow) -> None:
         """Ask for an image; a worker that has just died is noticed by its thread."""
         self.row, self.anatomy = row, row.anatomy["id"]
         assert self.process.stdin is not None
@@ -78,7 +78,9 @@ class _Worker:
                 self.process.stdin.close()
 
 
-def run(rows: Sequence[Row], folder: Path, *, workers: int, threads: int) -> Iterator[Outcome]:
+def run(
+    rows: Sequence[PlanRow], folder: Path, *, workers: int, threads: int
+) -> Iterator[ImageOutcome]:
     """Every image of `rows`, in the order in which they are finished.
 
     Raises:
@@ -96,7 +98,7 @@ def run(rows: Sequence[Row], folder: Path, *, workers: int, threads: int) -> Ite
                 worker.ready, false_starts = True, 0
                 if "id" in answer:
                     worker.row = None
-                    yield Outcome(**answer)
+                    yield ImageOutcome(**answer)
                 _next(worker, waiting, alive)
                 continue
             alive.remove(worker)
@@ -125,12 +127,12 @@ def _next(worker: _Worker, waiting: RowQueue, alive: Sequence[_Worker]) -> None:
         worker.give(row)
 
 
-def _given_up(row: Row, worker: _Worker) -> Outcome:
+def _given_up(row: PlanRow, worker: _Worker) -> ImageOutcome:
     code = worker.process.returncode
     how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
     hint = "; perhaps memory ran out" if code == -signal.SIGKILL else ""
     error = f"{MOST_DEATHS} workers died at it ({how}{hint})"
-    return Outcome(row.id, FAILED, error, MOST_DEATHS)
+    return ImageOutcome(row.id, FAILED, error, MOST_DEATHS)
 
 
 def _end(workers: Sequence[_Worker]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from medsynth.errors import CheckpointError
 from medsynth.factory.item import ITEMS, Maker, is_complete
-from medsynth.factory.rows import Row
+from medsynth.factory.rows import PlanRow
 
 MADE, FAILED, STOP = "made", "failed", "stop"
 ATTEMPTS = 2
@@ -20,7 +20,7 @@ BUSY_SECONDS, BUSY_STEP = 120.0, 0.5
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ImageOutcome:
     """`state`: made; failed, which concerns this image; stop, which concerns all (a full disk)."""
 
     id: str
@@ -36,7 +36,7 @@ class Outcome:
         return asdict(self)
 
 
-def attempt(maker: Maker, row: Row) -> Outcome:
+def attempt(maker: Maker, row: PlanRow) -> ImageOutcome:
     """Make one image; what fails is tried once more with everything read anew."""
     error: Exception | None = None
     for number in range(1, ATTEMPTS + 1):
@@ -45,15 +45,15 @@ def attempt(maker: Maker, row: Row) -> Outcome:
         except Exception as refused:
             error = refused
             if concerns_all(refused):
-                return Outcome(row.id, STOP, said(refused), number)
+                return ImageOutcome(row.id, STOP, said(refused), number)
             maker.arranger.forget()
             continue
-        return Outcome(row.id, MADE, "", number, *made)
+        return ImageOutcome(row.id, MADE, "", number, *made)
     assert error is not None
-    return Outcome(row.id, FAILED, said(error), ATTEMPTS)
+    return ImageOutcome(row.id, FAILED, said(error), ATTEMPTS)
 
 
-def attempt_all(maker: Maker, rows: Sequence[Row]) -> Iterator[Outcome]:
+def attempt_all(maker: Maker, rows: Sequence[PlanRow]) -> Iterator[ImageOutcome]:
     """Every image of `rows`, up to what concerns them all."""
     for row in rows:
         outcome = attempt(maker, row)
@@ -62,7 +62,7 @@ def attempt_all(maker: Maker, rows: Sequence[Row]) -> Iterator[Outcome]:
             return
 
 
-def _unless_busy(maker: Maker, row: Row) -> tuple[float, float, int]:
+def _unless_busy(maker: Maker, row: PlanRow) -> tuple[float, float, int]:
     """Seconds, those of sampling, bytes; zeros where another process has made it meanwhile."""
     waited = 0.0
     while True:

@@ -18,9 +18,9 @@ from medsynth.factory.plan import (
     SPLITS,
     AnatomySource,
     AuditPlan,
+    LesionPlace,
     LesionSource,
     Pathologies,
-    Place,
     Plan,
 )
 from medsynth.request import fields, read_mapping
@@ -264,18 +264,18 @@ def _procedural(
     return kinds, options
 
 
-def _place(value: Any, preset: domains.Preset) -> Place:
+def _place(value: Any, preset: domains.Preset) -> LesionPlace:
     at = "pathologies.place"
     raw = fields.mapping(value, at, keys=PLACE_KEYS)
     where = fields.one_of(
         raw.get("where", next(iter(preset.places))), f"{at}.where", choices=preset.places
     )
-    return Place(
+    return LesionPlace(
         where=where,
         away_from=_away_from(raw.get("away_from", ()), f"{at}.away_from", preset),
         pleural=fields.number(raw.get("pleural", 0.0), f"{at}.pleural", low=0, high=1),
         min_distance_mm=fields.number(
-            raw.get("min_distance_mm", Place.min_distance_mm), f"{at}.min_distance_mm", low=0
+            raw.get("min_distance_mm", LesionPlace.min_distance_mm), f"{at}.min_distance_mm", low=0
         ),
     )
 

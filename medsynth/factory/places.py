@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from medsynth.domains import Preset
 from medsynth.errors import GeometryError
-from medsynth.factory.plan import Place
+from medsynth.factory.plan import LesionPlace
 from medsynth.images import voxel_to_mm
 from medsynth.pipeline.preprocessing import Fitted
 
@@ -33,7 +33,7 @@ class Scene:
 
     fitted: Fitted
     preset: Preset
-    place: Place
+    place: LesionPlace
     findings: np.ndarray | None = None
 
     @property

@@ -68,7 +68,7 @@ class LesionSource:
 
 
 @dataclass(frozen=True)
-class Place:
+class LesionPlace:
     """Where lesions may lie: the region `where` of the domain, and how far from other things.
 
     `away_from`: structures of the domain and the least distance to the lesion's edge in mm.
@@ -90,7 +90,7 @@ class Pathologies:
     count: Mapping[int, float]
     sources: tuple[LesionSource, ...]
     diameter_mm: Distribution
-    place: Place
+    place: LesionPlace
 
 
 @dataclass(frozen=True)

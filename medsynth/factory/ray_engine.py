@@ -14,10 +14,10 @@ from typing import Any
 
 from medsynth import threads
 from medsynth.errors import MissingExtra
-from medsynth.factory.outcomes import Outcome, attempt_all
+from medsynth.factory.outcomes import ImageOutcome, attempt_all
 from medsynth.factory.plan import Plan
 from medsynth.factory.queue_of_rows import units
-from medsynth.factory.rows import Row
+from medsynth.factory.rows import PlanRow
 
 AUTO = "auto"
 # An actor that dies is begun anew this often, and its unit given to it again.
@@ -37,13 +37,15 @@ class UnitMaker:
         self.threads, self.maker = plan.threads, Maker(plan, Path(folder))
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        rows = [Row.from_json(line) for unit in batch["rows"] for line in json.loads(str(unit))]
+        rows = [PlanRow.from_json(line) for unit in batch["rows"] for line in json.loads(str(unit))]
         with threads.using(self.threads):
             outcomes = [outcome.to_dict() for outcome in attempt_all(self.maker, rows)]
         return {"outcome": [json.dumps(outcome) for outcome in outcomes]}
 
 
-def run(rows: Sequence[Row], plan: Plan, folder: Path, *, address: str) -> Iterator[Outcome]:
+def run(
+    rows: Sequence[PlanRow], plan: Plan, folder: Path, *, address: str
+) -> Iterator[ImageOutcome]:
     """Every image of `rows`, in the order in which units of one anatomy are finished.
 
     Raises:
@@ -99,7 +101,9 @@ def _connect(ray: Any, address: str, plan: Plan) -> bool:
     return True
 
 
-def _outcomes(ray: Any, rows: Sequence[Row], plan: Plan, folder: Path) -> Iterator[Outcome]:
+def _outcomes(
+    ray: Any, rows: Sequence[PlanRow], plan: Plan, folder: Path
+) -> Iterator[ImageOutcome]:
     work = units(rows)
     resources = ray.cluster_resources()
     cpus, gpus = int(resources.get("CPU", 1)), int(resources.get("GPU", 0))
@@ -120,4 +124,4 @@ def _outcomes(ray: Any, rows: Sequence[Row], plan: Plan, folder: Path) -> Iterat
         max_task_retries=RESTARTS,
     )
     for record in found.iter_rows():
-        yield Outcome(**json.loads(record["outcome"]))
+        yield ImageOutcome(**json.loads(record["outcome"]))

@@ -21,7 +21,7 @@ SEGMENTATIONS = ("SEG", "SR", "RTSTRUCT", "PR", "KO", "RTDOSE", "RTPLAN")
 
 
 @dataclass(frozen=True)
-class Reference:
+class SourceImage:
     """An image that anatomies (or lesions, with `mask`) are taken from.
 
     Attributes:
@@ -53,18 +53,18 @@ class Reference:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, record: dict[str, Any]) -> Reference:
+    def from_dict(cls, record: dict[str, Any]) -> SourceImage:
         """As `to_dict` wrote it."""
         return cls(**{**record, "marks": tuple(record["marks"])})
 
 
-def find_anatomies(plan: Plan) -> list[Reference]:
+def find_anatomies(plan: Plan) -> list[SourceImage]:
     """Every image that the plan's anatomies name; only names, tables and headers are read.
 
     Raises:
         ValueError, FileNotFoundError: nothing is there, or a table that cannot be used.
     """
-    found: list[Reference] = []
+    found: list[SourceImage] = []
     for index, source in enumerate(plan.anatomies):
         if source.phantom is None:
             at = f"anatomies[{index}].images"
@@ -72,13 +72,13 @@ def find_anatomies(plan: Plan) -> list[Reference]:
     return _named_apart(found)
 
 
-def find_studies(plan: Plan) -> list[Reference]:
+def find_studies(plan: Plan) -> list[SourceImage]:
     """Every annotated lesion that the plan's sources name, with its mask.
 
     Raises:
         ValueError, FileNotFoundError: as `find_anatomies`; or none has a mask.
     """
-    found: list[Reference] = []
+    found: list[SourceImage] = []
     for index, source in enumerate(plan.pathologies.sources if plan.pathologies else ()):
         if not source.studies:
             continue
@@ -101,8 +101,8 @@ def _of(source: AnatomySource) -> dict[str, Any]:
 
 def _found(
     paths: Sequence[str], layout: str, at: str, base: Path, index: int, defaults: dict[str, Any]
-) -> list[Reference]:
-    found: list[Reference] = []
+) -> list[SourceImage]:
+    found: list[SourceImage] = []
     for written in paths:
         whole = str(base / Path(written).expanduser())
         matches = sorted(glob.glob(whole)) if glob.has_magic(whole) else [whole]
@@ -132,7 +132,7 @@ def _magic(parts: Sequence[str]) -> Iterator[int]:
 
 def _below(
     path: Path, root: Path, layout: str, at: str, defaults: dict[str, Any]
-) -> Iterator[Reference]:
+) -> Iterator[SourceImage]:
     """The images at `path`: of a collection, a table, another data set, a folder or a file."""
     if layout or path.suffix.lower() == ".csv":
         yield from _of_collection(path, layout, at, defaults)
@@ -146,7 +146,7 @@ def _below(
             patient = name.split("/")[0] if "/" in name or image.is_dir() else image.stem
             marks = _dicom_marks(image)
             anatomy = _anatomy(image, defaults)
-            yield Reference(
+            yield SourceImage(
                 name,
                 0,
                 patient,
@@ -222,7 +222,7 @@ def _anatomy(image: Path, defaults: dict[str, Any]) -> dict[str, Any]:
 
 def _of_collection(
     path: Path, layout: str, at: str, defaults: dict[str, Any]
-) -> Iterator[Reference]:
+) -> Iterator[SourceImage]:
     """Images of a collection in one of the field's layouts, or of a table."""
     from medsynth.datasets.layouts import read_entries
     from medsynth.datasets.settings import Data
@@ -242,7 +242,7 @@ def _of_collection(
                 anatomy[name] = getattr(entry, name)
         if entry.masks and "labels" not in anatomy:
             anatomy["labels"] = [str(mask) for mask in entry.masks]
-        yield Reference(
+        yield SourceImage(
             entry.name,
             0,
             entry.patient,
@@ -255,7 +255,7 @@ def _of_collection(
         )
 
 
-def _of_set(path: Path, defaults: dict[str, Any]) -> Iterator[Reference]:
+def _of_set(path: Path, defaults: dict[str, Any]) -> Iterator[SourceImage]:
     """The finished images of another data set; their patients are those of its references."""
     from medsynth.factory.rows import read_rows
 
@@ -266,7 +266,7 @@ def _of_set(path: Path, defaults: dict[str, Any]) -> Iterator[Reference]:
         masks = sorted([*folder.glob("pathology_*.nrrd"), *folder.glob("label_*.nrrd")])
         anatomy = _anatomy(folder / "image.nrrd", defaults)
         anatomy.setdefault("labels", [str(mask) for mask in masks])
-        yield Reference(
+        yield SourceImage(
             f"{path.name}/{row.id}",
             0,
             row.anatomy["patient"],
@@ -278,7 +278,7 @@ def _of_set(path: Path, defaults: dict[str, Any]) -> Iterator[Reference]:
         )
 
 
-def _named_apart(found: list[Reference]) -> list[Reference]:
+def _named_apart(found: list[SourceImage]) -> list[SourceImage]:
     """Each image once, with an id of its own."""
     once = list({image.image: image for image in found}.values())
     counts = Counter(image.id for image in once)
@@ -289,8 +289,8 @@ def _named_apart(found: list[Reference]) -> list[Reference]:
 
 
 def examine(
-    found: Sequence[Reference], preset: domains.Preset, *, listener: Listener = ignore
-) -> list[Reference]:
+    found: Sequence[SourceImage], preset: domains.Preset, *, listener: Listener = ignore
+) -> list[SourceImage]:
     """`found`, each read once: how many slices it has, the digest of its pixels, or why it cannot be used."""
     examined = []
     with Stage("reading references", total=len(found), listener=listener) as stage:
@@ -302,7 +302,7 @@ def examine(
     return examined
 
 
-def _examined(reference: Reference, preset: domains.Preset) -> Reference:
+def _examined(reference: SourceImage, preset: domains.Preset) -> SourceImage:
     import SimpleITK as sitk
 
     from medsynth.images import read_image

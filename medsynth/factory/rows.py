@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from medsynth.storage.folders import new_file
+from medsynth.storage.files import new_file
 
 FILE, PARQUET = "plan.jsonl", "plan.parquet"
 
 
 @dataclass(frozen=True)
-class Row:
+class PlanRow:
     """One image of a set.
 
     Attributes:
@@ -41,13 +41,13 @@ class Row:
         return json.dumps(asdict(self), ensure_ascii=False)
 
     @classmethod
-    def from_json(cls, line: str) -> Row:
+    def from_json(cls, line: str) -> PlanRow:
         """As `to_json` wrote it."""
         record = json.loads(line)
         return cls(**{**record, "lesions": tuple(record["lesions"])})
 
 
-def read_rows(folder: Path) -> list[Row]:
+def read_rows(folder: Path) -> list[PlanRow]:
     """The rows of a set.
 
     Raises:
@@ -57,7 +57,7 @@ def read_rows(folder: Path) -> list[Row]:
     rows = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
-            rows.append(Row.from_json(line))
+            rows.append(PlanRow.from_json(line))
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(
                 f"{path}, line {number} cannot be read ({error}); remove the file and give the same "
@@ -66,7 +66,7 @@ def read_rows(folder: Path) -> list[Row]:
     return rows
 
 
-def write_rows(rows: Iterable[Row], folder: Path) -> None:
+def write_rows(rows: Iterable[PlanRow], folder: Path) -> None:
     """plan.jsonl, and plan.parquet where pyarrow is installed; both appear complete."""
     rows = list(rows)
     with new_file(folder / FILE, overwrite=True) as partial:
@@ -81,7 +81,7 @@ def write_rows(rows: Iterable[Row], folder: Path) -> None:
         parquet.write_table(table, partial)
 
 
-def _flat(row: Row) -> dict[str, Any]:
+def _flat(row: PlanRow) -> dict[str, Any]:
     """A row whose columns have one type: what differs from row to row is JSON text."""
     anatomy = row.anatomy
     return {

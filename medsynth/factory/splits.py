@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from medsynth.datasets.splits import key, some
 from medsynth.factory.plan import SPLITS
-from medsynth.factory.references import Reference
-from medsynth.factory.rows import Row
+from medsynth.factory.references import SourceImage
+from medsynth.factory.rows import PlanRow
 from medsynth.factory.seeds import rank
 
 NAMES = {"training": "train", "val": "validation", "valid": "validation", "held_out": "test"}
 
 
-def groups_of(references: Sequence[Reference]) -> list[list[Reference]]:
+def groups_of(references: Sequence[SourceImage]) -> list[list[SourceImage]]:
     """References of one patient together: of one name, one PatientID, one study, or the same pixels.
 
     A PatientID that every image bears says nothing.
@@ -33,14 +33,14 @@ def groups_of(references: Sequence[Reference]) -> list[list[Reference]]:
         for mark in reference.marks:
             if mark not in everywhere or mark.startswith("pixels"):
                 leader[first(mark)] = own = first(own)
-    groups: dict[str, list[Reference]] = {}
+    groups: dict[str, list[SourceImage]] = {}
     for reference in references:
         groups.setdefault(first(f"patient {key(reference.patient)}"), []).append(reference)
     return list(groups.values())
 
 
 def assign(
-    references: Sequence[Reference], shares: Mapping[str, float], *, seed: int, unlimited: bool
+    references: Sequence[SourceImage], shares: Mapping[str, float], *, seed: int, unlimited: bool
 ) -> dict[str, str]:
     """The split of every reference, by id; as tables say, else by shares of the patients.
 
@@ -50,7 +50,7 @@ def assign(
         ValueError: a patient whom tables put into two splits, or fewer patients than splits.
     """
     splits: dict[str, str] = {}
-    free: list[list[Reference]] = []
+    free: list[list[SourceImage]] = []
     for group in groups_of(references):
         said = {_part(reference) for reference in group} - {""}
         if len(said) > 1:
@@ -74,7 +74,7 @@ def assign(
 
 
 def _shared_out(
-    groups: list[list[Reference]], shares: Mapping[str, float], needed: list[str]
+    groups: list[list[SourceImage]], shares: Mapping[str, float], needed: list[str]
 ) -> dict[str, str]:
     """Patients by largest remainder, and at least one for every split that has none."""
     wanted = {name: share * len(groups) for name, share in shares.items()}
@@ -95,7 +95,7 @@ def _shared_out(
     }
 
 
-def _part(reference: Reference) -> str:
+def _part(reference: SourceImage) -> str:
     word = reference.part.strip().casefold()
     name = NAMES.get(word, word)
     if name not in (*SPLITS, ""):
@@ -105,7 +105,7 @@ def _part(reference: Reference) -> str:
     return name
 
 
-def _shared(group: Sequence[Reference]) -> str:
+def _shared(group: Sequence[SourceImage]) -> str:
     marks = set.intersection(*(set(r.marks) for r in group))
     if len({key(r.patient) for r in group}) == 1:
         return f"the patient {group[0].patient}"
@@ -115,13 +115,13 @@ def _shared(group: Sequence[Reference]) -> str:
     return kinds.get("PatientID") or kinds.get("study") or "marks with each other"
 
 
-def check_rows(rows: Sequence[Row]) -> None:
+def check_rows(rows: Sequence[PlanRow]) -> None:
     """Refuse rows in which one patient is in two splits.
 
     Raises:
         ValueError: names the patient and an image of each.
     """
-    seen: dict[str, Row] = {}
+    seen: dict[str, PlanRow] = {}
     for row in rows:
         for patient in row.patients:
             other = seen.setdefault(key(patient), row)

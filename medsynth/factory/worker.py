@@ -37,14 +37,14 @@ def _serve(folder: Path, answers: TextIO) -> None:
     from medsynth.factory.item import Maker
     from medsynth.factory.outcomes import attempt
     from medsynth.factory.parse import load_plan
-    from medsynth.factory.rows import Row
+    from medsynth.factory.rows import PlanRow
 
     plan = load_plan(folder / PLAN)
     with threads.using(plan.threads):
         maker = Maker(plan, folder)
         _say(answers, READY)
         for line in sys.stdin:
-            _say(answers, attempt(maker, Row.from_json(line)).to_dict())
+            _say(answers, attempt(maker, PlanRow.from_json(line)).to_dict())
 
 
 def _say(answers: TextIO, record: dict[str, Any]) -> None:

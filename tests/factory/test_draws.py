@@ -9,7 +9,7 @@ from made_plans import plan_of
 from medsynth.factory.catalog import Catalog
 from medsynth.factory.draws import draw_row, draw_rows
 from medsynth.factory.parse import parse
-from medsynth.factory.references import Reference
+from medsynth.factory.references import SourceImage
 from medsynth.factory.seeds import item_id, seed_of
 from medsynth.factory.splits import assign, check_rows, groups_of
 
@@ -17,7 +17,7 @@ SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
 
 
 def reference(name, patient=None, **more):
-    return Reference(name, 0, patient or name, f"/images/{name}", **more)
+    return SourceImage(name, 0, patient or name, f"/images/{name}", **more)
 
 
 def people(count, **more):

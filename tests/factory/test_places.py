@@ -8,7 +8,7 @@ from medsynth import domains
 from medsynth.domains import OrganFinder
 from medsynth.errors import GeometryError
 from medsynth.factory.places import Scene, Wanted, choose
-from medsynth.factory.plan import Place
+from medsynth.factory.plan import LesionPlace
 from medsynth.images import ReferenceImage
 from medsynth.pipeline.preprocessing import Fitted, Fitting
 
@@ -48,7 +48,7 @@ def drawn(place, wanted, times=60, **more):
 
 
 def test_lesions_lie_within_the_region_and_everywhere_in_it():
-    centers = np.array(drawn(Place("ball"), [Wanted(16.0)], times=300))[:, 0]
+    centers = np.array(drawn(LesionPlace("ball"), [Wanted(16.0)], times=300))[:, 0]
     away = np.linalg.norm(centers, axis=1)
     assert away.max() < RADIUS - 8
     # Evenly: the mean of a ball's points is its middle, their mean distance three quarters of it.
@@ -57,12 +57,12 @@ def test_lesions_lie_within_the_region_and_everywhere_in_it():
 
 
 def test_pleural_lesions_reach_the_border():
-    away = np.linalg.norm([c for (c,) in drawn(Place("ball"), [Wanted(16.0, True)])], axis=1)
+    away = np.linalg.norm([c for (c,) in drawn(LesionPlace("ball"), [Wanted(16.0, True)])], axis=1)
     assert ((away + 8 >= RADIUS - 3) & (away < RADIUS)).all()
 
 
 def test_lesions_keep_away_from_each_other_and_from_structures():
-    place = Place("ball", away_from={"pole": 4.0}, min_distance_mm=10.0)
+    place = LesionPlace("ball", away_from={"pole": 4.0}, min_distance_mm=10.0)
     for first, second in drawn(place, [Wanted(12.0), Wanted(20.0)]):
         assert np.linalg.norm(np.subtract(first, second)) >= 10 + 6 + 10 - 1e-6
         for center, radius in ((first, 6), (second, 10)):
@@ -72,10 +72,10 @@ def test_lesions_keep_away_from_each_other_and_from_structures():
 def test_lesions_keep_away_from_findings():
     findings = np.zeros((50, 50, 50), dtype=bool)
     findings[:, :, :25] = True  # everything on one side
-    for ((x, _, _),) in drawn(Place("ball"), [Wanted(10.0)], findings=findings):
+    for ((x, _, _),) in drawn(LesionPlace("ball"), [Wanted(10.0)], findings=findings):
         assert x >= 5 + 2
 
 
 def test_no_place_is_an_error_that_can_be_drawn_again():
     with pytest.raises(GeometryError, match="no place for a lesion of 90.0 mm in the ball"):
-        choose(scene(Place("ball")), [Wanted(90.0)], np.random.default_rng(0))
+        choose(scene(LesionPlace("ball")), [Wanted(90.0)], np.random.default_rng(0))
