@@ -49,6 +49,7 @@ setup(
             "factory/plans/*.yaml",
             "networks/index.json",
             "pipeline/report/*.html",
+            "factory/pages/*.html",
             "training/recipes/*.yaml",
         ]
     },

@@ -10,11 +10,12 @@ from medsynth.factory import layouts
 from medsynth.factory.layouts.base import LayoutContext, context_of
 from medsynth.factory.layouts.writing import write_layout
 from medsynth.factory.licenses import license_text, licenses_of
+from medsynth.factory.pages.writing import write_pages
 from medsynth.factory.store import LAYOUTS, DataSet, open_set
 
 
 def finish(folder: Path | str, plan: Any = None, *, listener: Listener = ignore) -> None:
-    """Write the layouts that the plan asks for; what is there already, and right, stays.
+    """Write the layouts that the plan asks for, then the card and the pages; what is right stays.
 
     Args:
         folder: the set.
@@ -32,6 +33,7 @@ def finish(folder: Path | str, plan: Any = None, *, listener: Listener = ignore)
     for layout in chosen:
         target = dataset.folder / LAYOUTS / layout.name
         write_layout(dataset, layout, target, context=context, listener=listener)
+    write_pages(dataset, context, listener=listener)
 
 
 def context_for(dataset: DataSet) -> LayoutContext:

@@ -51,7 +51,7 @@ def restore(folder: Path, into: Path, *, listener: Listener = ignore) -> DataSet
             home = into / ITEMS / entry["id"]
             home.mkdir(parents=True)
             record = _write_item(entry, layout.read(entry, folder, classes), home)
-            rows.append(_row(entry, record))
+            rows.append(_row(entry, record, about["data set"]))
             stage.advance(message=entry["id"])
     (into / ROWS).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     plan = {"format": FORMAT, "preset": about["preset"], "name": about["data set"], "count": total}
@@ -100,7 +100,7 @@ def _measured(mask: sitk.Image, image: sitk.Image, existing: bool) -> dict[str, 
     return {**found, "mean": float(sitk.GetArrayViewFromImage(image)[marked].mean())}
 
 
-def _row(entry: Entry, record: Mapping[str, Any]) -> dict[str, Any]:
+def _row(entry: Entry, record: Mapping[str, Any], source: str) -> dict[str, Any]:
     kinds = [{"kind": lesion["drawn"]["kind"]} for lesion in record["lesions"]]
     return {
         "id": entry["id"],
@@ -112,7 +112,7 @@ def _row(entry: Entry, record: Mapping[str, Any]) -> dict[str, Any]:
             "image": entry["group"],
             "phantom": None,
             "license": entry["license"],
-            "source": entry["source"],
+            "source": source,
         },
         "lesions": kinds,
         "request": None,

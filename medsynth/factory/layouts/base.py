@@ -87,7 +87,6 @@ class LayoutContext:
             "group": self.groups[item.row.patient],
             "seed": item.row.seed,
             "digest": item.digest,
-            "source": item.row.anatomy.get("source"),
             "license": item.row.anatomy.get("license"),
             "record": _kept(item.record),
         }
