@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from medsynth.events import Listener, ignore
+from medsynth.events import Event, Listener, ignore
 from medsynth.factory import layouts
 from medsynth.factory.layouts.base import LayoutContext, context_of
 from medsynth.factory.layouts.writing import write_layout
@@ -29,6 +29,9 @@ def finish(folder: Path | str, plan: Any = None, *, listener: Listener = ignore)
     dataset = open_set(folder)
     names = dataset.plan.get("write", ()) if plan is None else plan.write
     chosen = [layouts.get(str(name)) for name in names or ()]
+    if not any(True for _ in dataset.items()):
+        listener(Event("warning", message=f"{dataset.folder} has no finished image to lay out"))
+        return
     context = context_for(dataset)
     for layout in chosen:
         target = dataset.folder / LAYOUTS / layout.name

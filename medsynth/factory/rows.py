@@ -32,6 +32,11 @@ class PlanRow:
     request: dict[str, Any] | None = None
 
     @property
+    def patient(self) -> str:
+        """Who, or which drawn person, the anatomy is of."""
+        return str(self.anatomy["patient"])
+
+    @property
     def patients(self) -> list[str]:
         """Whose images it is made from."""
         return [self.anatomy["patient"], *(e["patient"] for e in self.lesions if e.get("patient"))]

@@ -14,35 +14,13 @@ import numpy as np
 import SimpleITK as sitk
 
 from medsynth.domains import Preset, get
+from medsynth.factory.plan import FORMAT, SPLITS
+from medsynth.factory.rows import PlanRow
 from medsynth.request.files import read_mapping
 
-FORMAT = "medsynth dataset 1"
 PLAN, ROWS, ITEMS = "plan.yaml", "plan.jsonl", "items"
 REFUSED, QUARANTINE, LAYOUTS = "refused", "quarantine", "layouts"
-SPLITS = ("train", "validation", "test")
 RECORD = "result.json"
-
-
-@dataclass(frozen=True)
-class SetRow:
-    """What is asked of one image; `lesions` as drawn for it, `request` makes it again (None: not made)."""
-
-    id: str
-    seed: int
-    split: str
-    anatomy: Mapping[str, Any]
-    lesions: tuple[Mapping[str, Any], ...]
-    request: Mapping[str, Any] | None
-
-    @property
-    def patient(self) -> str:
-        """Who, or which drawn person, the anatomy is of."""
-        return str(self.anatomy["patient"])
-
-    @property
-    def patients(self) -> list[str]:
-        """Whose images it is made from; no split shares one."""
-        return [self.patient, *(str(e["patient"]) for e in self.lesions if e.get("patient"))]
 
 
 @dataclass(frozen=True)
@@ -76,7 +54,7 @@ class Annotation:
 class SetItem:
     """One finished image: its row, its folder, and what result.json records."""
 
-    row: SetRow
+    row: PlanRow
     folder: Path
     record: Mapping[str, Any]
     digest: str
@@ -132,7 +110,7 @@ class DataSet:
         """Its domain."""
         return get(str(self.plan["preset"]))
 
-    def rows(self) -> Iterator[SetRow]:
+    def rows(self) -> Iterator[PlanRow]:
         """What is asked for, image by image; read as they are asked for.
 
         Raises:
@@ -150,7 +128,7 @@ class DataSet:
             if (self.folder / ITEMS / row.id / RECORD).is_file():
                 yield self.item(row)
 
-    def item(self, row: SetRow) -> SetItem:
+    def item(self, row: PlanRow) -> SetItem:
         """The finished image of `row`.
 
         Raises:
@@ -216,17 +194,9 @@ def open_set(folder: Path | str) -> DataSet:
     return DataSet(folder, plan)
 
 
-def _row(line: str, where: str) -> SetRow:
+def _row(line: str, where: str) -> PlanRow:
     try:
-        raw = json.loads(line)
-        row = SetRow(
-            id=str(raw["id"]),
-            seed=int(raw["seed"]),
-            split=str(raw["split"]),
-            anatomy=dict(raw["anatomy"]),
-            lesions=tuple(raw["lesions"]),
-            request=raw.get("request"),
-        )
+        row = PlanRow.from_json(line)
         row.anatomy["patient"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{where} is no row of a data set ({error!r}); it is damaged") from error

@@ -27,7 +27,7 @@ from medsynth.events import Event, Listener, Stage, ignore
 from medsynth.generators import systems
 from medsynth.generators.systems import GeneratedImage, ImageRequest, ImageSystem
 from medsynth.images import write_image
-from medsynth.storage.folders import new_file
+from medsynth.storage.files import new_file
 from medsynth.storage.lock import held
 
 FORMAT = "medsynth generate 1"

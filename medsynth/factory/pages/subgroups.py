@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from medsynth.factory.store import DataSet, SetRow
+from medsynth.factory.rows import PlanRow
+from medsynth.factory.store import DataSet
 
 MISSING = "not stated"
 DRAWN = "drawn person"
@@ -29,7 +30,7 @@ def subgroups(dataset: DataSet) -> dict[str, dict[str, int]]:
     return {group: dict(sorted(count.items())) for group, count in counts.items()}
 
 
-def _said(row: SetRow) -> dict[str, str]:
+def _said(row: PlanRow) -> dict[str, str]:
     asked: Mapping[str, Any] = (row.request or {}).get("anatomy") or {}
     phantom = row.anatomy.get("phantom") or {}
     found = {"view": str(asked.get("view") or ""), "side": str(asked.get("laterality") or "")}

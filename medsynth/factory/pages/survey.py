@@ -15,7 +15,7 @@ from medsynth.factory.layouts.base import Entry, LayoutContext
 from medsynth.factory.store import Annotation, SetItem
 from medsynth.marking import jpeg_comment
 from medsynth.pipeline.report.pictures import display_size, draw_outlines, resized, windowed
-from medsynth.storage.folders import new_file
+from medsynth.storage.files import new_file
 
 THUMBNAIL, SIDE = 160, 32
 

@@ -16,7 +16,7 @@ from medsynth.factory.pages.page import REPORT, page
 from medsynth.factory.pages.readme import readme
 from medsynth.factory.pages.survey import Survey
 from medsynth.factory.store import LAYOUTS, RECORD, DataSet
-from medsynth.storage.folders import new_file
+from medsynth.storage.files import new_file
 
 PAGES = ("README.md", "card.json", "croissant.json", "fda.md", "index.html", TABLE)
 
