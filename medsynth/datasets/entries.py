@@ -41,7 +41,7 @@ class Outline:
 
 
 @dataclass(frozen=True, eq=False)
-class Entry:
+class DataEntry:
     """One image: a file, or a folder with the slices of a DICOM series.
 
     `name` is the path below the data's root, with "/". `part` is the side of the split that the set

@@ -6,14 +6,14 @@ import numpy as np
 import SimpleITK as sitk
 from PIL import Image, ImageDraw
 
-from medsynth.datasets.entries import Entry, Outline
+from medsynth.datasets.entries import DataEntry, Outline
 from medsynth.datasets.pixels import read_images, with_spacing
 from medsynth.domains import Preset
 from medsynth.images import ReferenceImage, fit_to_grid
 from medsynth.images.files import JPEG
 
 
-def lesion_mask(entry: Entry, read: ReferenceImage) -> sitk.Image:
+def lesion_mask(entry: DataEntry, read: ReferenceImage) -> sitk.Image:
     """0 or 1 on the grid of `read`, the image of `entry`.
 
     Of several readers' outlines a voxel belongs to the mask if at least half of the readers who drew
@@ -25,7 +25,7 @@ def lesion_mask(entry: Entry, read: ReferenceImage) -> sitk.Image:
     shape = read.image.GetSize()[::-1]
     mask = np.zeros(shape, bool)
     for path in entry.masks:
-        file = Entry(path, entry.patient, path.name)
+        file = DataEntry(path, entry.patient, path.name)
         drawn = sitk.GetArrayFromImage(read_images(file)[0].image)
         if drawn.shape != shape:
             raise ValueError(
@@ -44,7 +44,7 @@ def lesion_mask(entry: Entry, read: ReferenceImage) -> sitk.Image:
     return image
 
 
-def mask_on_grid(entry: Entry, preset: Preset, *, pixel_mm: float | None = None) -> np.ndarray:
+def mask_on_grid(entry: DataEntry, preset: Preset, *, pixel_mm: float | None = None) -> np.ndarray:
     """(N, H, W) bool: the mask brought to the preset's grid as `read_stack` brings the image."""
     stacks = []
     for read in read_images(entry):

@@ -8,14 +8,14 @@ import numpy as np
 import SimpleITK as sitk
 from PIL import Image
 
-from medsynth.datasets.entries import Entry
+from medsynth.datasets.entries import DataEntry
 from medsynth.domains import Preset
 from medsynth.images import ReferenceImage, fit_to_grid, read_image, to_display_units
 from medsynth.images.files import NIFTI
 from medsynth.images.nifti import open_nifti
 
 
-def count_slices(entry: Entry, *, every: int = 1) -> int:
+def count_slices(entry: DataEntry, *, every: int = 1) -> int:
     """How many slices `entry` will give, from file names and headers (a multi-frame file: 1)."""
     if entry.path.is_dir():
         found = len(list(entry.path.glob("*.dcm")))
@@ -27,7 +27,7 @@ def count_slices(entry: Entry, *, every: int = 1) -> int:
 
 
 def read_stack(
-    entry: Entry, preset: Preset, *, every: int = 1, pixel_mm: float | None = None
+    entry: DataEntry, preset: Preset, *, every: int = 1, pixel_mm: float | None = None
 ) -> np.ndarray:
     """(N, H, W) int16 on the preset's grid; every `every`-th slice of a volume, the middle included.
 
@@ -43,7 +43,7 @@ def read_stack(
     return np.concatenate(stacks)
 
 
-def read_images(entry: Entry) -> list[ReferenceImage]:
+def read_images(entry: DataEntry) -> list[ReferenceImage]:
     """A series as a volume, or, where its slices do not form one, slice by slice."""
     if entry.path.suffix.lower() == ".pgm":
         return [_read_pgm(entry.path)]
@@ -61,7 +61,7 @@ def read_images(entry: Entry) -> list[ReferenceImage]:
 
 def on_grid(
     read: ReferenceImage,
-    entry: Entry,
+    entry: DataEntry,
     preset: Preset,
     *,
     every: int = 1,
@@ -97,7 +97,7 @@ def in_units(read: ReferenceImage, preset: Preset) -> sitk.Image:
 def with_spacing(
     image: sitk.Image,
     read: ReferenceImage,
-    entry: Entry,
+    entry: DataEntry,
     preset: Preset,
     *,
     pixel_mm: float | None = None,

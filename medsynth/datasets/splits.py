@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from medsynth.datasets.entries import HELD_OUT, TRAINING, Entry
+from medsynth.datasets.entries import HELD_OUT, TRAINING, DataEntry
 from medsynth.datasets.settings import Data
 
 # Words that anonymizers write for a PatientID.
@@ -19,10 +19,10 @@ NOBODY = {"", "0", "anon", "anonymous", "anonymized", "anonymised", "none", "unk
 class Split:
     """The images of both parts; no patient is in both."""
 
-    training: tuple[Entry, ...]
-    held_out: tuple[Entry, ...]
+    training: tuple[DataEntry, ...]
+    held_out: tuple[DataEntry, ...]
 
-    def part(self, *, held_out: bool) -> tuple[Entry, ...]:
+    def part(self, *, held_out: bool) -> tuple[DataEntry, ...]:
         """The entries of one part."""
         return self.held_out if held_out else self.training
 
@@ -75,14 +75,14 @@ def share(patient: str) -> float:
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def make_split(entries: Sequence[Entry], data: Data) -> Split:
+def make_split(entries: Sequence[DataEntry], data: Data) -> Split:
     """Both parts of `entries`, as `data.held_out`, `held_out_fraction` and the set itself say.
 
     Raises:
         ValueError: a held-out name that fits nobody, a fraction where patients are not known, or a
             patient whom the set puts into both parts.
     """
-    by_patient: dict[str, list[Entry]] = {}
+    by_patient: dict[str, list[DataEntry]] = {}
     for entry in entries:
         by_patient.setdefault(key(entry.patient), []).append(entry)
     names = dict.fromkeys(entry.patient for entry in entries)
@@ -126,7 +126,7 @@ def _check_ids(split: Split) -> None:
         )
 
 
-def _is_held_out(entries: list[Entry], data: Data) -> bool:
+def _is_held_out(entries: list[DataEntry], data: Data) -> bool:
     """Whether the patient of `entries` is: named, in the set's own held-out part, or by share."""
     patient, spellings = entries[0].patient, {entry.patient for entry in entries}
     if any(matches(pattern, name) for pattern in data.held_out for name in spellings):

@@ -2,7 +2,7 @@
 
 from medsynth.dicom.deidentification import check_burned_in, identifying_words, names_someone
 from medsynth.dicom.image_classes import image_class
-from medsynth.dicom.job import Job
+from medsynth.dicom.job import ExportJob
 from medsynth.dicom.lesion_codes import Triplet, label_codes
 from medsynth.dicom.projection import Projection, said_by
 from medsynth.dicom.regridded import regridded
@@ -11,7 +11,7 @@ from medsynth.dicom.series import SeriesInfo, write_series
 from medsynth.dicom.validation import Report, validate
 
 __all__ = [
-    "Job",
+    "ExportJob",
     "LesionMask",
     "Projection",
     "Report",

@@ -12,7 +12,7 @@ from medsynth.dicom.copying import copy_attributes, drop_descriptions
 from medsynth.dicom.deidentification import PixelIdentity, identifying_words, names_someone
 from medsynth.dicom.geometry import ds, write_plane
 from medsynth.dicom.image_classes import REGIONS, UNPAIRED, ImageClass
-from medsynth.dicom.job import Job
+from medsynth.dicom.job import ExportJob
 from medsynth.dicom.pixels import Rescale
 from medsynth.dicom.projection import Projection
 from medsynth.dicom.provenance import COMMENT, contributing_equipment, mark, refer_to_source
@@ -39,7 +39,7 @@ class Export:
     image: sitk.Image
     row: ImageClass
     preset: Preset
-    job: Job
+    job: ExportJob
     derivation: str
     patient: str
     projection: Projection | None = None

@@ -16,7 +16,7 @@ def _now() -> datetime:
 
 
 @dataclass(frozen=True)
-class Job:
+class ExportJob:
     """One export. Its UIDs are fixed: writing it again, or sending it again, gives the same objects.
 
     `identifier` is any text that no other job has (a UUID, a hash of the resolved request).

@@ -9,7 +9,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from medsynth.dicom.deidentification import PixelIdentity
-from medsynth.dicom.job import Job
+from medsynth.dicom.job import ExportJob
 from medsynth.dicom.keeping import check_kept
 from medsynth.dicom.provenance import WORD, line
 
@@ -152,7 +152,7 @@ def _without_private(element: DataElement) -> DataElement:
 
 
 def synthesize(
-    dataset: Dataset, *, job: Job, header: Dataset | None, title: str, pixels: PixelIdentity
+    dataset: Dataset, *, job: ExportJob, header: Dataset | None, title: str, pixels: PixelIdentity
 ) -> None:
     """A patient and a study that exist only in this job (PS3.15 Basic Profile, 113100).
 
@@ -175,13 +175,13 @@ def synthesize(
     dataset.ReferringPhysicianName = ""
 
 
-def source_uid(job: Job, header: Dataset | None, keyword: str) -> str:
+def source_uid(job: ExportJob, header: Dataset | None, keyword: str) -> str:
     """The replacement of the reference's UID `keyword`, or a new UID where there is none."""
     original = str(header.get(keyword, "")) if header is not None else ""
     return job.remapped(original) if original else job.uid(keyword)
 
 
-def uid_policy(patient: str, *, job: Job) -> Callable[[Dataset, str], str]:
+def uid_policy(patient: str, *, job: ExportJob) -> Callable[[Dataset, str], str]:
     """How UIDs of the reference are written: as they are (keep) or replaced (synthetic)."""
     if patient == "synthetic":
         return lambda header, keyword: source_uid(job, header, keyword)

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from medsynth import __version__
-from medsynth.dicom.job import Job
+from medsynth.dicom.job import ExportJob
 from medsynth.marking import TEXT, WORD
 
 MANUFACTURER = "MedSynthSlicer project"
@@ -31,7 +31,7 @@ def code(value: str, scheme: str, meaning: str) -> Dataset:
     return item
 
 
-def mark(dataset: Dataset, *, job: Job, derivation: str) -> tuple[str, ...]:
+def mark(dataset: Dataset, *, job: ExportJob, derivation: str) -> tuple[str, ...]:
     """Write the marks of a synthetic object; warnings about what had to be shortened.
 
     CID 7203 (Image Derivation) has no concept for generative synthesis but is extensible: the code
@@ -49,7 +49,7 @@ def mark(dataset: Dataset, *, job: Job, derivation: str) -> tuple[str, ...]:
     return warnings
 
 
-def label(job: Job, dataset: Dataset, *, suffix: str = "") -> str:
+def label(job: ExportJob, dataset: Dataset, *, suffix: str = "") -> str:
     """A series description for `dataset`: SYNTHETIC, the job's title, at most 64 characters."""
     words = (WORD, job.title, suffix)
     return line(" ".join(word for word in words if word), dataset)
@@ -89,7 +89,7 @@ def shortened(derivation: str) -> tuple[str, tuple[str, ...]]:
 
 
 def contributing_equipment(
-    job: Job, header: Dataset | None, *, secret: Callable[[str], bool] = lambda text: False
+    job: ExportJob, header: Dataset | None, *, secret: Callable[[str], bool] = lambda text: False
 ) -> list[Dataset]:
     """Who made this: the synthesizer (109100) and, if there is a reference, its scanner (109101).
 

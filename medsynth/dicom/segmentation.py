@@ -19,7 +19,7 @@ from medsynth import __version__
 from medsynth.dicom import patient as patients
 from medsynth.dicom.files import save
 from medsynth.dicom.geometry import same_plane
-from medsynth.dicom.job import Job
+from medsynth.dicom.job import ExportJob
 from medsynth.dicom.lesion_codes import CATEGORY, Triplet, label_codes, property_type
 from medsynth.dicom.provenance import (
     MANUFACTURER,
@@ -65,7 +65,7 @@ def write_segmentation(
     folder: str | Path,
     *,
     files: Sequence[str | Path],
-    job: Job,
+    job: ExportJob,
     existing: bool = False,
 ) -> Path:
     """Write a segmentation of the exported slices `files` into `folder`, as its only file.
@@ -114,7 +114,7 @@ def _segmentation(
     masks: Sequence[LesionMask],
     *,
     slices: Sequence[Dataset],
-    job: Job,
+    job: ExportJob,
     existing: bool,
 ) -> Dataset:
     """The data set of `segments`, bool (k, j, i, segment)."""
@@ -148,7 +148,7 @@ def _segmentation(
     return dataset
 
 
-def _mark(dataset: Dataset, first: Dataset, *, job: Job) -> None:
+def _mark(dataset: Dataset, first: Dataset, *, job: ExportJob) -> None:
     """What highdicom does not know: the synthetic marks, times and UIDs that belong to the job."""
     dataset.SyntheticData = "YES"
     dataset.ContributingEquipmentSequence = contributing_equipment(job, None)
@@ -169,7 +169,7 @@ def _mark(dataset: Dataset, first: Dataset, *, job: Job) -> None:
 
 
 def _describe(
-    number: int, lesion: LesionMask, *, first: Dataset, job: Job, existing: bool
+    number: int, lesion: LesionMask, *, first: Dataset, job: ExportJob, existing: bool
 ) -> hd.seg.SegmentDescription:
     kinds = hd.seg.SegmentAlgorithmTypeValues
     # Who drew an existing label, or what, its file need not say; only MANUAL claims no program.

@@ -15,7 +15,7 @@ from medsynth.dicom.files import save
 from medsynth.dicom.geometry import check_grid
 from medsynth.dicom.image_classes import ImageClass, image_class
 from medsynth.dicom.instance import Export, slice_dataset
-from medsynth.dicom.job import Job
+from medsynth.dicom.job import ExportJob
 from medsynth.dicom.patient import KEEP_WARNING, check_policy
 from medsynth.dicom.pixels import (
     Depth,
@@ -62,7 +62,7 @@ def write_series(
     folder: str | Path,
     *,
     preset: Preset,
-    job: Job,
+    job: ExportJob,
     derivation: str,
     headers: Sequence[Dataset] = (),
     padding: np.ndarray | None = None,

@@ -33,7 +33,7 @@ SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True)
-class Entry:
+class ShippedNetwork:
     """A shipped network: bytes of its file, their hexadecimal SHA-256, the license in its header."""
 
     size: int
@@ -42,10 +42,10 @@ class Entry:
 
 
 @cache
-def index() -> Mapping[str, Entry]:
+def index() -> Mapping[str, ShippedNetwork]:
     """Every shipped network, by the name of its file without the suffix."""
     entries = json.loads(INDEX.read_text(encoding="utf-8"))
-    return {name: Entry(**entry) for name, entry in entries.items()}
+    return {name: ShippedNetwork(**entry) for name, entry in entries.items()}
 
 
 def folders() -> list[Path]:
@@ -134,7 +134,7 @@ def _other(file: Path, name: str, found: str) -> str:
     )
 
 
-def entry(file: Path) -> Entry:
+def entry(file: Path) -> ShippedNetwork:
     """What the index says about a weights file.
 
     Raises:
@@ -142,7 +142,7 @@ def entry(file: Path) -> Entry:
     """
     from medsynth.networks.checkpoint import read_metadata
 
-    return Entry(file.stat().st_size, sha256(file), read_metadata(file)["licence"])
+    return ShippedNetwork(file.stat().st_size, sha256(file), read_metadata(file)["licence"])
 
 
 def write_index(models: Path = CHECKOUT, *, index_file: Path = INDEX) -> None:

@@ -21,7 +21,7 @@ from medsynth.diffusion.guidance.low_pass import low_pass
 from medsynth.diffusion.guidance.reduced import reduced
 from medsynth.diffusion.schedule import Schedule
 from medsynth.domains import IntensityMap, Preset
-from medsynth.training.recipe import Augment, Phase, Recipe, Reference
+from medsynth.training.recipe import Augment, Phase, Recipe, ReferenceOptions
 
 # The stream of random numbers that training uses, apart from those of sampling (0 and 1).
 TRAINING = 2
@@ -212,7 +212,7 @@ def _shift(image: Tensor, rows: int, columns: int) -> Tensor:
 
 
 def draw_reference(
-    image: Tensor, options: Reference, generator: torch.Generator
+    image: Tensor, options: ReferenceOptions, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """The low band that guidance would impose on `image` (1, H, W), and the map of its factor.
 

@@ -38,7 +38,7 @@ class Augment:
 
 
 @dataclass(frozen=True)
-class Reference:
+class ReferenceOptions:
     """What a reference-conditioned network is told during training.
 
     `factors` are drawn with `weights`; 0 = no reference. With probability `region` an elliptic
@@ -116,7 +116,7 @@ TIMESTEP_SAMPLER_OPTIONS = {
 
 
 @dataclass(frozen=True)
-class Samples:
+class SampleOptions:
     """Sample sheets while training: every `every` steps (0: never), `count` images of each kind.
 
     Unguided, and guided by the low band (`factor`) of held-out slices where there are any.
@@ -225,11 +225,11 @@ class Recipe:
     vlb_weight: float | None = None
     low_pass_factor: int | None = None
     augment: Augment = field(default_factory=Augment)
-    reference: Reference = field(default_factory=Reference)
+    reference: ReferenceOptions = field(default_factory=ReferenceOptions)
     optimizer: Optimizer = field(default_factory=Optimizer)
     seed: int = 0
     checkpoint_every: int = 500
-    samples: Samples = field(default_factory=Samples)
+    samples: SampleOptions = field(default_factory=SampleOptions)
     refinement: Refinement = field(default_factory=Refinement)
     workers: int = 1
     precision: str = "auto"

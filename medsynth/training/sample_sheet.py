@@ -11,7 +11,7 @@ from medsynth.diffusion.guidance.reduced import reduced
 from medsynth.diffusion.sampling import generators, slice_noise
 from medsynth.domains import Preset
 from medsynth.generators.guided_diffusion import GuidedDiffusion
-from medsynth.training.recipe import Samples
+from medsynth.training.recipe import SampleOptions
 
 LONGEST_CELL = 320
 GAP = 4
@@ -30,7 +30,7 @@ def low_pass_images(images: np.ndarray, factor: int, *, preset: Preset) -> np.nd
 
 
 def synthesize(
-    denoiser: Denoiser, references: np.ndarray, *, preset: Preset, options: Samples
+    denoiser: Denoiser, references: np.ndarray, *, preset: Preset, options: SampleOptions
 ) -> tuple[np.ndarray, np.ndarray]:
     """Guided by the low band of each of `references` (N, H, W), and unguided; physical units.
 

@@ -69,7 +69,7 @@ def made(tmp_path_factory):
 def series(folder):
     (folder / "empty").mkdir()
     for name in ("one", "two"):
-        job = dicom.Job(name, title="made up")
+        job = dicom.ExportJob(name, title="made up")
         image = sitk.Cast(chest(), sitk.sitkInt16)
         preset = get("lung_ct")
         dicom.write_series(image, folder / name, preset=preset, job=job, derivation="made up")

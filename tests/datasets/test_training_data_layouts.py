@@ -9,7 +9,7 @@ from pydicom.uid import generate_uid
 from training_made_up_sets import ct_slices, picture, write_csv
 
 from medsynth.datasets.data import read_split
-from medsynth.datasets.entries import Entry, Outline
+from medsynth.datasets.entries import DataEntry, Outline
 from medsynth.datasets.layouts import LAYOUTS, read_entries
 from medsynth.datasets.lesion_masks import filled, lesion_mask
 from medsynth.datasets.settings import Data
@@ -237,6 +237,6 @@ def test_an_outline_is_filled_with_or_without_its_own_pixels():
 def test_a_mask_of_another_size_than_its_image_is_refused(tmp_path):
     Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "mask.png")
     image = picture(tmp_path / "film.png")
-    entry = Entry(image, "p", "film.png", masks=(tmp_path / "mask.png",))
+    entry = DataEntry(image, "p", "film.png", masks=(tmp_path / "mask.png",))
     with pytest.raises(ValueError, match="mask.png is 4 x 4 x 1, its image 6 x 8 x 1"):
         lesion_mask(entry, read_image(image))

@@ -7,11 +7,11 @@ import pytest
 from made_dicom import JOB
 from pydicom.uid import UID
 
-from medsynth.dicom import Job
+from medsynth.dicom import ExportJob
 
 
 def test_uids_are_the_same_every_time_and_differ_by_role():
-    again = Job(JOB.identifier, JOB.created)
+    again = ExportJob(JOB.identifier, JOB.created)
     assert JOB.uid("image", 3) == again.uid("image", 3)
     uids = {JOB.uid("image", k) for k in range(500)} | {JOB.uid("series", "image")}
     assert len(uids) == 501
@@ -36,4 +36,4 @@ def test_a_remapped_uid_is_consistent_and_is_not_the_original():
 
 def test_a_job_without_identity_is_refused():
     with pytest.raises(ValueError, match="non-empty identifier"):
-        Job("  ")
+        ExportJob("  ")

@@ -8,10 +8,10 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import generate_uid
 
-from medsynth.dicom import Job, write_series
+from medsynth.dicom import ExportJob, write_series
 from medsynth.domains import get
 
-JOB = Job("test-job", datetime(2026, 3, 4, 5, 6, 7), title="Lung CT, nodule")
+JOB = ExportJob("test-job", datetime(2026, 3, 4, 5, 6, 7), title="Lung CT, nodule")
 DERIVATION = "Made for a test."
 SHAPE = (5, 12, 16)  # k, j, i
 

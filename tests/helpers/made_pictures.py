@@ -8,7 +8,7 @@ import pydicom
 import SimpleITK as sitk
 from PIL import Image
 
-from medsynth.dicom import Job, Projection, write_series
+from medsynth.dicom import ExportJob, Projection, write_series
 from medsynth.domains import IntensityMap, Preset, get
 
 
@@ -74,7 +74,7 @@ def write_dicom(
         image,
         folder,
         preset=twelve_bit(modality),
-        job=Job("a scanner"),
+        job=ExportJob("a scanner"),
         derivation="made up",
         projection=Projection("PA") if modality in ("DX", "CR") else None,
     )

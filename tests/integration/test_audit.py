@@ -51,7 +51,11 @@ def as_image(values):
 def data(tmp_path_factory):
     root = tmp_path_factory.mktemp("data")
     for seed in range(4):
-        options = {"preset": PRESET, "job": dicom.Job(f"made up {seed}"), "derivation": "made up"}
+        options = {
+            "preset": PRESET,
+            "job": dicom.ExportJob(f"made up {seed}"),
+            "derivation": "made up",
+        }
         dicom.write_series(as_image(chest(seed)), root / f"P{seed}" / "ct", **options)
     recipe = root.parent / "recipe.yaml"
     recipe.write_text(RECIPE)

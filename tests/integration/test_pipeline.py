@@ -79,7 +79,7 @@ def folder(tmp_path_factory):
         sitk.Cast(chest(), sitk.sitkInt16),
         folder / "series",
         preset=presets.get("lung_ct"),
-        job=dicom.Job("made up"),
+        job=dicom.ExportJob("made up"),
         derivation="made up",
     )
     assert headers.files

@@ -87,7 +87,7 @@ def film_reference(folder, name, **header):
         fine * 16,
         folder / name,
         preset=replace(wide, windows=(presets.Window("all", 2048, 4096),)),
-        job=dicom.Job(name),
+        job=dicom.ExportJob(name),
         derivation="made up",
         projection=dicom.Projection("CC", "R"),
     )

@@ -17,7 +17,7 @@ from medsynth.training.batches import (
     draw_quantiles,
     draw_reference,
 )
-from medsynth.training.recipe import Augment, Phase, Recipe, Reference
+from medsynth.training.recipe import Augment, Phase, Recipe, ReferenceOptions
 
 PRESET = presets.get("lung_ct")
 
@@ -107,7 +107,7 @@ def test_images_may_lie_on_the_device_as_a_tensor(slices):
 
 def test_the_conditioning_is_the_low_pass_image_that_guidance_applies():
     image = torch.randn(1, 64, 64, generator=generator())
-    options = Reference(factors=(8,), weights=(1.0,), region=0.0)
+    options = ReferenceOptions(factors=(8,), weights=(1.0,), region=0.0)
     low_pass_image, factor_map = draw_reference(image, options, generator())
     phi = low_pass.build("dct", size=(64, 64), factor=8)
     assert torch.equal(low_pass_image, phi(image))
@@ -116,7 +116,7 @@ def test_the_conditioning_is_the_low_pass_image_that_guidance_applies():
 
 def test_a_region_has_its_own_factor_and_low_pass_image():
     image = torch.randn(1, 64, 64, generator=generator())
-    options = Reference(factors=(16,), weights=(1.0,), region=1.0, region_factors=(2,))
+    options = ReferenceOptions(factors=(16,), weights=(1.0,), region=1.0, region_factors=(2,))
     low_pass_image, factor_map = draw_reference(image, options, generator(3))
     coarse, fine = (low_pass.build("dct", size=(64, 64), factor=n)(image) for n in (16, 2))
     assert set(factor_map.unique().tolist()) == {2.0, 16.0}
@@ -131,7 +131,7 @@ def test_a_region_has_its_own_factor_and_low_pass_image():
 
 def test_without_a_reference_nothing_is_told():
     image = torch.randn(1, 64, 64, generator=generator())
-    options = Reference(factors=(0,), weights=(1.0,), region=0.0)
+    options = ReferenceOptions(factors=(0,), weights=(1.0,), region=0.0)
     low_pass_image, factor_map = draw_reference(image, options, generator())
     assert not low_pass_image.any()
     assert not factor_map.any()

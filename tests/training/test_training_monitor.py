@@ -15,7 +15,7 @@ from medsynth.diffusion import schedule
 from medsynth.diffusion.guidance import low_pass
 from medsynth.training import sample_sheet
 from medsynth.training.monitor import Monitor
-from medsynth.training.recipe import Augment, Phase, Recipe, Reference, Samples
+from medsynth.training.recipe import Augment, Phase, Recipe, ReferenceOptions, SampleOptions
 from medsynth.training.timestep_log import LevelLog
 from medsynth.training.trainer import Limits, Trainer
 
@@ -27,7 +27,7 @@ NETWORK = {
     "num_res_blocks": 1,
     "num_head_channels": 32,
 }
-SAMPLES = Samples(every=2, count=2, steps=2, factor=4)
+SAMPLES = SampleOptions(every=2, count=2, steps=2, factor=4)
 
 
 def recipe(**changes):
@@ -36,7 +36,7 @@ def recipe(**changes):
         "phases": (Phase(steps=5, batch_size=2),),
         "network": NETWORK | {"reference_conditioned": True},
         "augment": Augment(shift_pixels=2),
-        "reference": Reference(factors=(0, 4), weights=(0.5, 0.5)),
+        "reference": ReferenceOptions(factors=(0, 4), weights=(0.5, 0.5)),
         "samples": SAMPLES,
         "workers": 0,
     }

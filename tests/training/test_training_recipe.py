@@ -10,7 +10,7 @@ from medsynth.training.recipe import (
     RECIPES,
     Phase,
     Recipe,
-    Reference,
+    ReferenceOptions,
     TimestepSamplerOptions,
     load_recipe,
 )
@@ -151,6 +151,6 @@ def test_a_cut_of_levels_is_refused_where_levels_are_not_uniform():
         Recipe(
             preset="lung_ct",
             phases=(),
-            reference=Reference(log_snr_min=-2.5),
+            reference=ReferenceOptions(log_snr_min=-2.5),
             timestep_sampler=TimestepSamplerOptions(kind="loss_second_moment"),
         )

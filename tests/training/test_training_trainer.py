@@ -21,7 +21,7 @@ from medsynth.training.recipe import (
     Optimizer,
     Phase,
     Recipe,
-    Reference,
+    ReferenceOptions,
     TimestepSamplerOptions,
 )
 from medsynth.training.trainer import Limits, Trainer
@@ -127,7 +127,7 @@ def test_training_lowers_the_loss_of_a_constant_image(tmp_path, changes):
     steps = recipe(
         phases=(Phase(steps=40, batch_size=8),),
         augment=Augment(flip=0, shift_pixels=0, affine=0),
-        reference=Reference(factors=(0, 4), weights=(0.5, 0.5)),
+        reference=ReferenceOptions(factors=(0, 4), weights=(0.5, 0.5)),
         optimizer=Optimizer(lr=4e-3, warmup=5, decay=0.2),
         checkpoint_every=1000,
         **changes,

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable
 from pathlib import Path
 
-from medsynth.datasets.entries import Entry
+from medsynth.datasets.entries import DataEntry
 from medsynth.datasets.layouts.cbis_ddsm import read_cbis_ddsm
 from medsynth.datasets.layouts.chestxray14 import read_chestxray14
 from medsynth.datasets.layouts.dicom_trees import read_nlst
@@ -20,7 +20,7 @@ from medsynth.datasets.layouts.rsna_mammography import read_rsna_mammography
 from medsynth.datasets.layouts.table import read_table
 from medsynth.datasets.settings import Data
 
-LAYOUTS: dict[str, Callable[[Path, Data], list[Entry]]] = {
+LAYOUTS: dict[str, Callable[[Path, Data], list[DataEntry]]] = {
     "patients": read_patients,
     "table": read_table,
     "nifti": read_nifti_tree,
@@ -35,7 +35,7 @@ LAYOUTS: dict[str, Callable[[Path, Data], list[Entry]]] = {
 }
 
 
-def read_entries(data: Data) -> list[Entry]:
+def read_entries(data: Data) -> list[DataEntry]:
     """Every image below `data.root` that `data.exclude` does not leave out.
 
     Raises:

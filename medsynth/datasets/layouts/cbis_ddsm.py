@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 import pydicom
 
-from medsynth.datasets.entries import HELD_OUT, TRAINING, Entry
+from medsynth.datasets.entries import HELD_OUT, TRAINING, DataEntry
 from medsynth.datasets.layouts.csv_files import held, rows_of, side
 from medsynth.datasets.settings import Data
 from medsynth.images.damage import naming
@@ -33,7 +33,7 @@ DETAILS = (
 )
 
 
-def read_cbis_ddsm(root: Path, data: Data) -> list[Entry]:
+def read_cbis_ddsm(root: Path, data: Data) -> list[DataEntry]:
     """One entry per film, with the masks of all its abnormalities.
 
     A patient of whom one film is in a test table is held out with all films.
@@ -45,7 +45,7 @@ def read_cbis_ddsm(root: Path, data: Data) -> list[Entry]:
             f"holds {held(root)}"
         )
     folders = _case_folders(root)
-    films: dict[str, Entry] = {}
+    films: dict[str, DataEntry] = {}
     for table, part in tables:
         for row in rows_of(table, needed=NEEDED):
             entry = _film(row, part, root=root, folders=folders, table=table)
@@ -56,7 +56,7 @@ def read_cbis_ddsm(root: Path, data: Data) -> list[Entry]:
 
 def _film(
     row: dict[str, str], part: str, *, root: Path, folders: dict[str, Path], table: Path
-) -> Entry:
+) -> DataEntry:
     case = _case(row["image file path"])
     films = _files(folders, case)
     if len(films) != 1:
@@ -66,7 +66,7 @@ def _film(
         )
     masks = _files(folders, _case(row["ROI mask file path"]))
     size = _shape(films[0])
-    return Entry(
+    return DataEntry(
         path=films[0],
         patient=row["patient_id"],
         name=films[0].relative_to(root).as_posix(),
@@ -82,7 +82,7 @@ def _film(
     )
 
 
-def _merged(film: Entry, other: Entry) -> Entry:
+def _merged(film: DataEntry, other: DataEntry) -> DataEntry:
     """One film with what both rows say of it."""
     return replace(
         film,

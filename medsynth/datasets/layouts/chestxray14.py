@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from medsynth.datasets.entries import HELD_OUT, TRAINING, Box, Entry
+from medsynth.datasets.entries import HELD_OUT, TRAINING, Box, DataEntry
 from medsynth.datasets.layouts.csv_files import held, rows_of
 from medsynth.datasets.settings import Data
 from medsynth.datasets.splits import key
@@ -17,7 +17,7 @@ PARTS = {"train_val_list.txt": TRAINING, "test_list.txt": HELD_OUT}
 OTHER_WORDS = {"Infiltrate": "Infiltration"}
 
 
-def read_chestxray14(root: Path, data: Data) -> list[Entry]:
+def read_chestxray14(root: Path, data: Data) -> list[DataEntry]:
     """The images that are there, of the rows of the table; the official split where its lists are.
 
     Not everyone has all twelve archives, so rows without an image are passed over, but not all.
@@ -44,13 +44,13 @@ def _entry(
     root: Path,
     boxes: dict[str, list[Box]],
     parts: dict[str, str],
-) -> Entry:
+) -> DataEntry:
     prefix = path.name.partition("_")[0]
     if key(prefix) != key(row["Patient ID"]):
         raise ValueError(
             f"{path.name} begins with patient {prefix}, its row says {row['Patient ID']}; mend the row"
         )
-    return Entry(
+    return DataEntry(
         path=path,
         patient=prefix,
         name=path.relative_to(root).as_posix(),

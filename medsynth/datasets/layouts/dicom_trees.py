@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pydicom
 
-from medsynth.datasets.entries import Entry
+from medsynth.datasets.entries import DataEntry
 from medsynth.datasets.layouts.csv_files import held
 from medsynth.datasets.settings import Data
 from medsynth.images.damage import naming
@@ -18,11 +18,11 @@ NLST_PATIENT = re.compile(r"\d{6}")
 HEADER = ["Modality", "ImageType", "SeriesInstanceUID", "PatientID"]
 
 
-def read_nlst(root: Path, data: Data) -> list[Entry]:
+def read_nlst(root: Path, data: Data) -> list[DataEntry]:
     """The CT series of patients 100012, 100158, ...; scouts are left out."""
     patients = patient_folders(root, NLST_PATIENT)
     entries = [
-        Entry(path=folder, patient=patient.name, name=folder.relative_to(root).as_posix())
+        DataEntry(path=folder, patient=patient.name, name=folder.relative_to(root).as_posix())
         for patient in patients
         for folder, header in ct_series(patient)
     ]

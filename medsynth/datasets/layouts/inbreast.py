@@ -13,7 +13,7 @@ from xml.parsers.expat import ExpatError
 
 import numpy as np
 
-from medsynth.datasets.entries import Entry, Outline
+from medsynth.datasets.entries import DataEntry, Outline
 from medsynth.datasets.layouts.csv_files import expect, named_rows, rows_of
 from medsynth.datasets.layouts.spreadsheet import read_xlsx
 from medsynth.datasets.settings import Data
@@ -22,7 +22,7 @@ FILM = re.compile(r"(?P<number>\d+)_(?P<patient>[^_]+)_MG_(?P<side>[LR])_(?P<vie
 NEEDED = ("File Name", "ACR", "Bi-Rads")
 
 
-def read_inbreast(root: Path, data: Data) -> list[Entry]:
+def read_inbreast(root: Path, data: Data) -> list[DataEntry]:
     """Every film of AllDICOMs; findings are the names of its outlines (Mass, Calcification, ...)."""
     folder = expect(root, "AllDICOMs", layout="inbreast", more="AllXML and INbreast.csv")
     table = _table(root)
@@ -37,7 +37,7 @@ def read_inbreast(root: Path, data: Data) -> list[Entry]:
         outlines = read_outlines(xml) if xml.is_file() else ()
         row = table.get(film["number"], {})
         entries.append(
-            Entry(
+            DataEntry(
                 path=path,
                 patient=film["patient"],
                 name=path.relative_to(root).as_posix(),

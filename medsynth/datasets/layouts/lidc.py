@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medsynth.datasets.entries import Entry, Outline
+from medsynth.datasets.entries import DataEntry, Outline
 from medsynth.datasets.layouts.csv_files import held
 from medsynth.datasets.layouts.dicom_trees import ct_series, patient_folders
 from medsynth.datasets.settings import Data
@@ -20,7 +20,7 @@ from medsynth.datasets.settings import Data
 PATIENT = re.compile(r"LIDC-IDRI-\d{4}")
 
 
-def read_lidc(root: Path, data: Data) -> list[Entry]:
+def read_lidc(root: Path, data: Data) -> list[DataEntry]:
     """The CT series with the outlines of nodules of 3 mm and more, reader by reader."""
     patients = patient_folders(root, PATIENT)
     series = [(p, folder, header) for p in patients for folder, header in ct_series(p)]
@@ -34,7 +34,7 @@ def read_lidc(root: Path, data: Data) -> list[Entry]:
         uid, found = read_contours(path)
         outlines.setdefault(uid, []).extend(found)
     return [
-        Entry(
+        DataEntry(
             path=folder,
             patient=patient.name,
             name=folder.relative_to(root).as_posix(),

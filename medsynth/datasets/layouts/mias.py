@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medsynth.datasets.entries import Entry, Outline
+from medsynth.datasets.entries import DataEntry, Outline
 from medsynth.datasets.layouts.csv_files import expect
 from medsynth.datasets.settings import Data
 
@@ -25,7 +25,7 @@ LINE = re.compile(
 )
 
 
-def read_mias(root: Path, data: Data) -> list[Entry]:
+def read_mias(root: Path, data: Data) -> list[DataEntry]:
     """One entry per film with all its lesions; some have no place, being spread over the breast."""
     info = expect(root, "Info.txt", layout="mias", more="mdb001.pgm, mdb002.pgm, ...")
     films: dict[str, list[re.Match[str]]] = {}
@@ -41,10 +41,10 @@ def read_mias(root: Path, data: Data) -> list[Entry]:
     return [_entry(root / f"{film}.pgm", lines) for film, lines in sorted(films.items())]
 
 
-def _entry(path: Path, lines: list[re.Match[str]]) -> Entry:
+def _entry(path: Path, lines: list[re.Match[str]]) -> DataEntry:
     number = int(lines[0]["number"])
     labels = ["/".join(filter(None, (line["finding"], line["severity"]))) for line in lines]
-    return Entry(
+    return DataEntry(
         path=path,
         patient=f"MIAS-p{(number + 1) // 2:03d}",
         name=path.name,

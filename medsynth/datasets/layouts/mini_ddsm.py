@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from medsynth.datasets.entries import Entry
+from medsynth.datasets.entries import DataEntry
 from medsynth.datasets.layouts.csv_files import held, named_rows, rows_of, side
 from medsynth.datasets.layouts.spreadsheet import read_xlsx
 from medsynth.datasets.settings import Data
@@ -16,7 +16,7 @@ MASKS = ("Tumour_Contour", "Tumour_Contour2", "Tumour_Contour3")
 CASE = re.compile(r"([A-D]_\d+)_")
 
 
-def read_mini_ddsm(root: Path, data: Data) -> list[Entry]:
+def read_mini_ddsm(root: Path, data: Data) -> list[DataEntry]:
     """One entry per row; paths have backslashes, and `-` where there is no mask."""
     table, rows = _rows(root)
     entries, lost = [], []
@@ -36,7 +36,7 @@ def read_mini_ddsm(root: Path, data: Data) -> list[Entry]:
         if len(masks) < len(named):
             raise ValueError(f"{table} names masks of {row['fileName']} that are not there")
         entries.append(
-            Entry(
+            DataEntry(
                 path=path,
                 patient=case.group(1),
                 name=path.relative_to(root).as_posix(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from medsynth.datasets.entries import Entry
+from medsynth.datasets.entries import DataEntry
 from medsynth.datasets.layouts.csv_files import held
 from medsynth.datasets.settings import Data
 from medsynth.images.files import NIFTI
@@ -17,7 +17,7 @@ MASK = re.compile(
 BIDS = re.compile(r"(?:^|/)(sub-[0-9A-Za-z]+)")
 
 
-def read_nifti_tree(root: Path, data: Data) -> list[Entry]:
+def read_nifti_tree(root: Path, data: Data) -> list[DataEntry]:
     """Every image; the patient is, in this order: what `data.patient_pattern` finds in its path, the
     `sub-XX` of BIDS, its first folder, or its name up to the first `_`."""
     files = sorted(p for p in root.rglob("*") if p.is_file() and p.name.endswith(NIFTI))
@@ -30,7 +30,7 @@ def read_nifti_tree(root: Path, data: Data) -> list[Entry]:
         )
     pattern = _compiled(data.patient_pattern)
     return [
-        Entry(
+        DataEntry(
             path=path,
             patient=patient_of(path.relative_to(root).as_posix(), pattern),
             name=path.relative_to(root).as_posix(),

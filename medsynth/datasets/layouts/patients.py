@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pydicom
 
-from medsynth.datasets.entries import Entry
+from medsynth.datasets.entries import DataEntry
 from medsynth.datasets.settings import Data
 from medsynth.images.damage import naming
 
 
-def read_patients(root: Path, data: Data) -> list[Entry]:
+def read_patients(root: Path, data: Data) -> list[DataEntry]:
     """Every folder that directly holds .dcm files; those called `seg` hold segmentations."""
     entries = [
-        Entry(
+        DataEntry(
             path=folder,
             patient=patient.name,
             name=folder.relative_to(root).as_posix(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from medsynth.datasets.entries import Entry
+from medsynth.datasets.entries import DataEntry
 from medsynth.datasets.layouts.csv_files import expect, flag, rows_of
 from medsynth.datasets.settings import Data
 
@@ -13,7 +13,7 @@ FLAGS = ("cancer", "biopsy", "invasive", "implant", "difficult_negative_case")
 DETAILS = ("site_id", "age", "BIRADS", "density", "machine_id")
 
 
-def read_rsna_mammography(root: Path, data: Data) -> list[Entry]:
+def read_rsna_mammography(root: Path, data: Data) -> list[DataEntry]:
     """train_images/PATIENT/IMAGE.dcm (or .png, as many convert them) of every row of train.csv."""
     table = expect(root, "train.csv", layout="rsna_mammography", more="train_images/PATIENT/*.dcm")
     entries, lost = [], []
@@ -26,7 +26,7 @@ def read_rsna_mammography(root: Path, data: Data) -> list[Entry]:
             lost.append(stem)
             continue
         entries.append(
-            Entry(
+            DataEntry(
                 path=path,
                 patient=row["patient_id"],
                 name=path.relative_to(root).as_posix(),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from medsynth.datasets.entries import HELD_OUT, TRAINING, Box, Entry
+from medsynth.datasets.entries import HELD_OUT, TRAINING, Box, DataEntry
 from medsynth.datasets.layouts.csv_files import rows_of
 from medsynth.datasets.settings import Data
 
@@ -21,7 +21,7 @@ PARTS = {
 KNOWN = ("file", "patient", "label", "mask_file", "boxes", "size", "pixel_spacing_mm", "split")
 
 
-def read_table(root: Path, data: Data) -> list[Entry]:
+def read_table(root: Path, data: Data) -> list[DataEntry]:
     """The rows of `data.table`, or of `SOURCES.csv`, or of the only CSV file in `root`.
 
     Paths in it are relative to `root` or to the folder that holds `root`.
@@ -61,7 +61,7 @@ def _find(root: Path, name: str) -> Path:
     )
 
 
-def _entry(row: dict[str, str], *, root: Path, where: str) -> Entry:
+def _entry(row: dict[str, str], *, root: Path, where: str) -> DataEntry:
     if not row["file"]:
         raise ValueError(f"{where}: no file")
     path = root / row["file"]
@@ -75,7 +75,7 @@ def _entry(row: dict[str, str], *, root: Path, where: str) -> Entry:
             f"{where}: split is {row['split']!r}, expected {', '.join(filter(None, PARTS))}"
         )
     masks = (m.strip() for m in row.get("mask_file", "").split(";"))
-    return Entry(
+    return DataEntry(
         path=path,
         patient=row["patient"] if known else path.stem,
         name=name.as_posix(),

@@ -69,7 +69,7 @@ def _write_study(item: SetItem, image: sitk.Image, home: Path, context: LayoutCo
     preset = context.preset
     # Nothing of the moment, so that a study written again has the UIDs that it had.
     created = _created(item)
-    job = objects.Job(f"{context.name}|{item.id}|{item.digest}", created, title=preset.title)
+    job = objects.ExportJob(f"{context.name}|{item.id}|{item.digest}", created, title=preset.title)
     asked: Mapping[str, Any] = (item.row.request or {}).get("anatomy", {})
     series = objects.write_series(
         image,

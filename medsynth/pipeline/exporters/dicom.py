@@ -16,7 +16,7 @@ def write(delivery: Delivery, folder: Path) -> Exported:
     folder = folder / "dicom"
     request, reference, image = delivery.request, delivery.prepared.reference, delivery.image
     lossy = Path(reference.source).suffix.lower() in (".jpg", ".jpeg")
-    job = dicom.Job(uuid.uuid4().hex, title=delivery.preset.title, lossy_source=lossy)
+    job = dicom.ExportJob(uuid.uuid4().hex, title=delivery.preset.title, lossy_source=lossy)
     series = dicom.write_series(
         image,
         folder / "image",
