@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import fields
@@ -18,11 +19,18 @@ from medsynth import domains as presets
 from medsynth import pipeline
 from medsynth.bundle import inference, options
 from medsynth.bundle.options import check_options, of_the_user
+from medsynth.cli import app as cli
 from medsynth.datasets.data import load_slices
 from medsynth.dicom import Job, write_series
 from medsynth.evaluation.evaluator import Evaluator
 from medsynth.generators.guided_diffusion import GuidedDiffusion
-from medsynth.networks import PatchUNet, PatchUNetConfig, read_metadata, save_weights
+from medsynth.networks import (
+    PatchUNet,
+    PatchUNetConfig,
+    load_network,
+    read_metadata,
+    save_weights,
+)
 from medsynth.request import load_request
 from medsynth.training.recipe import load_recipe
 from medsynth.training.refinement.run import RefinementRun
@@ -515,6 +523,22 @@ def test_monai_verifies_every_shipped_network(file):
         **{"_meta_#network_data_format#inputs#image#spatial_shape": side},
         **{"_meta_#network_data_format#outputs#pred#spatial_shape": side},
     )
+
+
+@pytest.mark.slow
+@torch.inference_mode()
+def test_monai_loads_the_network_of_the_bundle(tmp_path):
+    """`monai.bundle.load` wants a state dict of torch.save: `medsynth models export` writes it."""
+    if not SHIPPED.exists():
+        pytest.skip(f"needs the shipped weights {SHIPPED}")
+    shutil.copytree(BUNDLE / "configs", tmp_path / "mine/configs")
+    (tmp_path / "mine/models").mkdir()
+    model = tmp_path / "mine/models/model.pt"
+    assert cli.main(["models", "export", str(SHIPPED), "-o", str(model), "--progress=none"]) == 0
+    loaded = monai_bundle.load("mine", bundle_dir=tmp_path, workflow_type="inference", device="cpu")
+    x, t = torch.randn(1, 1, 64, 64), torch.tensor([500.0])
+    assert isinstance(loaded, PatchUNet)
+    assert torch.equal(loaded(x, t), load_network(SHIPPED)[0](x, t))
 
 
 def test_the_network_is_the_one_of_the_weights(folder):
