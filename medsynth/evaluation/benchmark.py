@@ -44,9 +44,9 @@ class BenchmarkedMethod:
 
 @dataclass(frozen=True)
 class Row:
-    """What one method took: seconds per slice, and how far its low band is off (share of the std).
+    """What one method took: seconds per slice, and how far its low-pass image is off (share of the std).
 
-    `low_band_error` is None without guidance.
+    `guidance_error` is None without guidance.
     """
 
     method: str
@@ -54,7 +54,7 @@ class Row:
     dtype: str
     seconds: float
     seconds_per_call: float
-    low_band_error: float | None
+    guidance_error: float | None
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -144,7 +144,7 @@ class Overhead:
 def overhead(
     weights: Path, *, preset: Preset, device: str, repeats: int = 20, nfe: int = 20
 ) -> Overhead:
-    """What guidance costs per step: imposing the low band, and 1 / nfe of setting it up.
+    """What guidance costs per step: correcting the low-pass image, and 1 / nfe of setting it up.
 
     Timed piece by piece: the difference of two whole runs would drown in the machine's noise.
     """

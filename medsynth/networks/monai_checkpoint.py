@@ -23,7 +23,7 @@ from medsynth.diffusion import schedule
 from medsynth.errors import CheckpointError
 from medsynth.networks.checkpoint import load_network, save_weights
 from medsynth.networks.patch_unet import PatchUNet, PatchUNetConfig
-from medsynth.storage.folders import check_new_file, new_file
+from medsynth.storage.files import check_new_file, new_file
 
 FIRST = (
     "conv_in.conv.weight"  # what every such state dict has, behind whatever a trainer put before it
