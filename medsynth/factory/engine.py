@@ -14,6 +14,7 @@ from medsynth import domains, threads
 from medsynth.events import Event, Listener, Stage, ignore
 from medsynth.factory import folder as folders
 from medsynth.factory import local_workers
+from medsynth.factory.audit import audit_set, recipe_of
 from medsynth.factory.finish import finish
 from medsynth.factory.item import ITEMS, Maker
 from medsynth.factory.outcomes import FAILED, MADE, STOP, ImageOutcome, attempt_all
@@ -127,6 +128,8 @@ def check(plan: Plan) -> None:
     request = parse({"preset": plan.preset, "anatomy": anatomy, **keys}, plan.base)
     weights_of(request, domains.get(plan.preset))
     choose_device(request.device)
+    if plan.audit is not None:
+        recipe_of(plan.audit, plan)
 
 
 def _chosen(
@@ -223,7 +226,5 @@ def _finish(
 ) -> None:
     """The audit, then what is made of the whole set: layouts, card, pages."""
     if plan.audit is not None:
-        from medsynth.factory.audit import audit_set
-
         audit_set(plan, folder, rows, listener=listener)
     finish(folder, plan, listener=listener)

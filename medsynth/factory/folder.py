@@ -147,7 +147,9 @@ def missing(rows: Sequence[PlanRow], folder: Path, *, listener: Listener) -> lis
         for row in rows:
             item = folder / ITEMS / row.id
             if (folder / REFUSED / f"{row.id}.json").is_file():
-                pass
+                shutil.rmtree(
+                    item, ignore_errors=True
+                )  # killed between the verdict and the removal
             elif is_complete(item, row):
                 (folder / QUARANTINE / f"{row.id}.json").unlink(missing_ok=True)
             else:

@@ -20,8 +20,6 @@ from medsynth.factory.queue_of_rows import units
 from medsynth.factory.rows import PlanRow
 
 AUTO = "auto"
-# An actor that dies is begun anew this often, and its unit given to it again.
-RESTARTS = 100
 
 
 class UnitMaker:
@@ -120,8 +118,6 @@ def _outcomes(
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors),
         num_cpus=plan.threads,
         num_gpus=1 if on_gpus else None,
-        max_restarts=RESTARTS,
-        max_task_retries=RESTARTS,
     )
     for record in found.iter_rows():
         yield ImageOutcome(**json.loads(record["outcome"]))
