@@ -243,7 +243,7 @@ def _write_dicom(
     volume = sitk.GetImageFromArray(image.values.astype(np.float32)[None])
     target = folder / "dicom" / _name(image.index)
     shutil.rmtree(target, ignore_errors=True)  # of a run that was killed before the record
-    job = dicom.Job(f"{_frozen_digest(request)}|{image.index}", title=preset.title)
+    job = dicom.ExportJob(f"{_frozen_digest(request)}|{image.index}", title=preset.title)
     made = dicom.write_series(
         volume,
         target,

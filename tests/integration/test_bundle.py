@@ -21,7 +21,7 @@ from medsynth.bundle import inference, options
 from medsynth.bundle.options import check_options, of_the_user
 from medsynth.cli import app as cli
 from medsynth.datasets.data import load_slices
-from medsynth.dicom import Job, write_series
+from medsynth.dicom import ExportJob, write_series
 from medsynth.evaluation.evaluator import Evaluator
 from medsynth.generators.guided_diffusion import GuidedDiffusion
 from medsynth.networks import (
@@ -361,7 +361,7 @@ def test_training_is_the_commands_trainer(tmp_path):
         sitk.GetImageFromArray(values.astype(np.float32)),
         tmp_path / "data/P1/ct",
         preset=presets.get("lung_ct"),
-        job=Job("test-job", title="made up"),
+        job=ExportJob("test-job", title="made up"),
         derivation="Made for a test.",
     )
     recipe = {

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from medsynth import domains as presets
 from medsynth.bundle import check_processes
 from medsynth.cli import app as cli
-from medsynth.dicom import Job, write_series
+from medsynth.dicom import ExportJob, write_series
 from medsynth.networks import PatchUNet, PatchUNetConfig
 from medsynth.training.distributed import DistributedContext, joined
 
@@ -57,7 +57,7 @@ def made(tmp_path_factory):
         sitk.GetImageFromArray(values),
         folder / "data/P1/ct",
         preset=presets.get("lung_ct"),
-        job=Job("test-job", title="made up"),
+        job=ExportJob("test-job", title="made up"),
         derivation="Made for a test.",
     )
     (folder / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))

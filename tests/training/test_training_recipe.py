@@ -105,7 +105,7 @@ def tree(tmp_path):
     """Three patients, one volume each, on the preset's grid."""
     import SimpleITK as sitk
 
-    from medsynth.dicom import Job, write_series
+    from medsynth.dicom import ExportJob, write_series
 
     for index, patient in enumerate(("p1", "p2", "p3")):
         values = np.full((2, 512, 512), -1000 + index, dtype=np.int16)
@@ -114,7 +114,7 @@ def tree(tmp_path):
             image,
             tmp_path / patient / "ct",
             preset=presets.get("lung_ct"),
-            job=Job(patient),
+            job=ExportJob(patient),
             derivation="test",
         )
     return tmp_path
