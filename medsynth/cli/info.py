@@ -161,4 +161,4 @@ def _network_line(network: dict[str, Any]) -> str:
         for key in ("preset", "prediction_type", "steps")
         if key in metadata
     )
-    return f"{name}: {', '.join(facts)}; licence {metadata.get('licence', 'not stated')}"
+    return f"{name}: {', '.join(facts)}; license {metadata.get('license', 'not stated')}"

@@ -115,7 +115,7 @@ def _import(args: argparse.Namespace, listener: Listener) -> None:
             "schedule": {"kind": args.schedule, "num_train_timesteps": args.timesteps, **schedule},
             "prediction_type": args.prediction_type,
             "data": args.data,
-            "licence": args.license,
+            "license": args.license,
         },
         image_size=tuple(args.image_size or domain.grid),
         num_head_channels=args.num_head_channels,

@@ -9,7 +9,7 @@ from typing import Any
 from medsynth.events import Event, Listener, Stage
 
 DESCRIPTION = """\
-Draw a thorax (in Hounsfield units) or a breast (in grey values, with --preset mammography) from
+Draw a thorax (in Hounsfield units) or a breast (in gray values, with --preset mammography) from
 B-spline curves: an anatomy to start from without a patient's image. Its control points can be saved, edited as text, and drawn again."""
 
 EXAMPLES = """\

@@ -32,7 +32,7 @@ def lesion_mask(entry: DataEntry, read: ReferenceImage) -> sitk.Image:
                 f"{path} is {drawn.shape[2]} x {drawn.shape[1]} x {drawn.shape[0]}, its image "
                 f"{shape[2]} x {shape[1]} x {shape[0]}; a mask has the size of its image"
             )
-        # Lossy pictures of masks have grey edges; of other files every label counts.
+        # Lossy pictures of masks have gray edges; of other files every label counts.
         mask |= drawn > (drawn.max() / 2 if path.suffix.lower() in JPEG else 0)
     readers = sorted({outline.reader for outline in entry.outlines})
     votes = np.zeros(shape, np.uint8)

@@ -84,7 +84,7 @@ def on_grid(
 
 
 def in_units(read: ReferenceImage, preset: Preset) -> sitk.Image:
-    """The image in the preset's unit: HU as they are, or the grey values of a display."""
+    """The image in the preset's unit: HU as they are, or the gray values of a display."""
     if preset.units == "HU":
         return read.image
     values = sitk.GetArrayViewFromImage(read.image)
@@ -128,7 +128,7 @@ def says_its_pixel_size(read: ReferenceImage) -> bool:
 
 
 def _read_pgm(path: Path) -> ReferenceImage:
-    """A grey portable map, which SimpleITK does not read."""
+    """A gray portable map, which SimpleITK does not read."""
     try:
         with Image.open(path) as picture:
             values = np.asarray(picture, dtype=np.float32)

@@ -15,7 +15,7 @@ class Data:
     name. `exclude` drops images whose path below `root` starts with one of these prefixes, `every`
     takes every n-th slice of a volume. `patient_pattern` is a regular expression whose first group
     finds the patient in the path of a NIfTI file; `pixel_mm` is the pixel size of files that do not
-    say it. `statement` and `licence` travel in the header of the weights.
+    say it. `statement` and `license` travel in the header of the weights.
     """
 
     root: str | None = None
@@ -28,7 +28,7 @@ class Data:
     patient_pattern: str = ""
     pixel_mm: float | None = None
     statement: str = ""
-    licence: str = ""
+    license: str = ""
 
     def __post_init__(self) -> None:
         if self.every < 1:

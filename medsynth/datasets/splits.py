@@ -143,7 +143,7 @@ def _is_held_out(entries: list[DataEntry], data: Data) -> bool:
     if data.held_out_fraction and not entries[0].patient_known:
         raise ValueError(
             f"held_out_fraction splits by patient, but the set does not say whose image "
-            f"{entries[0].name} is; list blocks of neighbouring files in held_out, such as "
+            f"{entries[0].name} is; list blocks of neighboring files in held_out, such as "
             "glioma_0600..glioma_0650"
         )
     return share(patient) < data.held_out_fraction

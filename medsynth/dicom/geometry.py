@@ -41,7 +41,7 @@ def check_grid(image: sitk.Image) -> None:
 
 
 def slice_position(image: sitk.Image, k: int) -> tuple[float, ...]:
-    """Centre of the first voxel of slice `k`, LPS mm."""
+    """Center of the first voxel of slice `k`, LPS mm."""
     return image.TransformIndexToPhysicalPoint((0, 0, k))
 
 

@@ -50,7 +50,7 @@ class ExportJob:
         """The UID of this job's object in the given role, e.g. `job.uid("image", 12)`.
 
         A UUID-derived UID (PS3.5 B.2: 2.25 and the UUID as a decimal number), so that no
-        organisation's root is borrowed.
+        organization's root is borrowed.
         """
         name = "|".join([self._seed, *map(str, role)])
         return f"2.25.{uuid.uuid5(NAMESPACE, name).int}"

@@ -20,7 +20,7 @@ STALE = (
 
 
 def regridded(header: Dataset, *, size: tuple[int, int], step: float) -> Dataset:
-    """A copy of `header` for 8-bit grey values on `size` = (columns, rows) pixels.
+    """A copy of `header` for 8-bit gray values on `size` = (columns, rows) pixels.
 
     Args:
         step: the reference's pixels per pixel of the new grid.

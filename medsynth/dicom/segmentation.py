@@ -41,8 +41,8 @@ NEW = ("lesions", "segmentation", 0, f"{WORD} lesions placed by {MODEL}", "")
 EXISTING = ("labels of the reference", "labels", 1, f"{WORD} image: labels of its reference", "L")
 NAME = "0001.dcm"
 
-# Recommended display colours, CIELab, told apart from one another and from grey.
-COLOURS = ((54, 81, 70), (88, -79, 81), (63, 10, -64), (90, -11, 75), (60, 93, -61), (91, -51, -15))
+# Recommended display colors, CIELab, told apart from one another and from gray.
+COLORS = ((54, 81, 70), (88, -79, 81), (63, 10, -64), (90, -11, 75), (60, 93, -61), (91, -51, -15))
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def _describe(
         tracking_uid=job.uid(role, number),
         tracking_id=f"{WORD}-{job.short_id}-{letter}{number}",
         **made,
-        display_color=hd.color.CIELabColor(*COLOURS[(number - 1) % len(COLOURS)]),
+        display_color=hd.color.CIELabColor(*COLORS[(number - 1) % len(COLORS)]),
     )
     text = lesion.description or lesion.kind.replace("_", " ")
     text = f"Label that the reference already had: {text}" if existing else text

@@ -144,7 +144,7 @@ def _check_one(datasets: Sequence[Dataset], keyword: str) -> None:
 
 
 def _check_stack(images: Sequence[Dataset]) -> None:
-    """One plane orientation and spacing, one distance between neighbours, along one line."""
+    """One plane orientation and spacing, one distance between neighbors, along one line."""
     for keyword in ("Rows", "Columns", "PixelSpacing", "ImageOrientationPatient"):
         _check_one(images, keyword)
     if len(images) < 3 or "ImagePositionPatient" not in images[0]:

@@ -1,4 +1,4 @@
-"""Coherence along z: how much neighbouring slices of a result differ, beside its reference."""
+"""Coherence along z: how much neighboring slices of a result differ, beside its reference."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def slice_difference(volume: np.ndarray, body: np.ndarray, *, limits: tuple[float, float]) -> float:
-    """Mean |difference of neighbouring slices| where both are body, values clipped to a window.
+    """Mean |difference of neighboring slices| where both are body, values clipped to a window.
 
     Args:
         volume: (k, j, i), physical units.
@@ -16,7 +16,7 @@ def slice_difference(volume: np.ndarray, body: np.ndarray, *, limits: tuple[floa
         limits: lowest and highest value that the window tells apart.
 
     Returns:
-        In physical units; nan where no two neighbouring slices share body.
+        In physical units; nan where no two neighboring slices share body.
     """
     total, count = 0.0, 0
     for k in range(len(volume) - 1):  # slice by slice: a volume's temporary would double memory

@@ -1,4 +1,4 @@
-"""How grainy an image is: what its low band does not tell, and a synthetic neighbour should share.
+"""How grainy an image is: what its low band does not tell, and a synthetic neighbor should share.
 
 Dose and reconstruction kernel make the noise of one series two or three times that of another. A
 network that is not told draws any of them; told the level of the anatomy's own slice, it draws what

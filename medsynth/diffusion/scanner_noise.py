@@ -26,7 +26,7 @@ CANDIDATES, KEPT, FEWEST = 200, 12, 4  # places in a tissue; the most even are m
 INSIDE = 0.98  # share of a region that must be the tissue
 SMOOTH = 2.0  # pixels: what decides which tissue a pixel is
 RINGS = np.linspace(0.02, 0.5, 13)  # cycles per pixel
-CENTRES = (RINGS[1:] + RINGS[:-1]) / 2
+CENTERS = (RINGS[1:] + RINGS[:-1]) / 2
 # Of soft kernels, at a variance of 1: median over 36 slices of the 8 training patients of lung_ct.
 TYPICAL = np.array([4.43, 3.33, 3.18, 2.76, 2.17, 1.94, 1.46, 1.1, 0.74, 0.53, 0.37, 0.15])
 NOISELESS = 1e-3  # of the range of the tissue: below it there is no spectrum to follow
@@ -66,7 +66,7 @@ class ScannerNoise:
                 level = self.level * tissue.share
                 wanted, gain = _at_level(wanted, tissue, level, gain, first=not found)
             lacking = np.clip(wanted - ours, 0, None)
-            lacking[0.5 / factor > CENTRES] = 0
+            lacking[0.5 / factor > CENTERS] = 0
             levels = (_deviation(wanted), _deviation(ours), _deviation(lacking))
             found[tissue.name] = (np.sqrt(lacking), levels)
         return found
@@ -80,7 +80,7 @@ class ScannerNoise:
         transform, added = fft.rfft2(white), np.zeros(white.shape)
         for name, share in _shares(sample, self.tissues).items():
             if name in lacking:
-                gain = np.interp(radius, CENTRES, lacking[name][0])
+                gain = np.interp(radius, CENTERS, lacking[name][0])
                 added += share * fft.irfft2(transform * gain, s=white.shape)
         return added.astype(np.float32)
 
@@ -133,7 +133,7 @@ def spectrum(plane: np.ndarray, corners: np.ndarray) -> np.ndarray:
     flat, trend = regions.reshape(len(regions), -1).astype(np.float64), _trend()
     flat = flat - flat @ trend @ trend.T
     power = np.abs(np.fft.fft2(flat.reshape(regions.shape))) ** 2 / REGION**2
-    rings = np.stack([power[:, _rings() == ring].mean(axis=1) for ring in range(len(CENTRES))])
+    rings = np.stack([power[:, _rings() == ring].mean(axis=1) for ring in range(len(CENTERS))])
     return np.median(rings, axis=1)
 
 
@@ -156,7 +156,7 @@ def _deviation(power: np.ndarray) -> float:
 def variance(power: np.ndarray) -> float:
     """Of noise with this power in the rings, each by the number of frequencies that it holds."""
     rings = _rings()
-    counts = np.bincount(rings[rings >= 0], minlength=len(CENTRES))
+    counts = np.bincount(rings[rings >= 0], minlength=len(CENTERS))
     return float((counts * power).sum() / REGION**2)
 
 
@@ -196,7 +196,7 @@ def _sums(plane: np.ndarray) -> np.ndarray:
 def _rings() -> np.ndarray:
     """The ring of every frequency of a region, the corners in the last; -1 for the lowest."""
     radius = np.hypot(*np.meshgrid(np.fft.fftfreq(REGION), np.fft.fftfreq(REGION)))
-    last = len(CENTRES) - 1
+    last = len(CENTERS) - 1
     return np.where(radius < RINGS[0], -1, np.minimum(np.digitize(radius, RINGS) - 1, last))
 
 

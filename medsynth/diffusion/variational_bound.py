@@ -16,7 +16,7 @@ from torch import Tensor
 from medsynth.diffusion.denoiser import Denoiser, Prediction
 from medsynth.diffusion.schedule import Schedule, per_sample
 
-GREY_LEVELS = 256
+GRAY_LEVELS = 256
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,12 @@ def term(
     index: Tensor,
     *,
     chain: Chain,
-    grey_levels: int = GREY_LEVELS,
+    gray_levels: int = GRAY_LEVELS,
 ) -> Tensor:
     """The bound's term of move `index` (B,) of the chain, bits per dimension (B,).
 
     The KL of q(x_next | x_t, x0) and the network's step, which differ by their x0 and their variance
-    (eq. 15; without a learned one: beta~). Index 0: -log p(x0 | x_1) of `x0` in `grey_levels` even
+    (eq. 15; without a learned one: beta~). Index 0: -log p(x0 | x_1) of `x0` in `gray_levels` even
     steps over [-1, 1].
     """
     index = index.cpu()
@@ -94,14 +94,14 @@ def term(
         + torch.exp(smallest - log_variance)
         + shift.square() * torch.exp(-log_variance)
     )  # fmt: skip
-    decoder = _decoder(x0, prediction.x0, log_variance, grey_levels=grey_levels)
+    decoder = _decoder(x0, prediction.x0, log_variance, gray_levels=gray_levels)
     nats = torch.where(per_sample(index == 0, x0).bool(), decoder, kl)
     return nats.flatten(1).mean(dim=1) / math.log(2)
 
 
-def _decoder(x0: Tensor, mean: Tensor, log_variance: Tensor, *, grey_levels: int) -> Tensor:
-    """-log of the normal distribution's mass in the grey level of each pixel (Ho et al. eq. 13)."""
-    half = 1 / (grey_levels - 1)
+def _decoder(x0: Tensor, mean: Tensor, log_variance: Tensor, *, gray_levels: int) -> Tensor:
+    """-log of the normal distribution's mass in the gray level of each pixel (Ho et al. eq. 13)."""
+    half = 1 / (gray_levels - 1)
     scale = torch.exp(-0.5 * log_variance)
     above = torch.special.ndtr((x0 - mean + half) * scale)
     below = torch.special.ndtr((x0 - mean - half) * scale)
@@ -137,7 +137,7 @@ def evaluate(
     *,
     generator: torch.Generator,
     timesteps: Sequence[float] | None = None,
-    grey_levels: int = GREY_LEVELS,
+    gray_levels: int = GRAY_LEVELS,
 ) -> Bound:
     """The bound on -log p of the images x0 (B, C, H, W) in [-1, 1], with one noise per term.
 
@@ -149,5 +149,5 @@ def evaluate(
         noise = torch.randn(x0.shape, generator=generator, dtype=x0.dtype).to(x0.device)
         prediction = denoiser.predict(denoiser.schedule.add_noise(x0, noise, t), t)
         index = torch.full((len(x0),), i)
-        terms.append(term(x0, prediction, index, chain=chain, grey_levels=grey_levels))
+        terms.append(term(x0, prediction, index, chain=chain, gray_levels=gray_levels))
     return Bound(torch.stack(terms, dim=1), prior(x0, chain=chain))

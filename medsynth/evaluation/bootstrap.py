@@ -1,6 +1,6 @@
-"""Bootstrap intervals over slices: blocks of neighbours are drawn together, within each patient.
+"""Bootstrap intervals over slices: blocks of neighbors are drawn together, within each patient.
 
-Slices of one patient are alike, and neighbours most of all; to draw them one by one would make every
+Slices of one patient are alike, and neighbors most of all; to draw them one by one would make every
 interval too narrow (Kuensch 1989). With two or three patients nothing tells how another patient would
 turn out: the intervals are about these patients.
 """

@@ -1,4 +1,4 @@
-"""Radiomic features of patches: first order, grey-level co-occurrence, grey-level run length.
+"""Radiomic features of patches: first order, gray-level co-occurrence, gray-level run length.
 
 Definitions of the Image Biomarker Standardisation Initiative (Zwanenburg et al. 2020), on patches seen
 through a window and cut into `LEVELS` equal steps. Features of an image by the dozen, none of them
@@ -64,7 +64,7 @@ def co_occurrence_features(matrix: np.ndarray) -> np.ndarray:
     mean = (matrix * i).sum(axis=(1, 2))
     variance = (matrix * (i - mean[:, None, None]) ** 2).sum(axis=(1, 2))
     covariance = (matrix * i * j).sum(axis=(1, 2)) - mean**2
-    # One grey level: correlation is 1 by IBSI's definition.
+    # One gray level: correlation is 1 by IBSI's definition.
     correlation = np.where(variance > 1e-9, covariance / np.maximum(variance, 1e-9), 1.0)
     sums = [
         (matrix * f).sum(axis=(1, 2)) for f in ((i - j) ** 2, abs(i - j), 1 / (1 + (i - j) ** 2))
@@ -74,7 +74,7 @@ def co_occurrence_features(matrix: np.ndarray) -> np.ndarray:
 
 
 def run_lengths(levels: np.ndarray) -> np.ndarray:
-    """Runs of equal grey level along rows and columns: (M, LEVELS, S), by level and length - 1."""
+    """Runs of equal gray level along rows and columns: (M, LEVELS, S), by level and length - 1."""
     size = levels.shape[-1]
     total = np.zeros((len(levels), LEVELS * size))
     for lines in (levels, levels.transpose(0, 2, 1)):
@@ -90,8 +90,8 @@ def run_lengths(levels: np.ndarray) -> np.ndarray:
 
 
 def run_features(levels: np.ndarray) -> np.ndarray:
-    """Short and long run emphasis, grey level and run length non-uniformity (normalised), run
-    percentage, low and high grey level emphasis: (M, 7)."""
+    """Short and long run emphasis, gray level and run length non-uniformity (normalized), run
+    percentage, low and high gray level emphasis: (M, 7)."""
     runs = run_lengths(levels)
     count = runs.sum(axis=(1, 2))
     length = np.arange(1, runs.shape[2] + 1)
@@ -99,5 +99,5 @@ def run_features(levels: np.ndarray) -> np.ndarray:
     weighted = [(runs * w).sum(axis=(1, 2)) / count for w in (1.0 / length**2, length**2.0)]
     uneven = [(runs.sum(axis=axis) ** 2).sum(1) / count**2 for axis in (2, 1)]
     pixels = 2 * levels[0].size  # every pixel is in one run along its row and one along its column
-    grey = [(runs * w).sum(axis=(1, 2)) / count for w in (1.0 / level**2, level**2.0)]
-    return np.stack([*weighted, *uneven, count / pixels, *grey], axis=1)
+    gray = [(runs * w).sum(axis=(1, 2)) / count for w in (1.0 / level**2, level**2.0)]
+    return np.stack([*weighted, *uneven, count / pixels, *gray], axis=1)

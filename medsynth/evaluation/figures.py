@@ -26,12 +26,12 @@ from medsynth.evaluation.patches import cut, draw_places, windowed
 from medsynth.events import Listener, Stage, ignore
 
 PLACES = 16
-# Training slices that the domain's own features are learnt from; more make them little better.
+# Training slices that the domain's own features are learned from; more make them little better.
 LEARN_FROM = 200
 EXPLAINED = {
     "floor": "the same figure between two halves of the real slices (alternate slices of each "
     "patient), unless the figure says otherwise",
-    "interval": "95 %, bootstrap over slices: blocks of 2 neighbours, within each patient; it says "
+    "interval": "95 %, bootstrap over slices: blocks of 2 neighbors, within each patient; it says "
     "nothing about other patients",
 }
 
@@ -41,7 +41,7 @@ class Material:
     """What the figures are made from.
 
     `training()` gives real slices (N, H, W) of the training patients in physical units; None leaves
-    out the features that are learnt from them. `imagenet` maps patches (M, S, S) to features.
+    out the features that are learned from them. `imagenet` maps patches (M, S, S) to features.
     """
 
     pairs: Pairs

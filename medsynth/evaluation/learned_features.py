@@ -28,7 +28,7 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """The taught network; `skill` is the share of turns it tells right on the patches it learnt from."""
+    """The taught network; `skill` is the share of turns it tells right on the patches it learned from."""
 
     network: nn.Sequential
     mean: Tensor

@@ -87,9 +87,9 @@ def nodules_section(figure: dict[str, Any], pictures: Sequence[np.ndarray]) -> t
     return "Are nodules where they were asked for?", "".join(body)
 
 
-def _picture(caption: str, grey: np.ndarray) -> str:
-    size = display_size((1, *grey.shape), (1.0, 1.0), longest=SIDE)
-    return picture(caption, "image/jpeg", jpeg(grey, size, quality=85))
+def _picture(caption: str, gray: np.ndarray) -> str:
+    size = display_size((1, *gray.shape), (1.0, 1.0), longest=SIDE)
+    return picture(caption, "image/jpeg", jpeg(gray, size, quality=85))
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

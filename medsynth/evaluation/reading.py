@@ -125,10 +125,10 @@ def _cell(pairs: Pairs, item: Item, preset: Preset, number: int) -> np.ndarray:
     """The image under its number and window. Rounded as a file has it: digits give nothing away."""
     plane = (pairs.synthetic if item.synthetic else pairs.real)[item.index]
     window = preset.windows[item.window]
-    grey = window.to_8_bit(np.rint(plane))
-    caption = Image.new("L", (grey.shape[1], CAPTION), 0)
+    gray = window.to_8_bit(np.rint(plane))
+    caption = Image.new("L", (gray.shape[1], CAPTION), 0)
     ImageDraw.Draw(caption).text((4, 3), f"{number}  {window.name}", fill=255)
-    return np.vstack([np.asarray(caption), grey])
+    return np.vstack([np.asarray(caption), gray])
 
 
 def _tiled(cells: list[np.ndarray], *, columns: int = 3) -> Image.Image:

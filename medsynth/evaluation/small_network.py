@@ -24,7 +24,7 @@ def small_network(
 
     One convolution of stride 2 for each of `widths`; the last of them is the number of features.
 
-    He's initial weights, drawn from `generator`. No normalisation over a patch: how strong its texture
+    He's initial weights, drawn from `generator`. No normalization over a patch: how strong its texture
     is must stay visible.
     """
     layers: list[nn.Module] = []

@@ -68,7 +68,7 @@ class Steps:
 class LesionPatch:
     """The square around a lesion in its own film: `values` and `mask` (n, n), pixels of `step`.
 
-    `diameter` is the lesion's, in the film's own millimetres (which may be pixels).
+    `diameter` is the lesion's, in the film's own millimeters (which may be pixels).
     """
 
     values: np.ndarray

@@ -40,7 +40,7 @@ def from_study(
     """Move the lesion that `mask` marks in `image` into `reference`.
 
     A point of the lesion q (mm, relative to the lesion's center of mass) goes to
-    p = R S M q + center: mirrored, scaled, rotated, moved, all in patient millimetres, so that
+    p = R S M q + center: mirrored, scaled, rotated, moved, all in patient millimeters, so that
     grids, spacings and orientations of the two studies do not matter. The mask goes through the
     same map. Around the mask the source fades into the reference over `feather_mm`; of what is
     there, only aerated lung is taken along, not the source's chest wall or large vessels.

@@ -1,7 +1,7 @@
 """Weights on disk: safetensors whose header says what they are.
 
 The header's `medsynth` entry is JSON with network, schedule, prediction_type, preset, data,
-licence, steps: a file can be read years later by someone who has only the file.
+license, steps: a file can be read years later by someone who has only the file.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from medsynth.storage import aliases
 from medsynth.storage.files import new_file
 
 REFINER = "refiner."  # the tensors of the refiner begin so
-REQUIRED = ("network", "schedule", "prediction_type", "preset", "data", "licence")
+REQUIRED = ("network", "schedule", "prediction_type", "preset", "data", "license")
 
 
 def save_weights(state: dict[str, Tensor], path: Path, *, metadata: dict[str, Any]) -> None:

@@ -142,7 +142,7 @@ def entry(file: Path) -> ShippedNetwork:
     """
     from medsynth.networks.checkpoint import read_metadata
 
-    return ShippedNetwork(file.stat().st_size, sha256(file), read_metadata(file)["licence"])
+    return ShippedNetwork(file.stat().st_size, sha256(file), read_metadata(file)["license"])
 
 
 def write_index(models: Path = CHECKOUT, *, index_file: Path = INDEX) -> None:

@@ -210,7 +210,7 @@ def import_weights(
     Args:
         path: what `torch.save` wrote.
         out: the weights file.
-        metadata: what the tensors do not say: preset, schedule, prediction_type, data, licence.
+        metadata: what the tensors do not say: preset, schedule, prediction_type, data, license.
         image_size: (H, W) of the images that it was trained on.
         num_head_channels: channels of each attention head.
         overwrite: replace `out`.

@@ -104,7 +104,7 @@ class PatchUNet(nn.Module):
     ) -> Tensor:
         """`origin` (B, 2): row and column of each crop's corner in the full image, in pixels.
 
-        Without it the image is taken to be centred in the full one. Sides that are not a multiple
+        Without it the image is taken to be centered in the full one. Sides that are not a multiple
         of `config.multiple` are continued by their edge and cut again. `timesteps` None means t = 0,
         which lets MONAI's verify_net_in_out call the bare network.
         """
@@ -139,12 +139,12 @@ class PatchUNet(nn.Module):
         return output + self.fine(x, output, conditionings, timesteps)
 
     def _coordinates(self, x: Tensor, origin: Tensor | None) -> Tensor:
-        """Row and column of each patch's centre, -1 ... 1 over the full image; (B, 2, H/r, W/r)."""
+        """Row and column of each patch's center, -1 ... 1 over the full image; (B, 2, H/r, W/r)."""
         r, (batch, _, height, width) = self.config.patch_size, x.shape
         if origin is None:
             full_height, full_width = self.config.image_size
-            centred = [(full_height - height) / 2, (full_width - width) / 2]
-            origin = torch.tensor([centred] * batch)
+            centered = [(full_height - height) / 2, (full_width - width) / 2]
+            origin = torch.tensor([centered] * batch)
         origin = origin.to(x.device)
         axes = []
         for axis, length in enumerate((height, width)):

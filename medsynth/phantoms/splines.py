@@ -1,7 +1,7 @@
 """Cubic B-splines: closed curves, open curves, and control points interpolated along z.
 
 Uniform cubic B-splines (de Boor, "A Practical Guide to Splines", 1978): moving one control point
-changes the curve only between its two neighbours on either side, which is what makes them
+changes the curve only between its two neighbors on either side, which is what makes them
 pleasant to edit by hand.
 """
 

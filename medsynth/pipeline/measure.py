@@ -1,4 +1,4 @@
-"""What came out, in figures: the lesions, and how coherent neighbouring slices are."""
+"""What came out, in figures: the lesions, and how coherent neighboring slices are."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ def _box(
 def measure_coherence(
     prepared: Prepared, volume: np.ndarray, *, preset: Preset
 ) -> dict[str, float]:
-    """Per window, mean |difference of neighbouring slices| of the result over the reference's.
+    """Per window, mean |difference of neighboring slices| of the result over the reference's.
 
-    Over the synthesized slices and their two neighbours; empty for fewer than two slices.
+    Over the synthesized slices and their two neighbors; empty for fewer than two slices.
     """
     first, last = prepared.slices[0], prepared.slices[-1]
     part = slice(max(first - 1, 0), min(last + 2, len(volume)))

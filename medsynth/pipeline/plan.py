@@ -223,10 +223,10 @@ def _from_film(
     film = read_image(source.image, series_uid=source.series_uid)
     window = preset.shown_hu
     shown = to_display_units(film, sitk.GetArrayViewFromImage(film.image), hu_window=window)
-    grey = sitk.GetImageFromArray(shown.values)
-    grey.CopyInformation(film.image)
+    gray = sitk.GetImageFromArray(shown.values)
+    gray.CopyInformation(film.image)
     return from_projection(
-        grey,
+        gray,
         read_mask_of(source.mask, film),
         reference=fitted.reference.image,
         steps=Steps(**{**steps, "normalize": normalize}),
@@ -243,14 +243,14 @@ def region_of(lesion: Lesion, pathology: Pathology, request: Request, image: sit
     """Where the lesion's reference acts, on the slices between the first and the last it reaches.
 
     Raises:
-        GeometryError: it reaches no slice centre.
+        GeometryError: it reaches no slice center.
     """
     values, before = (sitk.GetArrayViewFromImage(i) for i in (lesion.image, image))
     mask = sitk.GetArrayViewFromImage(lesion.mask)
     planes = zip(values, before, mask, strict=True)
     touched = np.flatnonzero([bool(m.any()) or _differs(v, b) for v, b, m in planes])
     if not len(touched):
-        raise GeometryError("the lesion does not reach any slice centre; make it larger")
+        raise GeometryError("the lesion does not reach any slice center; make it larger")
     spacing = image.GetSpacing()[::-1]
     patch_mm = PATCH * mask_diameter_mm(lesion.mask)
     reach_mm = request.feather_mm if pathology.weight == "mask" else patch_mm / 2
@@ -273,7 +273,7 @@ def region_of(lesion: Lesion, pathology: Pathology, request: Request, image: sit
 def _gaussian(
     mask: np.ndarray, patch_mm: float, *, spacing: tuple[float, ...], slices: range
 ) -> np.ndarray:
-    """The spherical Gaussian of the paper around the lesion's centre of mass, (k, j, i)."""
+    """The spherical Gaussian of the paper around the lesion's center of mass, (k, j, i)."""
     k, row, column = np.argwhere(mask).mean(axis=0)
     of_rows, of_columns = spacing[1:]
     planes = [

@@ -1,4 +1,4 @@
-"""The reference brought to what a network of grey values knows: its grid, its grey values.
+"""The reference brought to what a network of gray values knows: its grid, its gray values.
 
 Lung CT is taken as it is: the network sees any grid and HU mean the same everywhere. The networks of
 the other domains were trained on one grid and on 8-bit pictures, so a film of 2000 x 2500 pixels and
@@ -168,23 +168,23 @@ def fit(reference: ReferenceImage, preset: Preset, *, pixel_mm: float | None = N
     shown = to_display_units(
         upright, sitk.GetArrayViewFromImage(upright.image), hu_window=preset.shown_hu
     )
-    grey = sitk.GetImageFromArray(shown.values)
-    grey.CopyInformation(upright.image)
+    gray = sitk.GetImageFromArray(shown.values)
+    gray.CopyInformation(upright.image)
     try:
-        image = fit_to_grid(grey, preset.grid, air=preset.air, pixel_mm=preset.pixel_mm)
+        image = fit_to_grid(gray, preset.grid, air=preset.air, pixel_mm=preset.pixel_mm)
     except ValueError as error:
         raise ValueError(f"{reference.source}: {error}") from None
     same_grid = image.GetSize() == source.GetSize() and upright is reference
     if same_grid and shown.as_stored and _whole(shown.values):
         return Fitted(reference, source, Fitting(pixel_size_known=known))
-    step = image.GetSpacing()[0] / grey.GetSpacing()[0]
+    step = image.GetSpacing()[0] / gray.GetSpacing()[0]
     record = {
         "from_size": list(source.GetSize()),
         "to_size": list(image.GetSize()),
         "pixels_per_pixel": round(step, 4),
         "pixel_mm": round(image.GetSpacing()[0], 4),
         "pixel_size_known": known,
-        "grey_values": shown.how,
+        "gray_values": shown.how,
     }
     fitted = ReferenceImage(
         _whole_values(image),
@@ -325,8 +325,8 @@ def _notes(
         )
     if not record["pixel_size_known"]:
         notes.append("write anatomy.pixel_mm if you know how large a pixel of it is")
-    if not record["grey_values"].startswith("grey"):
-        notes.append(f"{reference.source} is shown in {record['grey_values']}, as grey 0 to 255")
+    if not record["gray_values"].startswith("gray"):
+        notes.append(f"{reference.source} is shown in {record['gray_values']}, as gray 0 to 255")
     normal = abs(image.GetDirection()[8])
     if not reference.is_2d and not preset.is_projection and normal < AXIAL:
         notes.append(
@@ -341,7 +341,7 @@ def _whole(values: np.ndarray) -> bool:
 
 
 def _whole_values(image: sitk.Image) -> sitk.Image:
-    """Grey values as a file keeps them: whole numbers, so that what is kept is kept exactly."""
+    """Gray values as a file keeps them: whole numbers, so that what is kept is kept exactly."""
     whole = sitk.GetImageFromArray(np.rint(sitk.GetArrayViewFromImage(image)).clip(0, 255))
     whole.CopyInformation(image)
     return sitk.Cast(whole, sitk.sitkFloat32)

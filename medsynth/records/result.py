@@ -81,9 +81,9 @@ class Result:
     of a generator that has none. `seconds` per stage; `slices` are the indices
     (first, last) that were synthesized; `threads` computed (another number rounds sums differently);
     `coherence` is, per window, the mean difference of
-    neighbouring slices of the result over that of the reference; `clipped` the share of voxels per
+    neighboring slices of the result over that of the reference; `clipped` the share of voxels per
     image that the preset's intensity map could not represent. `reference` says how the anatomy's
-    image was brought onto the network's grid and grey values; empty where it was taken as it is.
+    image was brought onto the network's grid and gray values; empty where it was taken as it is.
     `noise` is, by tissue, the standard deviation of the noise: of the reference (or as asked for), of
     the sample, and of what was added; mean over the slices.
     `labels` are those that the reference already had, apart from the new `lesions`.

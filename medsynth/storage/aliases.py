@@ -15,6 +15,7 @@ ALIASES = {
     "low_band_factor": "low_pass_factor",
     "noise_levels": "timestep_sampler",
     "judge_pace": "discriminator_lr_ratio",
+    "licence": "license",
     "memorisation": "memorization",
     "low_band_sha256": "low_pass_sha256",
 }

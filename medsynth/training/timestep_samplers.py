@@ -111,7 +111,7 @@ class LossSecondMomentResampler:
 
     Losses are weighted by 1 / (T p_t), so that their expectation stays that of uniform timesteps.
     Uniform until every bin has a full history. The paper has one history for each of its timesteps;
-    `bins` lets that many groups of neighbours share one, for short trainings with small batches.
+    `bins` lets that many groups of neighbors share one, for short trainings with small batches.
 
     Raises:
         ValueError: the timesteps cannot be shared out evenly among the bins.

@@ -303,7 +303,7 @@ class Trainer:
             "data": self.recipe.data.statement,
             "held_out": list(self.recipe.data.held_out),
             "split": self.slices.split,
-            "licence": self.recipe.data.licence,
+            "license": self.recipe.data.license,
             "steps": self.step,
             "medsynth": medsynth.__version__,
         }
@@ -378,7 +378,7 @@ def _noise_level(recipe: Recipe) -> NoiseLevelScale | None:
 
 
 def _check_low_pass(recipe: Recipe, config: PatchUNetConfig, *, size: tuple[int, int]) -> None:
-    """The frame of a network of low bands is their grid: sampling takes its images to be centred."""
+    """The frame of a network of low bands is their grid: sampling takes its images to be centered."""
     if not recipe.low_pass_factor:
         return
     grid = reduced_size(size, recipe.low_pass_factor)

@@ -46,9 +46,9 @@ def warm_start(path: Path, config: PatchUNetConfig) -> PatchUNet:
 
 
 def _reframe(state: dict[str, Tensor], *, old: tuple[int, int], new: tuple[int, int]) -> None:
-    """Read coordinates of the `new` frame as those of the `old` one, centred in it.
+    """Read coordinates of the `new` frame as those of the `old` one, centered in it.
 
-    Both run from -1 to 1 over their frame: the same distance from the centre is new / old times as
+    Both run from -1 to 1 over their frame: the same distance from the center is new / old times as
     much in the old one's coordinates. They are the last two channels, rows and columns.
     """
     weight = state["unet.conv_in.conv.weight"].clone()

@@ -27,7 +27,7 @@ steps: 2
 
 
 def chest(shape=(12, 64, 64)):
-    """A body of soft tissue, 160 mm across, filled with lung; centred on the origin."""
+    """A body of soft tissue, 160 mm across, filled with lung; centered on the origin."""
     k, j, i = np.indices(shape)
     radius = np.hypot(j - shape[1] / 2 + 0.5, i - shape[2] / 2 + 0.5) * 3
     values = np.select([radius < 60, radius < 80], [-850, 40], -1000).astype(np.float32)
@@ -56,7 +56,7 @@ def made(tmp_path_factory):
     sitk.WriteImage(far, str(folder / "far.nrrd"))
     sitk.WriteImage(far * 0, str(folder / "blank.nrrd"))
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(
-        folder / "colour.png"
+        folder / "color.png"
     )
     (folder / "cut.nrrd").write_bytes((folder / "ct.nrrd").read_bytes()[:300])
     (folder / "text.txt").write_text("not an image")
@@ -95,7 +95,7 @@ def weights(folder):
         "prediction_type": "v_prediction",
         "preset": "lung_ct",
         "data": "none",
-        "licence": "none",
+        "license": "none",
         "steps": 0,
     }
     save_weights(state, folder / "tiny.safetensors", metadata=metadata)
@@ -152,7 +152,7 @@ ROI = "pathologies.0={roi: %s, source: {procedural: {kind: solid}}}"
         ("anatomy.image=empty", "empty.*no DICOM|empty"),
         ("anatomy.image=both", "both.* 2 series|series"),
         ("anatomy.image=gap", "gap.*(missing|gap|spacing)"),
-        ("anatomy.image=colour.png", "colour.png is a color image; convert it to a gray image"),
+        ("anatomy.image=color.png", "color.png is a color image; convert it to a gray image"),
         ("anatomy.image=nan.nrrd", "nan.nrrd holds 1 values that are NaN or infinite"),
         ("anatomy.image=cut.nrrd", "cut.nrrd cannot be read; it may be damaged"),
         ("anatomy.image=text.txt", "text.txt is neither DICOM nor one of"),

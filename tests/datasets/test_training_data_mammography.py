@@ -229,7 +229,7 @@ def test_inbreast_images_and_masks_need_a_pixel_size_and_come_to_its_scale(inbre
     assert images.shape == (3, 40, 24)
     mask = mask_on_grid(entries_of(inbreast, "inbreast")[0], BREAST, pixel_mm=0.25)
     assert mask.shape == (1, 40, 24)
-    assert mask[0, 5 + 4 : 5 + 11, 2 + 5 : 2 + 13].all()  # centred: (40 - 30) / 2, (24 - 20) / 2
+    assert mask[0, 5 + 4 : 5 + 11, 2 + 5 : 2 + 13].all()  # centered: (40 - 30) / 2, (24 - 20) / 2
 
 
 def workbook(path, rows, *, inline=False):

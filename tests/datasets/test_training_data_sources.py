@@ -319,7 +319,7 @@ def test_the_command_writes_the_split_down_and_refuses_another(table, tmp_path, 
     recipe = {
         "preset": "chest_xray",
         "phases": [{"steps": 2, "batch_size": 1, "crop": 32}],
-        "data": {"layout": "table", "held_out": ["NIH-2"], "statement": "x", "licence": "none"},
+        "data": {"layout": "table", "held_out": ["NIH-2"], "statement": "x", "license": "none"},
         "network": TINY,
         "samples": {"every": 0},
         "workers": 0,

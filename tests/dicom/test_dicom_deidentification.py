@@ -74,15 +74,15 @@ def test_a_head_is_only_said_to_be_nobody_if_it_has_no_face(
 
 
 def test_a_head_without_a_header_has_a_face_and_a_phantom_or_a_single_slice_none(tmp_path):
-    grey = np.abs(hounsfield()) % 255
+    gray = np.abs(hounsfield()) % 255
     brain = {"preset": get("brain_mri")}
-    volume = oblique_image(grey)
+    volume = oblique_image(gray)
     assert (
         written(tmp_path / "a", volume, from_patient=True, **brain)[0].PatientIdentityRemoved
         == "NO"
     )
     assert written(tmp_path / "b", volume, **brain)[0].PatientIdentityRemoved == "YES"
-    slice_only = oblique_image(grey[:1])
+    slice_only = oblique_image(gray[:1])
     assert (
         written(tmp_path / "c", slice_only, from_patient=True, **brain)[0].PatientIdentityRemoved
         == "YES"

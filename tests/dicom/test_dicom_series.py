@@ -20,7 +20,7 @@ from medsynth.dicom.provenance import COMMENT
 from medsynth.domains import IntensityMap, get
 
 LUNG = get("lung_ct")
-GREY = IntensityMap((0, 4095), (-1, 1))
+GRAY = IntensityMap((0, 4095), (-1, 1))
 ALWAYS_DROPPED = (
     "IconImageSequence",
     "DigitalSignaturesSequence",
@@ -189,8 +189,8 @@ def test_each_slice_keeps_its_own_rescale(tmp_path, image, headers):
 def test_the_slice_location_is_the_distance_along_the_normal(tmp_path, image):
     normal = np.reshape(image.GetDirection(), (3, 3))[:, 2]
     for k, dataset in enumerate(_read(write_made(tmp_path, image))):
-        centre = image.TransformIndexToPhysicalPoint((7, 3, k))
-        assert float(dataset.SliceLocation) == pytest.approx(np.dot(normal, centre))
+        center = image.TransformIndexToPhysicalPoint((7, 3, k))
+        assert float(dataset.SliceLocation) == pytest.approx(np.dot(normal, center))
 
 
 def test_a_mirrored_radiograph_is_clipped_rather_than_widened(tmp_path):
@@ -300,7 +300,7 @@ def test_without_headers_the_class_of_the_preset_is_complete(tmp_path, image):
 
 
 def test_a_mammogram_without_headers_needs_view_and_side(tmp_path):
-    preset = replace(LUNG, modality="MG", intensity=GREY)
+    preset = replace(LUNG, modality="MG", intensity=GRAY)
     image = oblique_image(hounsfield((1, 12, 16)) + 1000)
     with pytest.raises(ValueError, match="needs a view"):
         write_made(tmp_path, image, preset=preset)
@@ -315,7 +315,7 @@ def test_a_mammogram_without_headers_needs_view_and_side(tmp_path):
 
 @pytest.mark.parametrize("modality", ["DX", "CR"])
 def test_an_unknown_pixel_spacing_is_said_not_made_up(tmp_path, modality):
-    preset = replace(LUNG, modality=modality, intensity=GREY)
+    preset = replace(LUNG, modality=modality, intensity=GRAY)
     image = oblique_image(hounsfield((1, 12, 16)) + 1000, spacing=(1, 1, 1))
     info = write_made(tmp_path, image, preset=preset)
     (dataset,) = _read(info)

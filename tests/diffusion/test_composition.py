@@ -88,7 +88,7 @@ def test_nested_with_a_loose_region_leaves_it_loose():
 
 
 @pytest.mark.parametrize("filter_kind", ["dct", "block"])
-def test_an_image_that_fulfils_everything_is_left_alone(filter_kind):
+def test_an_image_that_fulfills_everything_is_left_alone(filter_kind):
     """x = y is a fixed point, whatever the weights: the corrections agree with each other."""
     anatomy, first, second = image(1), image(2), image(3)
     shares = [0.6 * box((1, 6), (1, 6)), box((4, 11), (5, 11))]

@@ -185,7 +185,7 @@ def metadata(**changes):
         "prediction_type": "v_prediction",
         "preset": "lung_ct",
         "data": "made up",
-        "licence": "none",
+        "license": "none",
         **changes,
     }
 

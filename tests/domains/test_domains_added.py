@@ -185,7 +185,7 @@ def test_a_request_is_run_to_the_end(tmp_path, abdomen):
         "prediction_type": "v_prediction",
         "preset": "abdomen_ct",
         "data": "none",
-        "licence": "none",
+        "license": "none",
     }
     save_weights(network.state_dict(), tmp_path / "tiny.safetensors", metadata=metadata)
     sitk.WriteImage(abdomen, str(tmp_path / "ct.nrrd"))

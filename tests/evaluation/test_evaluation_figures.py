@@ -182,7 +182,7 @@ def test_slices_are_chosen_from_every_patient_in_equal_parts():
     assert len(held_out.choose(patients, 1000)) == len(patients)
 
 
-def test_features_are_learnt_that_tell_what_they_were_taught():
+def test_features_are_learned_that_tell_what_they_were_taught():
     # Stripes: every quarter turn but the half turn shows.
     planes = np.zeros((12, 96, 96), dtype=np.float32)
     planes[:] = 40 + 100 * np.sign(np.sin(np.arange(96) / 3))[:, None]
@@ -218,7 +218,7 @@ def test_pairs_come_back_and_only_for_what_they_were_made_with(tmp_path):
 @pytest.mark.parametrize("name", ["lung_ct", "chest_xray"])
 @pytest.mark.slow
 def test_every_figure_of_a_domain_is_measured_and_on_the_page(name, tmp_path):
-    """A domain in HU with three windows, and one in grey values with one."""
+    """A domain in HU with three windows, and one in gray values with one."""
     preset = presets.get(name)
     rng = np.random.default_rng(0)
     disc = np.hypot(*(np.indices((128, 128)) - 63.5)) < 60

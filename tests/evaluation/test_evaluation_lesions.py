@@ -147,9 +147,9 @@ def setting():
 
 
 def test_a_lesion_is_the_only_difference_from_its_twin(slab, setting):
-    # Centre of the middle slice; factor 1 imposes every frequency of the lesion's region.
-    centre = slab.image.TransformContinuousIndexToPhysicalPoint((31.5, 31.5, float(slab.middle)))
-    place = Place(0, "a", "solid", 30.0, centre)
+    # Center of the middle slice; factor 1 imposes every frequency of the lesion's region.
+    center = slab.image.TransformContinuousIndexToPhysicalPoint((31.5, 31.5, float(slab.middle)))
+    place = Place(0, "a", "solid", 30.0, center)
     twin, nothing = lesions.synthesize(slab, None, setting)
     made, lesion = lesions.synthesize(slab, place, setting)
     assert nothing is None

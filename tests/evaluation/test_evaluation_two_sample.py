@@ -39,7 +39,7 @@ test_of.__test__ = False
 
 
 @pytest.mark.parametrize("fault", ["blur", "noise"])
-def test_a_slight_fault_is_found_in_patients_not_learnt_from(fault):
+def test_a_slight_fault_is_found_in_patients_not_learned_from(fault):
     real, synthetic = textures(0), textures(1)
     if fault == "blur":
         synthetic = ndimage.gaussian_filter(synthetic, (0, 0.6, 0.6))
@@ -69,22 +69,22 @@ def test_digits_below_a_unit_give_nothing_away():
     assert np.array_equal(patches.windowed(real + jitter, WINDOW), patches.windowed(real, WINDOW))
 
 
-def test_nobody_is_tested_who_was_learnt_from():
+def test_nobody_is_tested_who_was_learned_from():
     patients = ["a"] * 3 + ["b"] * 5 + ["c"] * 4 + ["d"] * 2
     folds, words = two_sample.split_folds(patients)
     assert "folds of patients" in words
     assert sorted(np.concatenate([tested for _, tested in folds])) == list(range(14))
-    for learnt, tested in folds:
-        assert not {patients[k] for k in learnt} & {patients[k] for k in tested}
-        assert len(learnt) + len(tested) == 14
+    for learned, tested in folds:
+        assert not {patients[k] for k in learned} & {patients[k] for k in tested}
+        assert len(learned) + len(tested) == 14
 
 
 def test_one_patient_is_split_into_blocks_with_a_gap():
     folds, words = two_sample.split_folds(["a"] * 12)
     assert "blocks" in words
     assert sorted(np.concatenate([tested for _, tested in folds])) == list(range(12))
-    for learnt, tested in folds:
-        distance = np.abs(learnt[:, None] - tested).min()
+    for learned, tested in folds:
+        distance = np.abs(learned[:, None] - tested).min()
         assert distance == 1 + two_sample.GAP
 
 
@@ -107,12 +107,12 @@ def test_auc_of_scores_with_a_known_answer():
     assert auc.tolist() == [0.625, 1, 0.5]
 
 
-def test_resamples_keep_each_patient_and_draw_neighbours_together():
+def test_resamples_keep_each_patient_and_draw_neighbors_together():
     weights = bootstrap.slice_weights(PATIENTS, seed=0, repeats=400, block=2)
     assert (weights[:, :6].sum(1) == 6).all()
     assert (weights[:, 6:].sum(1) == 6).all()
     assert weights.std(axis=0).min() > 0.5
-    # Drawn in pairs, neighbours come together more often than slices that are apart.
+    # Drawn in pairs, neighbors come together more often than slices that are apart.
     near = np.corrcoef(weights[:, 1], weights[:, 2])[0, 1]
     assert near > 0.2 > np.corrcoef(weights[:, 1], weights[:, 4])[0, 1]
 
@@ -142,7 +142,7 @@ def test_a_slice_is_scored_by_as_many_patches_as_the_judge_says(monkeypatch):
         assert found["auc"] == 0.25
 
 
-def test_everyone_is_learnt_from_once_in_a_pass():
+def test_everyone_is_learned_from_once_in_a_pass():
     batches = list(two_sample._batches(70, 2, 3, torch.Generator().manual_seed(0)))
     assert [len(drawn) for drawn in batches] == [35] * 6
     for one in range(0, 6, 2):

@@ -103,10 +103,10 @@ def other_files(folder: Path) -> list[Path]:
     for name in ("a.nii", "a.nii.gz"):
         nibabel.save(nibabel.Nifti1Image(VALUES, np.eye(4)), folder / name)
     nibabel.save(nibabel.Nifti2Image(VALUES, np.eye(4)), folder / "second.nii")
-    grey = (np.indices((40, 50)).sum(axis=0) % 256).astype(np.uint8)
+    gray = (np.indices((40, 50)).sum(axis=0) % 256).astype(np.uint8)
     for name in ("a.png", "a.jpg"):
-        Image.fromarray(grey).save(folder / name)
-    Image.fromarray(np.dstack([grey] * 3)).save(folder / "rgb.png")
+        Image.fromarray(gray).save(folder / name)
+    Image.fromarray(np.dstack([gray] * 3)).save(folder / "rgb.png")
     (folder / "a.json").write_text(json.dumps(REQUEST, indent=1))
     (folder / "a.yaml").write_text(json.dumps(REQUEST, indent=1))
     data = (".raw", ".zraw")

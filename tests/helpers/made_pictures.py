@@ -13,7 +13,7 @@ from medsynth.domains import IntensityMap, Preset, get
 
 
 def film(rows: int = 150, columns: int = 120) -> np.ndarray:
-    """A frontal chest, grey 0 to 255: soft tissue, two dark lungs, a bright middle; air at the sides."""
+    """A frontal chest, gray 0 to 255: soft tissue, two dark lungs, a bright middle; air at the sides."""
     j, i = np.indices((rows, columns))
     x, y = (i - (columns - 1) / 2) / columns, (j - (rows - 1) / 2) / rows
     body = np.abs(x) < 0.44

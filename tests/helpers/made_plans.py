@@ -45,7 +45,7 @@ def write_network(path):
         "prediction_type": "v_prediction",
         "preset": "lung_ct",
         "data": "none",
-        "licence": "none",
+        "license": "none",
     }
     save_weights(network.state_dict(), path, metadata=metadata)
 

@@ -51,7 +51,7 @@ def save_network(folder):
         "prediction_type": "v_prediction",
         "preset": "lung_ct",
         "data": "made up",
-        "licence": "none",
+        "license": "none",
     }
     save_weights(PatchUNet(NETWORK).state_dict(), path, metadata=metadata)
     return path

@@ -17,7 +17,7 @@ def write_csv(path, header, *rows, delimiter=","):
 
 
 def picture(path, shape=(8, 6), value=100):
-    """A grey 8-bit picture of (rows, columns) whose brightness is `value` in the middle."""
+    """A gray 8-bit picture of (rows, columns) whose brightness is `value` in the middle."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.zeros(shape, np.uint8)
     pixels[1:-1, 1:-1] = value

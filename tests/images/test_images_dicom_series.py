@@ -140,7 +140,7 @@ def test_two_series_are_listed_and_one_can_be_chosen(tmp_path):
         read_image(tmp_path, series_uid="9.9")
 
 
-def test_a_missing_slice_is_named_by_its_neighbours(tmp_path):
+def test_a_missing_slice_is_named_by_its_neighbors(tmp_path):
     paths = save_series(tmp_path, 6)
     paths[3].unlink()
     with pytest.raises(GeometryError, match="1 slice is missing") as caught:

@@ -26,7 +26,7 @@ phases: [{steps: 1, batch_size: 1}]
 
 
 def chest(seed, slices=5):
-    """Slices (N, 512, 512) of a patient: outline and lung of his own, neighbours alike."""
+    """Slices (N, 512, 512) of a patient: outline and lung of his own, neighbors alike."""
     rng = np.random.default_rng(seed)
     rows, columns = np.indices((512, 512)) - 256.0
     angle = np.arctan2(rows, columns)
@@ -95,7 +95,7 @@ def test_the_audit_names_the_image_that_was_copied(audited):
     worst = copied.copies[0]
     assert (worst.slice, worst.training_image) == (1, "P1/ct slice 2")
     assert copied.training["images"] == 15
-    assert copied.controls["detection"]["neighbouring slice"]["tried"] > 0
+    assert copied.controls["detection"]["neighboring slice"]["tried"] > 0
     assert (folder / "copied" / "audit.png").is_file()
     assert not (folder / "fresh" / "audit.png").exists()  # no patient's image where none was copied
 

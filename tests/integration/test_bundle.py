@@ -82,7 +82,7 @@ def folder(tmp_path_factory):
         "prediction_type": "v_prediction",
         "preset": "lung_ct",
         "data": "none",
-        "licence": "none",
+        "license": "none",
     }
     save_weights(state, folder / "tiny.safetensors", metadata=metadata)
     request = REQUEST | {"weights": "tiny.safetensors"}

@@ -34,7 +34,7 @@ CLASSES = {
     "MR": "1.2.840.10008.5.1.4.1.1.4",
     "CT": "1.2.840.10008.5.1.4.1.1.2",
 }
-# Reference, preset, kind, centre, diameter, modality written.
+# Reference, preset, kind, center, diameter, modality written.
 CASES = {
     "png": ("film.png", "chest_xray", "nodule", (35, 70, 0), 14, "DX"),
     "jpeg": ("film.jpg", "chest_xray", "opacity", (35, 70, 0), 24, "DX"),
@@ -67,7 +67,7 @@ def folder(tmp_path_factory):
             "prediction_type": "v_prediction",
             "preset": name,
             "data": "none",
-            "licence": "none",
+            "license": "none",
         }
         save_weights(network.state_dict(), folder / f"{name}.safetensors", metadata=metadata)
     write_picture(folder / "film.png", film())
@@ -90,9 +90,9 @@ def folder(tmp_path_factory):
 
 
 def request(folder, name, **changes):
-    image, preset, kind, centre, diameter, _ = CASES[name]
+    image, preset, kind, center, diameter, _ = CASES[name]
     lesion = {
-        "center_mm": list(centre),
+        "center_mm": list(center),
         "diameter_mm": diameter,
         "source": {"procedural": {"kind": kind}},
     }
@@ -149,11 +149,11 @@ def test_the_result_lies_on_the_grid_where_the_reference_lay(folder, made, name)
 @pytest.mark.parametrize("name", RUN)
 def test_the_lesion_is_where_it_was_asked_and_its_mask_measures_it(made, name):
     out, result = made(name)
-    _, _, kind, centre, diameter, _ = CASES[name]
+    _, _, kind, center, diameter, _ = CASES[name]
     (lesion,) = result.lesions
     assert lesion.drawn["kind"] == kind
     assert lesion.diameter_mm == pytest.approx(diameter, rel=0.06)
-    assert np.linalg.norm(np.subtract(lesion.centroid_mm, centre)) < 0.15 * diameter
+    assert np.linalg.norm(np.subtract(lesion.centroid_mm, center)) < 0.15 * diameter
     assert np.isfinite(lesion.mean_around)
     assert set(np.unique(array(out / "pathology_01.nrrd"))) == {0, 1}
 
@@ -229,9 +229,9 @@ def test_monochrome1_and_windows_give_the_same_film(folder):
     )
     for other in others:
         assert np.abs(other - plain).max() <= 1
-    how = prepared["monochrome1"].fitting.record["grey_values"]
+    how = prepared["monochrome1"].fitting.record["gray_values"]
     assert how == "the file's window 3071 / 2048"
-    assert "percentile" in prepared["16-bit png"].fitting.record["grey_values"]
+    assert "percentile" in prepared["16-bit png"].fitting.record["gray_values"]
 
 
 def test_a_ct_in_hu_is_shown_in_the_window_of_the_domain(folder):
@@ -241,11 +241,11 @@ def test_a_ct_in_hu_is_shown_in_the_window_of_the_domain(folder):
     values = sitk.GetArrayFromImage(prepared.reference.image)
     middle = values[2, 128, 128]
     assert middle == pytest.approx(33 / 80 * 255, abs=5)
-    assert prepared.fitting.record["grey_values"] == "the window 40 / 80 HU"
+    assert prepared.fitting.record["gray_values"] == "the window 40 / 80 HU"
 
 
 def test_a_result_goes_in_again_as_it_is(folder, made, tmp_path):
-    """On the grid and in grey values nothing is left to do, from DICOM and from NRRD."""
+    """On the grid and in gray values nothing is left to do, from DICOM and from NRRD."""
     out, _ = made("mr")
     for image in (out / "image.nrrd", out / "dicom" / "image"):
         again = request(folder, "mr", anatomy={"image": str(image)})

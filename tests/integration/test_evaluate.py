@@ -33,10 +33,10 @@ def films(tmp_path_factory):
     rng = np.random.default_rng(0)
     lines = ["file,patient"]
     for number in range(12):
-        grey = (
+        gray = (
             120 + 30 * np.sin(np.arange(256) / (9 + number))[:, None] + rng.normal(0, 8, (256, 256))
         )
-        Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)).save(folder / f"{number}.png")
+        Image.fromarray(np.clip(gray, 0, 255).astype(np.uint8)).save(folder / f"{number}.png")
         lines.append(f"{number}.png,person-{number:02}")
     (folder / "SOURCES.csv").write_text("\n".join(lines) + "\n")
     recipe = {
@@ -68,7 +68,7 @@ def save_made_up(path, network, **said):
     }
     metadata = {
         **{"network": config.to_dict(), "schedule": {"kind": "log_snr_linear"}},
-        **{"prediction_type": "v_prediction", "preset": "chest_xray", "data": "", "licence": ""},
+        **{"prediction_type": "v_prediction", "preset": "chest_xray", "data": "", "license": ""},
         **said,
     }
     save_weights(state, path, metadata=metadata)

@@ -35,17 +35,17 @@ COS, SIN = np.cos(0.3), np.sin(0.3)
 OBLIQUE = np.array([[1, 0, 0], [0, COS, -SIN], [0, SIN, COS]]) @ np.array(
     [[COS, -SIN, 0], [SIN, COS, 0], [0, 0, 1]]
 )
-CENTRE = [20.0, -10.0, 5.0]
+CENTER = [20.0, -10.0, 5.0]
 
 
 def chest(shape=(20, 60, 64), spacing=(2.4, 2.5, 3.0), direction=None):
-    """Lung in a shell of soft tissue around `CENTRE`, in whole HU; sides that are no multiple of 8."""
+    """Lung in a shell of soft tissue around `CENTER`, in whole HU; sides that are no multiple of 8."""
     image = sitk.Image([int(n) for n in shape[::-1]], sitk.sitkFloat32)
     image.SetSpacing(spacing)
     direction = np.eye(3) if direction is None else direction
     image.SetDirection(direction.ravel().tolist())
     middle = np.array(spacing) * (np.array(shape[::-1]) - 1) / 2
-    image.SetOrigin((np.array(CENTRE) - direction @ middle).tolist())
+    image.SetOrigin((np.array(CENTER) - direction @ middle).tolist())
     k, j, i = np.indices(shape)
     x = (i - (shape[2] - 1) / 2) * spacing[0]
     y = (j - (shape[1] - 1) / 2) * spacing[1]
@@ -69,7 +69,7 @@ def folder(tmp_path_factory):
         "prediction_type": "v_prediction",
         "preset": "lung_ct",
         "data": "none",
-        "licence": "none",
+        "license": "none",
     }
     save_weights(network.state_dict(), folder / "tiny.safetensors", metadata=metadata)
     sitk.WriteImage(chest(), str(folder / "straight.nrrd"))
@@ -88,7 +88,7 @@ def folder(tmp_path_factory):
 
 def nodule(**changes):
     source = {"procedural": {"kind": "spiculated", "pleural_tags": 0}}
-    values = {"center_mm": CENTRE, "diameter_mm": 18, "source": source, "factor": 4}
+    values = {"center_mm": CENTER, "diameter_mm": 18, "source": source, "factor": 4}
     return values | changes
 
 
@@ -192,7 +192,7 @@ def test_the_record_says_what_happened(out):
     assert errors["anatomy"] < 0.05
     assert set(errors) == {"anatomy", "pathologies[0]"}
     lesion = record["lesions"][0]
-    np.testing.assert_allclose(lesion["centroid_mm"], CENTRE, atol=2)
+    np.testing.assert_allclose(lesion["centroid_mm"], CENTER, atol=2)
     assert lesion["diameter_mm"] == pytest.approx(18, rel=0.1)
     assert record["dicom"]["round_trip_error"] <= 1
     assert set(record["coherence"]) == {"lung", "soft tissue", "bone"}
@@ -354,11 +354,11 @@ def test_an_oblique_anisotropic_reference_keeps_its_grid(folder, tmp_path):
         np.testing.assert_allclose(written.GetOrigin(), reference.GetOrigin(), atol=1e-6)
         assert written.GetSpacing() == pytest.approx(reference.GetSpacing())
     record = json.loads((tmp_path / "oblique/result.json").read_text())
-    np.testing.assert_allclose(record["lesions"][0]["centroid_mm"], CENTRE, atol=2)
+    np.testing.assert_allclose(record["lesions"][0]["centroid_mm"], CENTER, atol=2)
 
 
 def test_several_lesions_each_with_their_own_factor_and_mask(folder, tmp_path):
-    other = [CENTRE[0] - 28, CENTRE[1], CENTRE[2]]
+    other = [CENTER[0] - 28, CENTER[1], CENTER[2]]
     lesions = [
         nodule(diameter_mm=14),
         nodule(
@@ -389,16 +389,16 @@ def test_every_slice_without_a_pathology(folder, tmp_path):
 def test_a_painted_roi_on_another_grid_is_found_in_mm(folder, tmp_path):
     roi = sitk.Image(30, 30, 30, sitk.sitkUInt8)
     roi[8:22, 8:22, 8:22] = 1
-    roi.SetOrigin([c - 14.5 for c in CENTRE])
+    roi.SetOrigin([c - 14.5 for c in CENTER])
     sitk.WriteImage(roi, str(tmp_path / "roi.nrrd"))
     lesion = {"roi": str(tmp_path / "roi.nrrd"), "source": {"procedural": {"kind": "solid"}}}
     result = run(folder, tmp_path / "painted", pathologies=[lesion])
-    np.testing.assert_allclose(result.lesions[0].centroid_mm, CENTRE, atol=2)
+    np.testing.assert_allclose(result.lesions[0].centroid_mm, CENTER, atol=2)
 
 
 def test_a_lesion_from_an_annotated_study(folder, out, tmp_path):
     source = {"image": str(out / "dicom/image"), "mask": str(out / "dicom/seg/0001.dcm")}
-    place = [CENTRE[0] + 20, CENTRE[1] + 5, CENTRE[2]]
+    place = [CENTER[0] + 20, CENTER[1] + 5, CENTER[2]]
     lesion = {"center_mm": place, "diameter_mm": 16, "source": source}
     result = run(folder, tmp_path / "taken", pathologies=[lesion])
     np.testing.assert_allclose(result.lesions[0].centroid_mm, place, atol=3)

@@ -51,7 +51,7 @@ def folder(tmp_path_factory):
         "prediction_type": "v_prediction",
         "preset": "mammography",
         "data": "none",
-        "licence": "none",
+        "license": "none",
     }
     save_weights(network.state_dict(), folder / "tiny.safetensors", metadata=metadata)
     film = sitk.GetArrayFromImage(breast(seed=2, laterality="R").image)[0]

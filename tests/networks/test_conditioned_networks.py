@@ -68,7 +68,7 @@ def test_the_weights_file_says_how_it_was_told(tmp_path):
         "prediction_type": "v_prediction",
         "preset": "lung_ct",
         "data": "made up",
-        "licence": "none",
+        "license": "none",
         "residual_std": {0: 1.0, 4: 0.05, 8: 0.09},
         "conditioned_log_snr_min": -2.5,
     }

@@ -34,7 +34,7 @@ CARD = {
     "prediction_type": "v_prediction",
     "preset": "lung_ct",
     "data": "made up",
-    "licence": "none",
+    "license": "none",
 }
 
 
@@ -70,8 +70,8 @@ def test_sides_that_are_no_multiple_are_continued_and_cut():
 @torch.inference_mode()
 def test_a_crop_knows_where_it_is():
     net, x = network(), torch.randn(1, 1, 32, 32)
-    corner, centre = torch.zeros(1, 2), torch.full((1, 2), 16.0)
-    assert torch.equal(net(x, torch.ones(1)), net(x, torch.ones(1), origin=centre))
+    corner, center = torch.zeros(1, 2), torch.full((1, 2), 16.0)
+    assert torch.equal(net(x, torch.ones(1)), net(x, torch.ones(1), origin=center))
     assert not torch.equal(net(x, torch.ones(1)), net(x, torch.ones(1), origin=corner))
 
 
@@ -134,8 +134,8 @@ def test_weights_that_are_not_finite(tmp_path):
 
 
 def test_a_card_must_be_complete(tmp_path):
-    with pytest.raises(ValueError, match="lacks licence"):
-        save_weights({}, tmp_path / "x", metadata={k: v for k, v in CARD.items() if k != "licence"})
+    with pytest.raises(ValueError, match="lacks license"):
+        save_weights({}, tmp_path / "x", metadata={k: v for k, v in CARD.items() if k != "license"})
 
 
 def test_the_checksum_is_sha256(tmp_path):

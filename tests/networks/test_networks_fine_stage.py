@@ -25,7 +25,7 @@ CARD = {
     "prediction_type": "v_prediction",
     "preset": "lung_ct",
     "data": "made up",
-    "licence": "none",
+    "license": "none",
 }
 
 
@@ -172,7 +172,7 @@ def test_a_grown_network_computes_what_the_old_one_does(tmp_path, changes):
 
 @torch.inference_mode()
 def test_a_crop_of_a_larger_frame_lies_where_it_lay(tmp_path):
-    """Corners are counted from the frame's corner; frames lie centred in each other."""
+    """Corners are counted from the frame's corner; frames lie centered in each other."""
     path = saved(COARSE, tmp_path)
     old, _ = load_network(path)
     new = warm_start(path, replace(COARSE, image_size=(128, 96))).eval()

@@ -23,7 +23,7 @@ def test_a_closed_spline_passes_through_the_points_it_was_made_for():
     np.testing.assert_allclose(curve[::10], points, atol=1e-12)
 
 
-def test_a_control_point_moves_only_its_own_neighbourhood():
+def test_a_control_point_moves_only_its_own_neighborhood():
     control = circle(10, 12)
     moved = control.copy()
     moved[6] += 3

@@ -67,7 +67,7 @@ def folder(tmp_path_factory):
         "prediction_type": "v_prediction",
         "preset": "lung_ct",
         "data": "none",
-        "licence": "none",
+        "license": "none",
     }
     save_weights(PatchUNet(config).state_dict(), folder / "tiny.safetensors", metadata=metadata)
     sitk.WriteImage(volume(), str(folder / "lung.nrrd"))

@@ -100,12 +100,12 @@ def test_slices_that_were_kept_have_one_picture_and_no_difference(written):
 
 
 def test_the_difference_is_none_where_voxels_are_equal(written):
-    grey = decoded(viewer(written)["slices"][2]["difference"])
+    gray = decoded(viewer(written)["slices"][2]["difference"])
     scale = 512 / 48
     far = np.ones((512, 512), bool)
     far[int(12 * scale) : int(28 * scale), int(12 * scale) : int(28 * scale)] = False
-    assert (grey[far] == 128).all()
-    assert grey[int(20 * scale), int(20 * scale)] > 200
+    assert (gray[far] == 128).all()
+    assert gray[int(20 * scale), int(20 * scale)] > 200
 
 
 def test_outlines_are_there_where_the_lesion_is(written):

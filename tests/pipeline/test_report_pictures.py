@@ -20,12 +20,12 @@ def test_a_window_maps_its_limits_to_black_and_white():
 
 
 def test_a_difference_is_signed_and_none_is_exactly_128():
-    grey = pictures.signed_grey(np.array([[-300.0, -100.0, 0.0, 50.0, 100.0]]), 100)
-    assert grey.tolist() == [[1, 1, 128, 192, 255]]
-    colour = pictures.signed_colour(grey)[0]
-    assert colour[2].tolist() == [0, 0, 0]
-    assert colour[0, 2] > colour[0, 0]  # less: blue
-    assert colour[4, 0] > colour[4, 2]  # more: orange
+    gray = pictures.signed_gray(np.array([[-300.0, -100.0, 0.0, 50.0, 100.0]]), 100)
+    assert gray.tolist() == [[1, 1, 128, 192, 255]]
+    color = pictures.signed_color(gray)[0]
+    assert color[2].tolist() == [0, 0, 0]
+    assert color[0, 2] > color[0, 0]  # less: blue
+    assert color[4, 0] > color[4, 2]  # more: orange
 
 
 @pytest.mark.parametrize(
@@ -123,9 +123,9 @@ def test_the_preview_shows_reference_low_pass_result_and_difference(tmp_path):
     left = 6 + (354 - 270) // 2
     cells = [picture[98:458, left + n * 360 : left + n * 360 + 270] for n in range(4)]
     tissue = (slice(100, 120), slice(60, 80))  # voxel row 12, column 15: 40 HU, outside the lesion
-    grey = round((40 + 1350) / 1500 * 255)
+    gray = round((40 + 1350) / 1500 * 255)
     halved = round((20 + 1350) / 1500 * 255)
-    for column, expected in enumerate((grey, halved, grey, 0)):
+    for column, expected in enumerate((gray, halved, gray, 0)):
         assert np.abs(cells[column][tissue] - expected).max() <= 1
     inside = (slice(165, 185), slice(105, 120))  # the lesion, +100 HU
     assert np.abs(cells[2][inside] - round((140 + 1350) / 1500 * 255)).max() <= 1

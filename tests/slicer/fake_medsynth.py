@@ -1,7 +1,7 @@
 """Stands for a Python that has medsynth: `PYTHON -c ENTRY synthesize ...` with a small, quick result.
 
 Reads the module's real request and files, so what it gets wrong the tests see: a lesion asked for by its
-centre is a ball around that LPS point, an ROI comes back as it was written. Films come back on a larger
+center is a ball around that LPS point, an ROI comes back as it was written. Films come back on a larger
 grid about their middle, as the library brings them onto its network's. The environment variable
 MEDSYNTH_FAKE picks a failure instead.
 """

@@ -14,6 +14,7 @@ def test_old_names_are_read_at_every_depth():
         "told_log_snr_min": -2.5,
         "low_band_factor": None,
         "refinement": {"judge_pace": 2.0},
+        "data": {"licence": "CC0"},
     }
     assert aliases.current(old, where="a file") == {
         "network": {"reference_conditioned": True, "noise_level": True, "patch_size": 4},
@@ -21,6 +22,7 @@ def test_old_names_are_read_at_every_depth():
         "conditioned_log_snr_min": -2.5,
         "low_pass_factor": None,
         "refinement": {"discriminator_lr_ratio": 2.0},
+        "data": {"license": "CC0"},
     }
     assert aliases.current_key("network.texture") == "network.noise_level"
 

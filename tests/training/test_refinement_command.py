@@ -52,7 +52,7 @@ def films(tmp_path, slices):
             "layout": "table",
             "table": "table.csv",
             "statement": "made up",
-            "licence": "none",
+            "license": "none",
         },
         "network": NETWORK.to_dict() | {"image_size": [256, 256]},
         "phases": [{"crop": 32, "batch_size": 1, "steps": 1}],

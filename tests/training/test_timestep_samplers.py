@@ -94,7 +94,7 @@ def test_importance_sampling_lowers_the_variance_of_the_loss():
     assert (losses[t] * weight).var() < 0.01 * losses.var()
 
 
-def test_bins_share_one_history_among_neighbours():
+def test_bins_share_one_history_among_neighbors():
     losses = torch.ones(100)
     losses[20:30] = 4
     resampler = taught(losses, bins=10)

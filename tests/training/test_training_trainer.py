@@ -43,7 +43,7 @@ def recipe(**changes):
     values = {
         "preset": "lung_ct",
         "phases": (Phase(steps=4, batch_size=2, crop=16), Phase(steps=4, batch_size=1)),
-        "data": Data(statement="made up", licence="none"),
+        "data": Data(statement="made up", license="none"),
         "network": NETWORK,
         "augment": Augment(shift_pixels=2),
         "optimizer": Optimizer(lr=1e-3, warmup=2, decay=0.5),

@@ -47,7 +47,7 @@ def expected_terms(chain, *, learned):
         if not learned:
             prediction = Prediction(prediction.x0)
         index = torch.full((4,), i)
-        terms.append(vlb.term(X0, prediction, index, chain=chain, grey_levels=20_001).mean())
+        terms.append(vlb.term(X0, prediction, index, chain=chain, gray_levels=20_001).mean())
     return torch.stack(terms)
 
 
@@ -95,7 +95,7 @@ def test_a_term_is_the_kl_of_its_two_gaussians(i):
 
 
 @pytest.mark.parametrize("mean", [0.99, -0.99])
-def test_the_decoder_gives_every_grey_level_its_probability(mean):
+def test_the_decoder_gives_every_gray_level_its_probability(mean):
     """They sum to 1, and the outermost levels take the tails."""
     chain = Chain.of(SCHEDULE)
     x0 = torch.linspace(-1, 1, 256, dtype=DOUBLE).reshape(-1, 1, 1, 1)
@@ -134,7 +134,7 @@ def test_evaluating_a_denoiser_gives_the_expected_bound(steps):
     generator = torch.Generator().manual_seed(0)
     x0 = MEAN + STD * torch.randn(1, 1, 200, 200, generator=generator, dtype=DOUBLE)
     denoiser = Denoiser(Exact(), SCHEDULE, clip=None, dtype=DOUBLE)
-    bound = vlb.evaluate(denoiser, x0, generator=generator, timesteps=timesteps, grey_levels=20_001)
+    bound = vlb.evaluate(denoiser, x0, generator=generator, timesteps=timesteps, gray_levels=20_001)
     chain = Chain.of(SCHEDULE, timesteps)
     expected = expected_terms(chain, learned=False).sum() + vlb.prior(X0, chain=chain).mean()
     assert bound.terms.shape == (1, steps)

@@ -253,7 +253,7 @@ class ResultPart:
             node
             for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
             if node.GetAttribute(scene.SYNTHETIC)
-            # A window in grey values means nothing on a reference in its own.
+            # A window in gray values means nothing on a reference in its own.
             or (
                 not PRESETS[self.parameters.preset].in_display_units
                 and (node is self.parameters.reference or not node.GetSaveWithScene())

@@ -42,7 +42,7 @@ class Preview:
         self.asked = asked
         rows, columns = slicer.util.arrayFromVolume(reference).shape[1:]
         factor = min(round(factor * gridStep(reference, preset)) or 1, rows, columns)
-        # The library shows these in grey values first; here they stay in the file's own.
+        # The library shows these in gray values first; here they stay in the file's own.
         intensity = None if preset.in_display_units else preset.intensity
         self.filter = LowPassPreview((rows, columns), factor, intensity)
         self.queue = self._slicesByDistance()
@@ -140,7 +140,7 @@ def gridStep(reference, preset) -> float:
 
 
 def explain(reference, factor: float, preset) -> str:
-    """What a factor means for this image, in millimetres."""
+    """What a factor means for this image, in millimeters."""
     if reference is None:
         return ""
     size = round(factor) * gridStep(reference, preset) * max(reference.GetSpacing()[:2])

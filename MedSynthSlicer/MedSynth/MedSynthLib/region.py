@@ -62,7 +62,7 @@ def _points(where, reference, diameter, number) -> list[dict]:
 
     world = slicer.util.arrayFromMarkupsControlPoints(where, world=True)
     if len(world) == 0:
-        raise ValueError(f"Pathology {number}: click into a slice view to place its centre.")
+        raise ValueError(f"Pathology {number}: click into a slice view to place its center.")
     local = transformed(world, None, reference.GetParentTransformNode())
     return [
         {"center_mm": [float(v) for v in point], "diameter_mm": float(diameter)}
@@ -86,7 +86,7 @@ def segmentationMask(where, reference):
 
 
 def boxMask(where, reference):
-    """The voxels whose centre is inside an ROI box: bool (k, j, i)."""
+    """The voxels whose center is inside an ROI box: bool (k, j, i)."""
     import numpy as np
 
     toWorld = slicer.util.arrayFromVTKMatrix(where.GetObjectToWorldMatrix())

@@ -112,7 +112,7 @@ def keepPlace(node, reference, fromSize: list[int]) -> None:
 
 
 def _middle(node):
-    """The image's centre in its own RAS."""
+    """The image's center in its own RAS."""
     i, j, k = ((n - 1) / 2 for n in node.GetImageData().GetDimensions())
     return (ijkToRAS(node) @ [i, j, k, 1])[:3]
 
@@ -128,7 +128,7 @@ def addResult(folder: Path, reference, preset):
     """Load one OUT folder; all of it, or nothing.
 
     A reference that the preset's network cannot take as it is was brought onto the network's grid,
-    in grey values of its own; then the result is shown on that grid and in that window.
+    in gray values of its own; then the result is shown on that grid and in that window.
 
     Returns:
         The synthetic volume and the segmentation of its lesions (None without lesions).
@@ -256,7 +256,7 @@ def isVisible(node) -> bool:
 
 
 def firstLesion(segmentation):
-    """World position of the first segment's centre, or None without one."""
+    """World position of the first segment's center, or None without one."""
     if segmentation is None or segmentation.GetSegmentation().GetNumberOfSegments() == 0:
         return None
     return segmentation.GetSegmentCenterRAS(segmentation.GetSegmentation().GetNthSegmentID(0))

@@ -1,4 +1,4 @@
-"""Conditions: what a sample shall fulfil, as objects put into the loop."""
+"""Conditions: what a sample shall fulfill, as objects put into the loop."""
 
 from medsynth.diffusion.guidance.base import Condition
 from medsynth.diffusion.guidance.composition import COMPOSITIONS

@@ -13,7 +13,7 @@ SPACES = ("x0", "x_t")
 
 
 class Condition(Protocol):
-    """Something that the sample shall fulfil; put into the loop, never an edit of it.
+    """Something that the sample shall fulfill; put into the loop, never an edit of it.
 
     A condition acts in one of two spaces. `x0`: the denoiser's estimate is corrected before the
     sampler's step, with the clean reference. `x_t`: the new sample is corrected after the step, with

@@ -24,10 +24,10 @@ def spherical_gaussian(
 
     Args:
         size: (H, W) of the slice in pixels.
-        center: (row, column) of the patch's centre in pixels.
+        center: (row, column) of the patch's center in pixels.
         diameter: of the patch, in the unit of `spacing`.
         spacing: (row, column) spacing: mm, or 1 to work in pixels.
-        offset: distance of this slice from the patch's centre along z, in the unit of `spacing`.
+        offset: distance of this slice from the patch's center along z, in the unit of `spacing`.
         width: standard deviation over diameter.
 
     Returns:

@@ -18,9 +18,9 @@ from medsynth.lesions.body import body_array, lung_array
 
 KINDS = ("solid", "spiculated")
 DIAMETERS_MM = (8.0, 30.0)
-# How far from the lung's border a centre must lie, in diameters: a lobed outline reaches 0.6.
+# How far from the lung's border a center must lie, in diameters: a lobed outline reaches 0.6.
 CLEARANCE = 0.65
-# What a nodule and its spicules may reach from its centre.
+# What a nodule and its spicules may reach from its center.
 REACH_MM = 36.0
 # Slices with less lung than this share of the body are not asked for nodules.
 LUNG_SHARE = 0.2
@@ -118,9 +118,9 @@ def draw_places(
         rows, columns = np.nonzero(room[name] >= CLEARANCE * diameter)
         at = generator.integers(len(rows))
         index = np.array([columns[at], rows[at], slabs[name].middle])
-        centre = voxel_to_mm(slabs[name].image, index)
+        center = voxel_to_mm(slabs[name].image, index)
         kind = KINDS[number % len(KINDS)]
-        places.append(Place(number, name, kind, diameter, tuple(np.round(centre, 3).tolist())))
+        places.append(Place(number, name, kind, diameter, tuple(np.round(center, 3).tolist())))
     return places
 
 

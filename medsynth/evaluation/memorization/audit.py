@@ -1,7 +1,7 @@
 """Does a network copy its training images? The nearest one of every sample, and whether that is too near.
 
 What is too near is measured on real images. No image of one patient may be called a copy of another
-patient's (false alarms); the neighbouring slice of the same patient, and a training image that was
+patient's (false alarms); the neighboring slice of the same patient, and a training image that was
 flipped, shifted, turned, or pasted in part into another, must be (detection).
 """
 
@@ -45,7 +45,7 @@ class RealImages:
         alone = self.series.count(series) == 1
         return series if alone else f"{series} slice {index - first + 1}"
 
-    def neighbours(self, index: int) -> np.ndarray:
+    def neighbors(self, index: int) -> np.ndarray:
         """(M,) bool: the slices beside this one; none where the series is no stack of slices."""
         beside = np.zeros(len(self.series), dtype=bool)
         if self.series.count(self.series[index]) < STACK:
@@ -115,10 +115,10 @@ def calibrate(
             owner = part.patients[index]
             others = np.array([patient != owner for patient in training.patients])
             null.append((owner, _scores(nearest.best(others))))
-            if part is training and (neighbours := training.neighbours(index)).any():
-                beside.append(_scores(nearest.best(neighbours)))
+            if part is training and (neighbors := training.neighbors(index)).any():
+                beside.append(_scores(nearest.best(neighbors)))
             stage.advance(message=owner)
-        detected: dict[str, list[dict[str, float]]] = {"neighbouring slice": beside}
+        detected: dict[str, list[dict[str, float]]] = {"neighboring slice": beside}
         for kind, index, image in made:
             only = np.arange(len(training.images)) == index
             scores = _scores(gallery.compare(image).best(only))
@@ -174,7 +174,7 @@ def _spread(part: RealImages, count: int, rng: np.random.Generator) -> list[int]
 def _copies(
     training: RealImages, hosts: RealImages, count: int, rng: np.random.Generator
 ) -> list[tuple[str, int, np.ndarray]]:
-    """(kind, index of the original, copy): what a network that memorised might give."""
+    """(kind, index of the original, copy): what a network that memorized might give."""
     made = []
     for index in _spread(training, count, rng):
         image = training.images[index].astype(np.float32)

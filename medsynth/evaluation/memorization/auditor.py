@@ -12,7 +12,7 @@ from PIL import Image
 
 from medsynth.datasets.data import load_slices, read_split
 from medsynth.domains import Preset
-from medsynth.evaluation.memorization import audit as memorisation
+from medsynth.evaluation.memorization import audit as memorization
 from medsynth.evaluation.memorization.audit import (
     METHOD,
     Calibration,
@@ -50,7 +50,7 @@ class Auditor:
     def audit(self, out: Path) -> Audit:
         """Compare the synthesized slices of OUT, and write what was found."""
         planes, first = synthesized(out, preset=self.preset)
-        matches = memorisation.nearest_images(
+        matches = memorization.nearest_images(
             planes,
             self.gallery,
             self.training,
@@ -65,7 +65,7 @@ class Auditor:
                 "patients": len(set(self.training.patients)),
                 "digest": self.digest,
             },
-            worst=memorisation.worst(matches),
+            worst=memorization.worst(matches),
             slices=len(planes),
             controls=self.calibration.controls,
             created=now(),

@@ -10,7 +10,7 @@ import numpy as np
 from medsynth.domains import Preset
 from medsynth.evaluation.bootstrap import interval, slice_weights
 from medsynth.evaluation.lesion_fidelity.figure import wilson
-from medsynth.evaluation.memorization import audit as memorisation
+from medsynth.evaluation.memorization import audit as memorization
 from medsynth.evaluation.memorization.audit import Calibration, RealImages
 from medsynth.evaluation.memorization.similarity import MEASURES, Gallery
 from medsynth.events import Listener, ignore
@@ -43,7 +43,7 @@ def audit(
     """
     gallery = Gallery(training.images, to_unit=preset.intensity.to_unit)
     if calibration is None:
-        calibration = memorisation.calibrate(
+        calibration = memorization.calibrate(
             gallery, training, held_out, seed=seed, listener=listener
         )
     figures: dict[str, Any] = {
@@ -56,12 +56,12 @@ def audit(
     }
     pictures = {}
     for kind, (images, owners) in samples.items():
-        matches = memorisation.nearest_images(
+        matches = memorization.nearest_images(
             images, gallery, training, calibration, listener=listener
         )
         figures["samples"][kind] = summary(matches, owners, calibration, seed=seed)
         pictures[kind] = [
-            memorisation.pair_picture(images[m.slice], m, training, preset=preset)
+            memorization.pair_picture(images[m.slice], m, training, preset=preset)
             for m in nearest_pairs(matches, pairs)
         ]
     return figures, pictures

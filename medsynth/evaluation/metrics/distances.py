@@ -12,7 +12,7 @@ import numpy as np
 
 from medsynth.evaluation import bootstrap
 
-NEIGHBOURS = 3
+NEIGHBORS = 3
 FID_REPEATS = 100
 
 
@@ -94,8 +94,8 @@ def _moments(features: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.
     flat = features.reshape(-1, features.shape[-1])
     per_patch = np.repeat(weights, features.shape[1]) / (weights.sum() * features.shape[1])
     mean = per_patch @ flat
-    centred = flat - mean
-    return mean, (centred * per_patch[:, None]).T @ centred
+    centered = flat - mean
+    return mean, (centered * per_patch[:, None]).T @ centered
 
 
 def _fid(
@@ -117,7 +117,7 @@ def _fid(
 def _precision_recall(
     real: np.ndarray, synthetic: np.ndarray, a: np.ndarray, b: np.ndarray, owners: list, seed: int
 ) -> dict[str, dict]:
-    """Improved precision and recall (Kynkaanniemi et al. 2019): 3 nearest neighbours of other slices."""
+    """Improved precision and recall (Kynkaanniemi et al. 2019): 3 nearest neighbors of other slices."""
     weights = bootstrap.slice_weights(owners, seed=seed)
     found = {}
     real_real = (covered(real[a], real[b]) + covered(real[b], real[a])) / 2
@@ -131,7 +131,7 @@ def _precision_recall(
 def covered(manifold: np.ndarray, tested: np.ndarray) -> np.ndarray:
     """Share of each tested slice's patches that lie on the manifold: features (n, K, D) to (m,).
 
-    A patch lies on it when it is nearer to one of its patches than that one's third neighbour among the
+    A patch lies on it when it is nearer to one of its patches than that one's third neighbor among the
     patches of other slices.
     """
     (n, k, d), m = manifold.shape, len(tested)
@@ -139,7 +139,7 @@ def covered(manifold: np.ndarray, tested: np.ndarray) -> np.ndarray:
     among = _squared_distances(points, points)
     owner = np.repeat(np.arange(n), k)
     among[owner[:, None] == owner] = np.inf
-    radius = np.partition(among, NEIGHBOURS - 1, axis=1)[:, NEIGHBOURS - 1]
+    radius = np.partition(among, NEIGHBORS - 1, axis=1)[:, NEIGHBORS - 1]
     inside = (_squared_distances(others, points) <= radius).any(axis=1)
     return inside.reshape(m, -1).mean(axis=1)
 

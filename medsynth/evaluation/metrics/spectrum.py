@@ -70,8 +70,8 @@ def compare(
         "floor": (theirs[half].mean(0) / theirs[~half].mean(0)).tolist(),
         "floor_interval": [bootstrap.interval(band[np.isfinite(band)]) for band in halves.T],
     }
-    centres = np.sqrt(RINGS[:-1] * RINGS[1:])
-    return found, {"frequency": centres, "real": their_rings, "synthetic": our_rings}
+    centers = np.sqrt(RINGS[:-1] * RINGS[1:])
+    return found, {"frequency": centers, "real": their_rings, "synthetic": our_rings}
 
 
 def noise_power(
@@ -116,8 +116,8 @@ def noise_power(
         "std_synthetic": float(np.sqrt(variance["ours"].mean())),
         "std_real": float(np.sqrt(variance["theirs"].mean())),
     }
-    centres = (NPS_RINGS[:-1] + NPS_RINGS[1:]) / 2
-    drawn = {"frequency": centres, "real": theirs[:, :-1], "synthetic": ours[:, :-1]}
+    centers = (NPS_RINGS[:-1] + NPS_RINGS[1:]) / 2
+    drawn = {"frequency": centers, "real": theirs[:, :-1], "synthetic": ours[:, :-1]}
     return found, drawn
 
 

@@ -1,6 +1,6 @@
 """Tissues whose values are known in a domain's units: where their peaks lie, how grainy they are.
 
-Only CT in HU has such tissues. Grey values of a display say nothing absolute; there the histograms
+Only CT in HU has such tissues. Gray values of a display say nothing absolute; there the histograms
 are the figure.
 """
 

@@ -131,8 +131,8 @@ def split_folds(
 ) -> tuple[list[tuple[np.ndarray, np.ndarray]], str]:
     """(training, tested) indices of each fold, and in words what the folds are.
 
-    Patients where each fold then has at least four slices to learn from; else blocks of neighbouring
-    slices with a gap between what is learnt from and what is tested on.
+    Patients where each fold then has at least four slices to learn from; else blocks of neighboring
+    slices with a gap between what is learned from and what is tested on.
     """
     names, counts = np.unique(list(patients), return_counts=True)
     folds = min(most, len(names))
@@ -144,7 +144,7 @@ def split_folds(
         label = np.array([owner[p] for p in patients])
         if sizes.sum() - sizes.max() >= 4:
             found = [(np.flatnonzero(label != f), np.flatnonzero(label == f)) for f in range(folds)]
-            return found, f"{folds} folds of patients: learnt from some, tested on the others"
+            return found, f"{folds} folds of patients: learned from some, tested on the others"
     return _blocks(len(patients), most), (
         f"{most} blocks of slices, {GAP} slice left out between learning and testing: too few "
         "patients to split by patient"
@@ -187,8 +187,8 @@ def _cross_fit(
     count = len(ours)
     above, above_slice = np.zeros((count, count)), np.zeros((count, count))
     fold_of = np.empty(count, dtype=int)
-    for index, (learnt, tested) in enumerate(folds):
-        network = _train(ours[learnt], theirs[learnt], effort=effort, seed=seed + index)
+    for index, (learned, tested) in enumerate(folds):
+        network = _train(ours[learned], theirs[learned], effort=effort, seed=seed + index)
         a, b = (_scores(network, patches[tested]) for patches in (ours, theirs))
         cell = np.ix_(tested, tested)
         above[cell] = _share_above(a, b)

@@ -123,7 +123,7 @@ def _slots(frames: list[Frame]) -> tuple[list[int], StackGrid]:
 def _step_mm(frames: list[Frame], depths: np.ndarray) -> float:
     """The slice step: what the file says where its frames fit it, else their smallest distance.
 
-    Empty frames are commonly left out, so the distance between neighbours is not always the step.
+    Empty frames are commonly left out, so the distance between neighbors is not always the step.
     `depths` are the distinct positions along the normal from the first, ascending, in mm.
     """
     if len(depths) == 1:

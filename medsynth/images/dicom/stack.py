@@ -76,7 +76,7 @@ def without_localizers(frames: list[Frame]) -> tuple[list[Frame], list[str]]:
 
 
 def slice_extent_mm(frame: Frame, notes: list[str]) -> float:
-    """How thick a slice without neighbours is; 1 mm, with a warning, if the file is silent."""
+    """How thick a slice without neighbors is; 1 mm, with a warning, if the file is silent."""
     for keyword in ("SliceThickness", "SpacingBetweenSlices"):
         value = numbers(frame.header, keyword, count=1, path=frame.path)
         if value is not None and value[0] > 0:

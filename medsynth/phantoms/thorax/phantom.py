@@ -157,7 +157,7 @@ def _lung_vessels(organs: dict[str, Organ], person: Habitus, seed: int) -> dict[
 def _deformation(person: Habitus, generator: np.random.Generator) -> Callable:
     """Scale to the person's size, then a smooth random displacement of a few mm.
 
-    The displacement is a sum of plane waves of 180 mm and longer: neighbouring organs move
+    The displacement is a sum of plane waves of 180 mm and longer: neighboring organs move
     together, so nothing is torn or folded (its gradient stays below 0.2).
     """
     scale = np.array([person.width, person.depth, person.height])

@@ -1,6 +1,6 @@
 """What a phantom is made of: organs, each a few B-spline curves or tubes with control points.
 
-Coordinates are LPS millimetres: x to the patient's left, y to the back, z to the head.
+Coordinates are LPS millimeters: x to the patient's left, y to the back, z to the head.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def _murray(parents: np.ndarray) -> np.ndarray:
 
 
 def _relaxed(points: np.ndarray, parents: np.ndarray) -> np.ndarray:
-    """Inner nodes pulled a third of the way towards their neighbours' mean: fewer kinks."""
+    """Inner nodes pulled a third of the way towards their neighbors' mean: fewer kinks."""
     total, count = points[parents].copy(), np.ones(len(points))
     np.add.at(total, parents[1:], points[1:])
     np.add.at(count, parents[1:], 1)

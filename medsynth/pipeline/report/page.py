@@ -69,7 +69,7 @@ def _filled(data: ReportInput) -> str:
         "first": shown.index(data.key_slice),
         "units": data.units,
         "difference_limit": data.difference_limit,
-        "colours": pictures.LESION_COLOURS,
+        "colors": pictures.LESION_COLORS,
         "windows": [{"name": w.name, "center": w.center, "width": w.width} for w in data.windows],
         "factors": [str(factor) for factor in data.low_pass],
         "slices": [_slice(data, k, size) for k in shown],
@@ -122,8 +122,8 @@ def _slice(data: ReportInput, k: int, size: tuple[int, int]) -> dict[str, Any]:
             for w in data.windows
         ]
     if "result" in planes:
-        grey = pictures.signed_grey(data.result[k] - data.reference[k], data.difference_limit)
-        record["difference"] = _picture(grey, size)
+        gray = pictures.signed_gray(data.result[k] - data.reference[k], data.difference_limit)
+        record["difference"] = _picture(gray, size)
     record["outlines"] = [
         [line.round(1).ravel().tolist() for line in pictures.outlines(mask[k], size)]
         for mask in data.masks
@@ -139,7 +139,7 @@ def _encoded_bytes(data: ReportInput, k: int) -> int:
     return len(json.dumps(record)) * 3 // 4
 
 
-def _picture(grey: np.ndarray, size: tuple[int, int], *, synthetic: bool = False) -> str:
+def _picture(gray: np.ndarray, size: tuple[int, int], *, synthetic: bool = False) -> str:
     comment = jpeg_comment() if synthetic else b""
-    picture = pictures.jpeg(grey, size, quality=QUALITY, comment=comment)
+    picture = pictures.jpeg(gray, size, quality=QUALITY, comment=comment)
     return base64.b64encode(picture).decode("ascii")

@@ -11,31 +11,31 @@ from PIL import Image, ImageDraw, ImageFont
 
 from medsynth.domains import Window
 
-# Outlines of the first, second, ... lesion: told apart by people with any colour vision, on grey.
-LESION_COLOURS = ("#ffb000", "#4dd0ff", "#ff5fa2", "#7be07b", "#c79bff")
+# Outlines of the first, second, ... lesion: told apart by people with any color vision, on gray.
+LESION_COLORS = ("#ffb000", "#4dd0ff", "#ff5fa2", "#7be07b", "#c79bff")
 
 
 def windowed(plane: np.ndarray, window: Window) -> np.ndarray:
-    """`plane` (j, i) in physical units as grey levels 0..255 of `window`, uint8."""
+    """`plane` (j, i) in physical units as gray levels 0..255 of `window`, uint8."""
     low, high = window.limits
     share = (plane.astype(np.float32) - low) / (high - low)
     return np.rint(np.clip(share, 0, 1) * 255).astype(np.uint8)
 
 
-def signed_grey(difference: np.ndarray, limit: float) -> np.ndarray:
-    """A difference as grey levels: 128 is none, 1 and 255 are -limit and +limit; uint8."""
+def signed_gray(difference: np.ndarray, limit: float) -> np.ndarray:
+    """A difference as gray levels: 128 is none, 1 and 255 are -limit and +limit; uint8."""
     return np.rint(128 + np.clip(difference / limit, -1, 1) * 127).astype(np.uint8)
 
 
-def signed_colour(grey: np.ndarray) -> np.ndarray:
-    """`signed_grey` in colour on black: less is blue, more is orange; (j, i, 3) uint8.
+def signed_color(gray: np.ndarray) -> np.ndarray:
+    """`signed_gray` in color on black: less is blue, more is orange; (j, i, 3) uint8.
 
-    The report page does the same in the browser, from the grey picture.
+    The report page does the same in the browser, from the gray picture.
     """
-    level = (grey.astype(np.float32) - 128) / 127
+    level = (gray.astype(np.float32) - 128) / 127
     more, less = np.clip(level, 0, 1)[..., None], np.clip(-level, 0, 1)[..., None]
-    colour = more**0.7 * np.array([255, 150, 40]) + less**0.7 * np.array([60, 160, 255])
-    return np.clip(np.rint(colour), 0, 255).astype(np.uint8)
+    color = more**0.7 * np.array([255, 150, 40]) + less**0.7 * np.array([60, 160, 255])
+    return np.clip(np.rint(color), 0, 255).astype(np.uint8)
 
 
 def display_size(
@@ -77,7 +77,7 @@ def outlines(mask: np.ndarray, size: tuple[int, int]) -> list[np.ndarray]:
     # A rim of zeros, so that a mask at the edge of the image is closed too.
     padded = np.pad(mask.astype(np.float32), 1)
     lines = contour_generator(z=padded).lines(0.5)
-    # Contour points count from voxel centres; pictures count from the voxel's outer edge.
+    # Contour points count from voxel centers; pictures count from the voxel's outer edge.
     scale = np.array(size) / np.array(mask.shape[::-1])
     return [(np.asarray(line, dtype=float) - 0.5) * scale for line in lines]
 
@@ -88,9 +88,9 @@ def draw_outlines(
     """`image` (RGB) with the border of each mask (j, i) drawn over it."""
     draw = ImageDraw.Draw(image)
     for index, mask in enumerate(masks):
-        colour = LESION_COLOURS[index % len(LESION_COLOURS)]
+        color = LESION_COLORS[index % len(LESION_COLORS)]
         for line in outlines(mask, image.size):
-            draw.line([tuple(point) for point in line], fill=colour, width=width, joint="curve")
+            draw.line([tuple(point) for point in line], fill=color, width=width, joint="curve")
     return image
 
 

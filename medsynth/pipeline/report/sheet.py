@@ -85,7 +85,7 @@ def write_low_pass(
     size = pictures.display_size(reference.shape, spacing_mm, longest=CELL)
     planes = [reference, *low_pass.values()]
     rows = [
-        [Cell(_grey(plane, window, size), window.name if i == 0 else "") for i, plane in pairs]
+        [Cell(_gray(plane, window, size), window.name if i == 0 else "") for i, plane in pairs]
         for window in windows
         for pairs in [list(enumerate(planes))]
     ]
@@ -116,7 +116,7 @@ def _head(name: str, data: ReportInput) -> str:
     return {"result": "synthetic result", "difference": limit}.get(name, name)
 
 
-def _grey(plane: np.ndarray, window: Window, size: tuple[int, int]) -> Image.Image:
+def _gray(plane: np.ndarray, window: Window, size: tuple[int, int]) -> Image.Image:
     return pictures.resized(pictures.windowed(plane, window), size).convert("RGB")
 
 
@@ -124,9 +124,9 @@ def _cell(
     plane: np.ndarray, name: str, window: Window, size: tuple[int, int], data: ReportInput
 ) -> Cell:
     if name == "difference":
-        grey = pictures.signed_grey(plane, data.difference_limit)
-        return Cell(pictures.resized(pictures.signed_colour(grey), size))
-    return Cell(_grey(plane, window, size), window.name if name == "reference" else "")
+        gray = pictures.signed_gray(plane, data.difference_limit)
+        return Cell(pictures.resized(pictures.signed_color(gray), size))
+    return Cell(_gray(plane, window, size), window.name if name == "reference" else "")
 
 
 def _outlined(cell: Cell, masks: tuple[np.ndarray, ...]) -> Cell:

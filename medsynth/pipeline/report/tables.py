@@ -93,7 +93,7 @@ def _lesions(record: Mapping[str, Any], *, units: str) -> str:
         )
         for lesion in lesions
     ]
-    head = ("lesion", "mean inside", "mean around", "diameter", "centre, mm (LPS)")
+    head = ("lesion", "mean inside", "mean around", "diameter", "center, mm (LPS)")
     return f"<h3>Lesions in the result</h3>{table(rows, head=head)}"
 
 

@@ -2,7 +2,7 @@
 
 Relativistic (Jolicoeur-Martineau 2019, arXiv:1807.00734): a judge says how much more real one patch
 looks than another. Each synthetic patch meets the real one at the same place, so that anatomy cannot
-decide. Zero-centred gradient penalties on both sides keep the game stable (Huang et al. 2024,
+decide. Zero-centered gradient penalties on both sides keep the game stable (Huang et al. 2024,
 arXiv:2501.05441).
 """
 

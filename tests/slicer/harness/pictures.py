@@ -35,7 +35,7 @@ def main() -> None:
         screenshot = SCREENSHOTS / f"{name}.png"
         if not screenshot.is_file():
             raise SystemExit(f"no screenshot {name}; run pytest tests/slicer first")
-        # 200 colours of the picture's own, not dithered: grey levels and text stay as they are.
+        # 200 colors of the picture's own, not dithered: gray levels and text stay as they are.
         palette = {"colors": 200, "method": Image.Quantize.MEDIANCUT, "dither": Image.Dither.NONE}
         file = PICTURES / f"{target}.png"
         whole = Image.open(screenshot).convert("RGB")

@@ -133,7 +133,7 @@ def drawCurve(points) -> None:
 
 
 def loadPicture(path):
-    """A PNG or JPEG of grey values as Slicer loads it: pixels of 1 mm, rows to the left, columns down.
+    """A PNG or JPEG of gray values as Slicer loads it: pixels of 1 mm, rows to the left, columns down.
 
     slicer-core itself reads no pictures.
     """
@@ -179,7 +179,7 @@ def ijkToWorld(volume):
 
 
 def voxelsInWorld(volume):
-    """World RAS of every voxel centre: (k, j, i, 3)."""
+    """World RAS of every voxel center: (k, j, i, 3)."""
     import numpy as np
 
     matrix = ijkToWorld(volume)
@@ -188,7 +188,7 @@ def voxelsInWorld(volume):
 
 
 def centerInWorld(mask, volume):
-    """World RAS of the centre of a mask (k, j, i)."""
+    """World RAS of the center of a mask (k, j, i)."""
     import numpy as np
 
     k, j, i = np.argwhere(mask).mean(axis=0)

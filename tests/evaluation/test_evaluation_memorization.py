@@ -5,8 +5,8 @@ import pytest
 from scipy import ndimage
 
 from medsynth import domains as presets
-from medsynth.evaluation.memorization import audit as memorisation
-from medsynth.evaluation.memorization import figure as memorisation_figure
+from medsynth.evaluation.memorization import audit as memorization
+from medsynth.evaluation.memorization import figure as memorization_figure
 from medsynth.evaluation.memorization.audit import RealImages
 from medsynth.evaluation.memorization.similarity import MEASURES, Gallery
 from medsynth.records.audit import Match
@@ -16,13 +16,13 @@ SIZE = 192
 
 
 def patient(seed, slices=5):
-    """Slices (N, H, W) of a chest-like disc with vessels; neighbours are alike, patients are not."""
+    """Slices (N, H, W) of a chest-like disc with vessels; neighbors are alike, patients are not."""
     rng = np.random.default_rng(seed)
     rows, columns = np.indices((SIZE, SIZE)) - SIZE / 2
-    centre, axes = rng.uniform(-8, 8, 2), rng.uniform(62, 84, 2)
+    center, axes = rng.uniform(-8, 8, 2), rng.uniform(62, 84, 2)
     angle = np.arctan2(rows, columns)
     waves = zip(range(2, 12), rng.uniform(0, 6.3, 10), rng.normal(0, 0.02, 10), strict=True)
-    radius = np.hypot((rows - centre[0]) / axes[0], (columns - centre[1]) / axes[1])
+    radius = np.hypot((rows - center[0]) / axes[0], (columns - center[1]) / axes[1])
     radius += sum(height * np.cos(n * angle + phase) for n, phase, height in waves)
     field = rng.normal(size=(slices + 4, SIZE, SIZE))
     coarse = ndimage.gaussian_filter(field, (1.5, 14, 14))
@@ -57,7 +57,7 @@ def gallery(training):
 
 @pytest.fixture(scope="module")
 def calibration(gallery, training, held_out):
-    return memorisation.calibrate(gallery, training, held_out, queries=12, copies=3)
+    return memorization.calibrate(gallery, training, held_out, queries=12, copies=3)
 
 
 def best(gallery, image):
@@ -117,8 +117,8 @@ def test_other_sizes_are_refused(gallery):
 def test_the_threshold_is_two_deviations_above_the_largest():
     z = np.array([0.1, 0.3, 0.5])
     expected = np.tanh(0.5 + 2 * z.std())
-    assert memorisation.threshold(np.tanh(z)) == pytest.approx(expected)
-    assert memorisation.threshold([0.2, 0.2]) == pytest.approx(0.2)
+    assert memorization.threshold(np.tanh(z)) == pytest.approx(expected)
+    assert memorization.threshold([0.2, 0.2]) == pytest.approx(0.2)
 
 
 def test_real_patients_are_no_copies_and_copies_are(calibration):
@@ -126,10 +126,10 @@ def test_real_patients_are_no_copies_and_copies_are(calibration):
     assert calibration.controls["false_alarms"]["tried"] == 12
     assert calibration.controls["patients"] == 6
     detection = calibration.controls["detection"]
-    assert "neighbouring slice" in detection
+    assert "neighboring slice" in detection
     for kind, rates in detection.items():
         assert rates["found"] == rates["tried"] > 0, kind
-    assert detection["neighbouring slice"]["tried"] == 6
+    assert detection["neighboring slice"]["tried"] == 6
     for name in MEASURES:
         assert max(calibration.floor[name]) < calibration.thresholds[name] < 1
 
@@ -139,29 +139,29 @@ def test_an_image_of_the_same_patient_never_sets_the_threshold(gallery, training
     twice = RealImages(
         training.images, ("A", "A", "B", "B", "B", *training.patients[5:]), training.series
     )
-    wrong = memorisation.calibrate(gallery, twice, held_out, queries=24, copies=1)
+    wrong = memorization.calibrate(gallery, twice, held_out, queries=24, copies=1)
     assert wrong.thresholds["fine"] > 0.3
-    right = memorisation.calibrate(gallery, training, held_out, queries=24, copies=1)
+    right = memorization.calibrate(gallery, training, held_out, queries=24, copies=1)
     assert right.thresholds["fine"] < 0.3
 
 
 def test_too_few_patients_are_refused(gallery, training):
     one = RealImages(training.images, ("A",) * 20, training.series)
     with pytest.raises(ValueError, match="at least three patients"):
-        memorisation.calibrate(gallery, one)
+        memorization.calibrate(gallery, one)
 
 
-def test_a_network_that_memorised_is_found_and_one_that_did_not_is_not(
+def test_a_network_that_memorized_is_found_and_one_that_did_not_is_not(
     training, held_out, calibration
 ):
     rng = np.random.default_rng(5)
     copied = training.images[[0, 6]] + rng.normal(0, 30, (2, SIZE, SIZE)).astype(np.float32)
     fresh = np.concatenate([patient(seed, 2) for seed in (20, 21)])
-    samples = {"memorised": (copied, ["none"] * 2), "fresh": (fresh, ["X", "X", "Y", "Y"])}
-    figures, pictures = memorisation_figure.audit(
+    samples = {"memorized": (copied, ["none"] * 2), "fresh": (fresh, ["X", "X", "Y", "Y"])}
+    figures, pictures = memorization_figure.audit(
         samples, training, held_out, preset=PRESET, calibration=calibration
     )
-    bad, good = figures["samples"]["memorised"], figures["samples"]["fresh"]
+    bad, good = figures["samples"]["memorized"], figures["samples"]["fresh"]
     assert (bad["near_copies"], bad["share"]) == (2, 1.0)
     assert {w["training_image"] for w in bad["worst"]} == {"P0/ct slice 1", "P1/ct slice 2"}
     assert (good["near_copies"], good["share"]) == (0, 0.0)
@@ -169,18 +169,18 @@ def test_a_network_that_memorised_is_found_and_one_that_did_not_is_not(
     for name, record in good["measures"].items():
         assert record["interval"][0] <= record["value"] <= record["interval"][1], name
         assert record["largest"] < record["threshold"], name
-    (first, _) = pictures["memorised"]
+    (first, _) = pictures["memorized"]
     assert first.shape == (SIZE, 2 * SIZE)
     left, right = first[:, :SIZE].astype(float), first[:, SIZE:].astype(float)
     assert np.corrcoef(left.ravel(), right.ravel())[0, 1] > 0.9
 
 
-def test_neighbours_are_slices_of_a_stack(training):
-    assert np.flatnonzero(training.neighbours(6)).tolist() == [5, 7]
-    assert np.flatnonzero(training.neighbours(5)).tolist() == [6]  # 4 is another patient's
+def test_neighbors_are_slices_of_a_stack(training):
+    assert np.flatnonzero(training.neighbors(6)).tolist() == [5, 7]
+    assert np.flatnonzero(training.neighbors(5)).tolist() == [6]  # 4 is another patient's
     assert training.name(6) == "P1/ct slice 2"
     few = RealImages(training.images[:4], training.patients[:4], training.series[:4])
-    assert not few.neighbours(1).any()  # a folder with some slices of a chest, here and there
+    assert not few.neighbors(1).any()  # a folder with some slices of a chest, here and there
 
 
 def test_the_nearest_pairs_come_first():
@@ -188,5 +188,5 @@ def test_the_nearest_pairs_come_first():
         return (Match(slice_, "a", "fine", nearness, threshold),)
 
     matches = [match(0, 0.5, 0.9), match(1, 0.3, 0.2), match(2, 0.85, 0.9)]
-    assert [m.slice for m in memorisation_figure.nearest_pairs(matches, 2)] == [1, 2]
-    assert memorisation.worst(matches)[0].slice == 2
+    assert [m.slice for m in memorization_figure.nearest_pairs(matches, 2)] == [1, 2]
+    assert memorization.worst(matches)[0].slice == 2
