@@ -12,6 +12,7 @@ import yaml
 from medsynth.cli import app as cli
 from medsynth.domains import PRESETS
 from medsynth.domains.lesion_kinds import KINDS
+from medsynth.factory.parse import parse as parse_plan
 from medsynth.request import labels, model, parse, source, to_dict
 from medsynth.request import phantom as request_phantom
 from medsynth.request.parse import ANATOMY_KEYS, DIAMETER_MM, KEYS, OUTPUT_KEYS, PATHOLOGY_KEYS
@@ -195,6 +196,9 @@ def test_every_request_and_recipe_is_valid(text, tmp_path):
     if "refinement" in raw:  # shown with its defaults
         lists = {k: tuple(v) if isinstance(v, list) else v for k, v in raw["refinement"].items()}
         assert Refinement(**lists) == Refinement()
+        return
+    if "anatomies" in raw:
+        assert parse_plan(raw, tmp_path).count == raw["count"]
         return
     # A page may show only the keys that it speaks of; the rest is the least that is needed.
     lesion = {"center_mm": [0, 0, 0], "diameter_mm": 9, "source": {"procedural": {"kind": "solid"}}}
