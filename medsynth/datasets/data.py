@@ -26,8 +26,8 @@ class Slices:
     """`images` (N, H, W) int16 in physical units; the other fields have one item per slice.
 
     `series` is the path of the file or folder below the data's root. `labels` are the set's words
-    for what is on the image. `split` identifies who is held out. `texture` (N, 2): what the network is
-    told of each slice's texture (`with_noise_level`).
+    for what is on the image. `split` identifies who is held out. `noise_level` (N, 2): the
+    image noise level of each slice, which the network is conditioned on (`with_noise_level`).
     """
 
     images: np.ndarray
@@ -48,9 +48,9 @@ class Slices:
 def with_noise_level(
     slices: Slices, scale: NoiseLevelScale, intensity: IntensityMap, *, listener: Listener = ignore
 ) -> Slices:
-    """`slices` with what a network is told of the texture of each."""
+    """`slices` with the image noise level of each, for a network that is conditioned on it."""
     levels = []
-    with Stage("measuring texture", total=len(slices.images), listener=listener) as stage:
+    with Stage("measuring noise levels", total=len(slices.images), listener=listener) as stage:
         for image in slices.images:
             unit = torch.from_numpy(intensity.to_unit(image))[None, None]
             levels.append(image_noise_levels(unit))

@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 
 from medsynth.dicom.geometry import ds
 
-# What told the stored values, the grid or its place on the detector, and no longer does.
+# What described the stored values, the grid or its place on the detector, and no longer does.
 STALE = (
     *("RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence"),
     *("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation", "VOILUTFunction"),

@@ -1,4 +1,4 @@
-"""What a reference-conditioned network is told."""
+"""What a reference-conditioned network is conditioned on."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Conditioning:
-    """The composed low band of all active conditions, and which factor it has where.
+    """The composed low-pass image of all active conditions, and which factor it has where.
 
-    `low_band` (B, 1, H, W) in [-1, 1]; `factor_map` (B, 1, H, W) in pixels, 0 where no reference
-    acts. Low band values under factor 0 are ignored. `texture` (B, 2): how grainy the image shall be
+    `low_pass_image` (B, 1, H, W) in [-1, 1]; `factor_map` (B, 1, H, W) in pixels, 0 where no reference
+    acts. Its values under factor 0 are ignored. `noise_level` (B, 2): that of the wanted image
     (`medsynth.diffusion.noise_level`), standardized; None: typical.
     """
 

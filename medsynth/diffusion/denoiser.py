@@ -57,7 +57,7 @@ def to_target(x0: Tensor, noise: Tensor, abar: Tensor, *, prediction_type: str) 
 
 
 class SampleRefiner(Protocol):
-    """Corrects finished samples (B, C, H, W), but for their low band of `factor`."""
+    """Corrects finished samples (B, C, H, W), but for their low-pass image of `factor`."""
 
     @property
     def factor(self) -> int: ...
@@ -71,12 +71,12 @@ class SampleRefiner(Protocol):
 class Denoiser:
     """`denoiser(x_t, t)` is the estimate of x0, (B, C, H, W) float32.
 
-    `network(x, timesteps, hint=...)` returns its prediction, with twice the channels when
+    `network(x, timesteps, conditioning=...)` returns its prediction, with twice the channels when
     `learned_variance`. `clip` bounds x0 to [-clip, clip] (None: unbounded data). `dtype` is what the
     network computes in. `t` is a scalar or (B,), fractional timesteps allowed. `residual`: the
-    network predicts relative to what it is told. `conditioned_log_snr_min`: the noisiest level that it was
-    trained at where it is told a reference everywhere, hence where sampling begins then (None: the
-    schedule's end). `texture`: the network is told how grainy the reference is, on this scale.
+    network predicts relative to its low-pass image. `conditioned_log_snr_min`: the noisiest level that it was
+    trained at where a reference covers the whole image, hence where sampling begins then (None: the
+    schedule's end). `noise_level`: the scale of the image noise level that the network is conditioned on.
     `refiner(x0)` is a last correction of a finished sample's fine detail.
     """
 
@@ -119,12 +119,12 @@ class Denoiser:
     def with_conditioning(
         self, low_pass_image: Tensor, factor_map: Tensor, noise_level: Tensor | None = None
     ) -> Denoiser:
-        """A copy that tells its network about the references.
+        """A copy whose network is conditioned on the references.
 
-        `texture` (B, 2): levels as `image_noise_levels` gives them, for a network that listens to them.
+        `noise_level` (B, 2): as `image_noise_levels` gives it, for a network conditioned on it.
 
         Raises:
-            ValueError: the network was not trained to be told.
+            ValueError: the network is not reference-conditioned.
         """
         if not self.reference_conditioned:
             raise ValueError(

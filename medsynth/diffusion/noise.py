@@ -22,7 +22,7 @@ def no_noise(shape: Sequence[int]) -> Tensor:
     """The `Draw` of a loop that needs no noise on the way.
 
     Raises:
-        ValueError: always; what asks for noise here was not told where it comes from.
+        ValueError: always; what asks for noise here was given no generators.
     """
     raise ValueError(f"noise {tuple(shape)} is drawn on the way: pass generators, one per sample")
 

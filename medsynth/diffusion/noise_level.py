@@ -1,8 +1,8 @@
-"""How grainy an image is: what its low band does not tell, and a synthetic neighbor should share.
+"""The image noise level: what a low-pass image does not show, and a synthetic neighbor should share.
 
 Dose and reconstruction kernel make the noise of one series two or three times that of another. A
-network that is not told draws any of them; told the level of the anatomy's own slice, it draws what
-belongs beside it. Two numbers are told: the deviation of what Gaussians of 0.6 and 1.5 pixels remove
+network that is not conditioned on it draws any of them; conditioned on that of the anatomy's own
+slice, it draws what belongs beside it. Two numbers are used: the deviation of what Gaussians of 0.6 and 1.5 pixels remove
 (a sharp kernel raises the first more), in middling tissue.
 """
 
@@ -23,7 +23,7 @@ AIR = -0.9
 PLAIN = 9  # pixels around that are of the same kind
 FEWEST = 400  # pixels that a level is measured in
 UNKNOWN = math.nan
-# Beyond so many deviations below what was trained on, an image has no texture of its own.
+# Beyond so many deviations below what was trained on, an image has no noise of its own.
 SMOOTH = 4.0
 FARTHEST = 2.0
 
@@ -93,10 +93,10 @@ class NoiseLevelScale:
             )
 
     def standard(self, levels: Tensor) -> Tensor:
-        """What the network is told of `levels` (B, 2): their logarithms, standardized, (B, 2).
+        """What the network is conditioned on, of `levels` (B, 2): their logarithms, standardized, (B, 2).
 
-        0, the typical texture, where a level is unknown or far below all that was trained on (a
-        phantom, a drawn low band); at most `FARTHEST` deviations from it elsewhere.
+        0, the typical level, where a level is unknown or far below all that was trained on (a
+        phantom, a drawn low-pass image); at most `FARTHEST` deviations from it elsewhere.
         """
         mean, std = (torch.tensor(v, device=levels.device) for v in (self.log_mean, self.log_std))
         score = (levels.clamp(min=1e-12).log() - mean) / std

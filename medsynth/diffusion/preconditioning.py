@@ -1,6 +1,6 @@
-"""What a reference-conditioned network is left to say: the residual x0 - low_band, at its own scale.
+"""What a reference-conditioned network predicts: the residual to the low-pass image, at its own scale.
 
-Told the low band mu of the image, a network that predicts v spends its output on repeating mu and on
+Conditioned on the low-pass image mu, a network that predicts v spends its output on repeating mu and on
 cancelling noise: the residual u = x0 - mu, with a standard deviation s of 0.05 to 0.15, is a hundredth
 of the loss, and is hardly learned where noise hides it. So it works on u alone, scaled so that input
 and target have unit variance at every level and every factor. This is the preconditioning of Karras

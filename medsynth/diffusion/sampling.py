@@ -137,7 +137,7 @@ def advance(
 
 
 def correction(refiner: SampleRefiner, x0: Tensor) -> Tensor:
-    """What the refiner changes in x0 (B, 1, H, W): its answer without the low band."""
+    """What the refiner changes in x0 (B, 1, H, W): its output without the low-pass image."""
     change = refiner(x0.float()).to(x0.dtype)
     factor = min(refiner.factor, *change.shape[-2:])
     return change - low_pass(change, factor=factor)
@@ -177,7 +177,7 @@ def guidance_errors(conditions: Sequence[Condition], x0: Tensor) -> list[dict[st
 
 
 class _Conditioned:
-    """The denoiser as it stands at a step: told about the references where it can listen."""
+    """The denoiser at a step: conditioned on the references if its network can be."""
 
     def __init__(self, denoiser: Denoiser, conditions: Sequence[Condition]):
         self.plain, self.conditions = denoiser, conditions
@@ -205,7 +205,7 @@ class _Conditioned:
         ]
         if len(conditionings) > 1:
             raise ValueError(
-                f"only one condition can tell the network about references, got {len(conditionings)}; put "
+                f"only one condition can condition the network on references, got {len(conditionings)}; put "
                 f"all references into one LowFrequencyGuidance"
             )
         conditioning = conditionings[0] if conditionings else None

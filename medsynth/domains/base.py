@@ -140,7 +140,7 @@ class Preset:
     any scanner are brought to one scale; None: they fill the grid, whatever their size.
     `trained_pixel_mm` is the smallest and largest pixel trained on, where a reference is taken as it
     is; None: it is brought to the scale or the grid.
-    `low_pass_weights` draw the low band of unguided images, where there is such a network.
+    `low_pass_weights` draw the low-pass images of unguided images, where there is such a network.
     `noisy_tissues`: where a scanner's noise is known to be noise; none: it is left to the network.
     `noise`: what a request's key of that name is without one.
     `organ` is where its lesions belong. `body_part` is DICOM's Body Part Examined. `shown_hu` is the

@@ -1,8 +1,8 @@
-"""Unguided images from a cascade: a small network draws the low band, the told network the rest.
+"""Unguided images from a cascade: a small network draws the low-pass image, the conditioned network the rest.
 
 p(x0) = p(phi_n x0) p(x0 | phi_n x0), the cascade of Ho et al. 2022 (arXiv:2106.15282) with the low
 pass of the guidance between its two stages: the large network samples as it does behind any
-reference, only that nobody gave this one. What is drawn is the low band on a grid of its own,
+reference, only that nobody gave this one. What is drawn is the low-pass image on a grid of its own,
 ceil(H / n) x ceil(W / n) pixels, where the shape of a whole chest costs a hundredth.
 """
 
@@ -41,7 +41,7 @@ class LowPassNetwork:
         generators: Sequence[torch.Generator],
         device: str = "cpu",
     ) -> Tensor:
-        """A low band (B, 1, *size) in about [-1, 1], one of each generator."""
+        """A low-pass image (B, 1, *size) in about [-1, 1], one of each generator."""
         grid = reduced_size(size, self.factor)
         draw = PerSampleNoise(generators, like=torch.empty(len(generators), 1, 1, 1, device=device))
         small = sample(
@@ -55,17 +55,17 @@ class LowPassNetwork:
 
 
 def check_low_pass_weights(path: Path, *, preset: str) -> int:
-    """The factor of the low bands that a file's network draws.
+    """The factor of the low-pass images that a file's network draws.
 
     Raises:
-        CheckpointError: missing, damaged, of another preset, or no network of low bands.
+        CheckpointError: missing, damaged, of another preset, or no network of low-pass images.
     """
     metadata = read_metadata(path)
     factor = metadata.get("low_pass_factor")
     if not factor or metadata["preset"] != preset:
-        what = f"low bands for preset {metadata['preset']}" if factor else "whole images"
+        what = f"low-pass images for preset {metadata['preset']}" if factor else "whole images"
         raise CheckpointError(
-            f"{path} draws {what}; give weights that draw low bands for preset {preset}, from a "
+            f"{path} draws {what}; give weights that draw low-pass images for preset {preset}, from a "
             "recipe with low_pass_factor"
         )
     return factor
@@ -91,19 +91,20 @@ def sample_unguided(
     low_pass_network: LowPassNetwork | None = None,
     on_step: OnStep = silent,
 ) -> Tensor:
-    """x0 (B, 1, H, W) for a batch of noise, guided by nobody; see `medsynth.diffusion.sampling.sample`.
+    """x0 (B, 1, H, W) for a batch of noise, unconditional; see `medsynth.diffusion.sampling.sample`.
 
-    With `low_band` (for a reference-conditioned denoiser) its draw, taken first from the generators, is the
-    only reference. It makes `steps` calls of its own, each a hundredth of a call of the other.
+    With `low_pass_network` (for a reference-conditioned denoiser) its draw, taken first from the
+    generators, is the only reference. It makes `steps` calls of its own, each a hundredth of a call of the other.
 
     Raises:
-        ValueError: `low_band` for a denoiser that cannot be told.
+        ValueError: `low_pass_network` for a denoiser that is not reference-conditioned.
     """
     conditions = []
     if low_pass_network is not None:
         if not denoiser.reference_conditioned:
             raise ValueError(
-                "a low band can only be drawn for a reference-conditioned network; leave low_band out"
+                "a low-pass image is only drawn for a reference-conditioned network; leave out "
+                "low_pass_network"
             )
         reference = low_pass_network.draw(
             sampler,

@@ -60,7 +60,7 @@ def generate(
         folder: where they go; made if it is not there.
         dicom: write each as a DICOM object too, which needs a preset of gray values or images in its units.
         limit: make at most so many now.
-        listener: told of progress and warnings.
+        listener: called with progress and warnings.
 
     Raises:
         ValueError: the system cannot follow the request, or the folder holds another one's images.

@@ -143,11 +143,11 @@ def build_denoiser(
         )
     except (TypeError, ValueError) as error:
         raise CheckpointError(
-            f"{path} names a noise schedule, residual scale or texture that cannot be built: {error}"
+            f"{path} names a noise schedule, residual scale or noise level that cannot be built: {error}"
         ) from error
     if (noise_level is not None) != network.config.noise_level:
         raise CheckpointError(
-            f"{path}: a scale of texture and a network that is told it go together, the header has "
+            f"{path}: a scale of the noise level and a network conditioned on it go together, the header has "
             "one of them; train again"
         )
     refiner = load_refiner(path, metadata, device=device)

@@ -3,7 +3,7 @@
 `pixel_unshuffle` by r in front and `pixel_shuffle` behind trade resolution for channels without
 loss, so guidance stays exact in pixels. Two coordinate channels tell a network trained on crops
 where it is. An optional fine stage on a finer patch grid corrects the output where the coarse grid's
-few channels a pixel cannot hold texture and thin edges.
+few channels a pixel cannot hold fine texture and thin edges.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class PatchUNetConfig:
 
     `image_size` is (H, W) of the full image in pixels, the frame of the coordinate channels.
     `attention_levels` and `channels` run from fine to coarse. `fine_channels` 0 means no fine stage.
-    `texture`: a reference-conditioned network is also told how grainy the reference is.
+    `noise_level`: a reference-conditioned network is also conditioned on the image noise level.
     """
 
     image_size: tuple[int, int] = (512, 512)
@@ -50,7 +50,7 @@ class PatchUNetConfig:
 
     def __post_init__(self) -> None:
         if self.noise_level and not self.reference_conditioned:
-            raise ValueError("texture is told with a reference; set reference_conditioned too")
+            raise ValueError("noise_level comes with a reference; set reference_conditioned too")
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> PatchUNetConfig:
@@ -81,7 +81,7 @@ class PatchUNet(nn.Module):
         patch_pixels = config.patch_size**2
         in_channels = patch_pixels + 2 * config.coordinates
         if config.reference_conditioned:
-            in_channels += patch_pixels + 1  # the low band, and the map of its factor
+            in_channels += patch_pixels + 1  # the low-pass image, and the map of its factor
         in_channels += NOISE_LEVEL_CHANNELS * config.noise_level
         self.unet = DiffusionModelUNet(
             spatial_dims=2,
@@ -208,7 +208,7 @@ class _FineBlock(nn.ModuleList):
 def _conditioning_channels(
     x: Tensor, conditioning: Conditioning | None, patch_size: int
 ) -> list[Tensor]:
-    """Low band and level of the reference on the patch grid: patch_size^2 and 1 channels."""
+    """Low-pass image and level of the reference on the patch grid: patch_size^2 and 1 channels."""
     if conditioning is None:
         empty = torch.zeros_like(x)
         conditioning = Conditioning(empty, empty)
@@ -225,7 +225,7 @@ def _conditioning_channels(
 
 
 def _noise_level_channels(like: Tensor, conditioning: Conditioning | None) -> Tensor:
-    """The levels of the texture, each all over the grid of `like`: (B, 2, h, w)."""
+    """The noise levels, each all over the grid of `like`: (B, 2, h, w)."""
     shape = (len(like), NOISE_LEVEL_CHANNELS, *like.shape[-2:])
     if conditioning is None or conditioning.noise_level is None:
         return like.new_zeros(shape)

@@ -1,8 +1,8 @@
-"""A small network that looks over a finished sample once: fine detail only, the low band stays.
+"""A small network that corrects a finished sample once: fine detail only, the low-pass image stays.
 
-After Shrivastava et al. 2017 (arXiv:1612.07828): a residual network taught by judges that tell its
+After Shrivastava et al. 2017 (arXiv:1612.07828): a residual network trained against discriminators that tell its
 output from real patches (`medsynth.training.refinement`). What a diffusion network of a few thousand
-steps gets wrong - grain that is too coarse or too strong, blurred edges, vessels that fall apart - is
+steps gets wrong - noise that is too coarse or too strong, blurred edges, vessels that fall apart - is
 local, and cheap to mend.
 """
 
@@ -25,7 +25,7 @@ GAIN = 0.3  # of the last layer: corrections are small
 class RefinerConfig:
     """A U-Net of `channels`, fine to coarse, on patches of 2, then `fine_channels` on pixels.
 
-    Every level has `blocks` residual blocks on the way down and on the way up. The low band of
+    Every level has `blocks` residual blocks on the way down and on the way up. The low-pass image of
     `factor`, the coarsest reference it was taught behind, is not its business.
 
     Raises:
@@ -79,11 +79,11 @@ class Refiner(nn.Module):
 
     @property
     def factor(self) -> int:
-        """Of the low band that is not to be changed."""
+        """Of the low-pass image that is not to be changed."""
         return self.config.factor
 
     def forward(self, x0: Tensor) -> Tensor:
-        """The correction, low band included: `medsynth.diffusion.sampling.correction` takes it out."""
+        """The correction, low-pass image included: `medsynth.diffusion.sampling.correction` takes it out."""
         height, width = x0.shape[-2:]
         missing = (-height % self.config.multiple, -width % self.config.multiple)
         x = functional.pad(x0, (0, missing[1], 0, missing[0]), mode="replicate")

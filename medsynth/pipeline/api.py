@@ -45,7 +45,7 @@ def synthesize(
         out: where to keep everything that `medsynth synthesize` writes; None: nowhere.
         overwrite: replace `out` if it is an earlier result.
         spacing_mm: (x, y, z) of the NumPy volumes among its keys.
-        listener: told of progress and warnings.
+        listener: called with progress and warnings.
 
     Raises:
         ValueError, OSError, MemoryError, CheckpointError: as `medsynth.pipeline.run`.

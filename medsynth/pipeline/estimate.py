@@ -1,4 +1,4 @@
-"""What a job will take, told before it starts; one that cannot fit is refused with advice."""
+"""What a job will take, known before it starts; one that cannot fit is refused with advice."""
 
 from __future__ import annotations
 

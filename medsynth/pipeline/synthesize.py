@@ -157,15 +157,15 @@ def weights_path(request: Request, preset: Preset) -> Path:
 
 
 def check_metadata(weights: Path, preset: Preset) -> dict:
-    """The card of the weights.
+    """The header of the weights.
 
     Raises:
-        CheckpointError: missing, damaged, or trained for another preset or for low bands only.
+        CheckpointError: missing, damaged, or trained for another preset or for low-pass images only.
     """
     metadata = read_metadata(weights)
     if metadata.get("low_pass_factor"):
         raise CheckpointError(
-            f"{weights} draws the low bands of unguided images, not images; leave `weights` out for "
+            f"{weights} draws the low-pass images of unguided images, not images; leave `weights` out for "
             "the preset's own"
         )
     if metadata["preset"] != preset.name:

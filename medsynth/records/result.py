@@ -28,7 +28,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class GuidanceError:
-    """How far the low band of the result is from the reference's, as a share of the image's std.
+    """How far the low-pass image of the result is from the reference's, as a share of the image's std.
 
     `condition` is `anatomy` or `pathologies[0]`; `error` is
     rms(phi(result) - phi(reference)) / std(reference), network units, where the condition acts.

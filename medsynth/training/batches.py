@@ -25,13 +25,13 @@ from medsynth.training.recipe import Augment, Phase, Recipe, ReferenceOptions
 
 # The stream of random numbers that training uses, apart from those of sampling (0 and 1).
 TRAINING = 2
-# Share of the samples whose texture is not told, so that a phantom's network knows what to do.
+# Share of the samples whose noise level is left out, so that a phantom's network knows what to do.
 NOISE_LEVEL_DROPOUT = 0.1
 
 
 @dataclass(frozen=True)
 class Batch:
-    """x0 and noise (B, 1, H, W), crop corners (B, 2) in pixels, hint or None.
+    """x0 and noise (B, 1, H, W), crop corners (B, 2) in pixels, conditioning or None.
 
     `position` (B,) in [0, 1), float64: where in the distribution of noise levels each sample is.
     """
@@ -113,7 +113,7 @@ def draw_batch(
 
 
 def conditioned_quantiles(batch: Batch, log_snr_min: float | None, schedule: Schedule) -> Tensor:
-    """The batch's positions, squeezed to levels above `log_snr_min` for images told everywhere.
+    """The batch's positions, squeezed to levels above `log_snr_min` for images that a reference covers.
 
     For distributions that are uniform over the timesteps; None changes nothing.
     """
@@ -134,7 +134,7 @@ def draw_quantiles(count: int, generator: torch.Generator) -> Tensor:
 def _sample(
     slices: BatchSource, recipe: Recipe, preset: Preset, phase: Phase, generator: torch.Generator
 ) -> tuple[Tensor, ...]:
-    """x0 and noise (1, H, W), corner (2,), low band and factor map (1, H, W), texture (2,) of one."""
+    """x0 and noise (1, H, W), corner (2,), low-pass image and factor map (1, H, W), noise level (2,) of one."""
     index = _draw_index(len(slices.images), generator)
     image = _unit_image(slices.images[index], preset.intensity)
     image = augment(image, recipe.augment, generator)
@@ -214,9 +214,9 @@ def _shift(image: Tensor, rows: int, columns: int) -> Tensor:
 def draw_reference(
     image: Tensor, options: ReferenceOptions, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """The low band that guidance would impose on `image` (1, H, W), and the map of its factor.
+    """The low-pass image that guidance would give `image` (1, H, W), and the map of its factor.
 
-    As while sampling: the weights blend the low bands, the map names the stronger reference.
+    As while sampling: the weights blend the low-pass images, the map names the stronger reference.
     """
     factor = _choose(options.factors, options.weights, generator)
     low_pass_image = _low_pass_image(image, factor)

@@ -26,7 +26,7 @@ class DistributedContext:
 
     @property
     def first(self) -> bool:
-        """Whether this process is the one that writes and speaks."""
+        """Whether this process is the one that writes and prints."""
         return self.rank == 0
 
     def share(self, count: int) -> slice:

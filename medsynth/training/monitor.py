@@ -44,7 +44,7 @@ pre {{ background: #f4f4f4; padding: 1em; overflow: auto; }}
 """
 SHEET = """<h2>Samples at step {step}</h2>
 <p>Averaged weights, fixed seeds. For each window ({windows}): a real {kind} slice; an image guided by
-its low band, factor {factor}; an unguided image. Synthetic: not for diagnosis.</p>
+its low-pass image, factor {factor}; an unguided image. Synthetic: not for diagnosis.</p>
 <img alt="Real, guided and unguided images" src="{image}">"""
 
 

@@ -39,7 +39,7 @@ class Augment:
 
 @dataclass(frozen=True)
 class ReferenceOptions:
-    """What a reference-conditioned network is told during training.
+    """What a reference-conditioned network is conditioned on during training.
 
     `factors` are drawn with `weights`; 0 = no reference. With probability `region` an elliptic
     region of the image has a factor of its own, as a pathology's reference has. Images told a
@@ -119,7 +119,7 @@ TIMESTEP_SAMPLER_OPTIONS = {
 class SampleOptions:
     """Sample sheets while training: every `every` steps (0: never), `count` images of each kind.
 
-    Unguided, and guided by the low band (`factor`) of held-out slices where there are any.
+    Unguided, and guided by the low-pass image (`factor`) of held-out slices where there are any.
     """
 
     every: int = 1000
@@ -202,10 +202,10 @@ class Recipe:
 
     `network` are the fields of `PatchUNetConfig`, `schedule` the arguments of
     `medsynth.diffusion.schedule.build`. `residual_std` lets a reference-conditioned network predict the
-    residual to the low band at its own scale (`medsynth.diffusion.preconditioning`), `texture` is the scale on
-    which a network with `network.texture` is told how grainy the reference is
+    residual to the low-pass image at its own scale (`medsynth.diffusion.preconditioning`),
+    `noise_level` is the scale of a network with `network.noise_level`
     (`medsynth.diffusion.noise_level`). `vlb_weight` belongs
-    to a learned variance (None: 0.001). With `low_pass_factor` the network draws low bands of that
+    to a learned variance (None: 0.001). With `low_pass_factor` the network draws low-pass images of that
     factor instead of images, on a grid that much coarser (`medsynth.generators.cascade`).
     `precision` is what the network computes in: float32, bfloat16, or `auto`, the fastest here.
     `workers` processes draw batches ahead (0: none), `compile` runs the network through
@@ -252,7 +252,7 @@ class Recipe:
                 raise ValueError(f"low_pass_factor must be at least 2, got {self.low_pass_factor}")
             if self.network.get("reference_conditioned"):
                 raise ValueError(
-                    "low_pass_factor is for a network that draws what others are told; leave out "
+                    "low_pass_factor is for a network that draws what others are conditioned on; leave out "
                     "network.reference_conditioned"
                 )
 

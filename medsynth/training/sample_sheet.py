@@ -24,7 +24,7 @@ def chosen(images: np.ndarray, count: int) -> np.ndarray:
 
 
 def low_pass_images(images: np.ndarray, factor: int, *, preset: Preset) -> np.ndarray:
-    """What a network of low bands shall draw: `images` (N, H, W) on its grid, in physical units."""
+    """What a network of low-pass images shall draw: `images` (N, H, W) on its grid, in physical units."""
     units = torch.from_numpy(preset.intensity.to_unit(images))
     return preset.intensity.from_unit(reduced(units, factor).numpy())
 
@@ -32,7 +32,7 @@ def low_pass_images(images: np.ndarray, factor: int, *, preset: Preset) -> np.nd
 def synthesize(
     denoiser: Denoiser, references: np.ndarray, *, preset: Preset, options: SampleOptions
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Guided by the low band of each of `references` (N, H, W), and unguided; physical units.
+    """Guided by the low-pass image of each of `references` (N, H, W), and unguided; physical units.
 
     Seeds are fixed: two sheets differ by the network alone. No global random number is drawn.
     """

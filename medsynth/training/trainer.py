@@ -378,7 +378,7 @@ def _noise_level(recipe: Recipe) -> NoiseLevelScale | None:
 
 
 def _check_low_pass(recipe: Recipe, config: PatchUNetConfig, *, size: tuple[int, int]) -> None:
-    """The frame of a network of low bands is their grid: sampling takes its images to be centered."""
+    """The frame of a network of low-pass images is their grid: sampling takes its images to be centered."""
     if not recipe.low_pass_factor:
         return
     grid = reduced_size(size, recipe.low_pass_factor)

@@ -19,7 +19,7 @@ WIDENED = ("fine_channels", "fine_patch_size", "fine_blocks", "image_size", "noi
 def warm_start(path: Path, config: PatchUNetConfig) -> PatchUNet:
     """The network of `config` that computes what the weights at `path` do.
 
-    It may have a fine stage that the file lacks, another `image_size`, and an ear for texture or none:
+    It may have a fine stage that the file lacks, another `image_size`, and be conditioned on the noise level or not:
     what a network no longer hears is typical to it.
 
     Raises:
@@ -58,9 +58,9 @@ def _reframe(state: dict[str, Tensor], *, old: tuple[int, int], new: tuple[int, 
 
 
 def _add_noise_level_channels(state: dict[str, Tensor], *, hear: bool, before: int) -> None:
-    """Input channels for the texture that say nothing yet, or none; `before` so many of the last.
+    """Input channels for the noise level that do nothing yet, or none; `before` so many of the last.
 
-    Typical texture is told as 0, so that without these channels all images are typical.
+    The typical noise level is 0, so that without these channels all images are typical.
     """
     weight = state["unet.conv_in.conv.weight"]
     end = weight.shape[1] - before

@@ -189,7 +189,7 @@ def test_sum_without_overlap_is_the_papers_equation():
 
 
 def test_refused_sum_does_diverge(monkeypatch):
-    """Why the rule is there: what the literal sum does to the low band when it is let through."""
+    """Why the rule is there: what the literal sum does to the low-pass image when it is let through."""
     monkeypatch.setattr(composition, "EIGENVALUE_TOLERANCE", 10.0)
     data = smooth_data(SIZE)
     reference = drawn(data, seed=1).reshape(1, 1, *SIZE)

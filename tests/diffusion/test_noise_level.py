@@ -306,7 +306,7 @@ def test_a_scale_that_cannot_be_is_refused(wrong, slices, tmp_path):
 def test_training_learns_from_the_noise_level(slices, tmp_path):
     trainer = Trainer(recipe(), slices, run=tmp_path / "run")
     trainer.train()
-    first = 2**2 + 2**2 + 1  # after patches of x and low band, and the factor
+    first = 2**2 + 2**2 + 1  # after patches of x and low-pass image, and the factor
     moved = trainer.network.state_dict()["unet.conv_in.conv.weight"][:, first : first + 2]
     before = PatchUNet(trainer.config).state_dict()["unet.conv_in.conv.weight"]
     assert moved.shape == before[:, first : first + 2].shape

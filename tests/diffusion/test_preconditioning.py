@@ -1,4 +1,4 @@
-"""The residual scale: what a network that is told the low band sees and says."""
+"""The residual scale: what what a network sees and predicts."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ LEVELS = schedule.log_snr_linear()
 
 @pytest.fixture
 def batch():
-    """x0 around a low band with the deviation its factor promises, noise, and what is told."""
+    """x0 around a low-pass image with the deviation of its factor, noise, and the conditioning."""
     draw = torch.Generator().manual_seed(0)
     mean = torch.rand(4, 1, 64, 64, generator=draw) - 0.5
     factors = torch.tensor([2.0, 8.0, 32.0, 8.0]).reshape(4, 1, 1, 1).expand(4, 1, 64, 64)

@@ -1,4 +1,4 @@
-"""Unguided images: a drawn low band, and the told network behind it."""
+"""Unguided images: a drawn low-pass image, and the conditioned network behind it."""
 
 import numpy as np
 import pytest
@@ -195,9 +195,9 @@ def test_its_file_says_so_and_is_taken_for_nothing_else(slices, tmp_path):
     trainer = Trainer(recipe(), slices, run=tmp_path / "run")
     trainer.train()
     assert load_low_pass_network(trainer.weights, preset="lung_ct").factor == 4
-    with pytest.raises(CheckpointError, match="draws low bands for preset lung_ct"):
+    with pytest.raises(CheckpointError, match="draws low-pass images for preset lung_ct"):
         load_low_pass_network(trainer.weights, preset="brain_mri")
-    with pytest.raises(CheckpointError, match="the low bands of unguided images"):
+    with pytest.raises(CheckpointError, match="the low-pass images of unguided images"):
         check_metadata(trainer.weights, PRESET)
     whole = tmp_path / "whole.safetensors"
     metadata = read_metadata(trainer.weights) | {"low_pass_factor": None}

@@ -84,7 +84,7 @@ def test_the_bound_teaches_the_variance_and_never_the_mean(kind):
 
 
 def conditioned(batch):
-    """The batch, told a low band of factor 8 in its upper half."""
+    """The batch, conditioned on a low-pass image of factor 8 in its upper half."""
     factor_map = torch.zeros_like(batch.x0)
     factor_map[..., :4, :] = 8
     return replace(batch, conditioning=Conditioning(batch.x0 * 0.9, factor_map))

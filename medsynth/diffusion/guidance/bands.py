@@ -104,7 +104,7 @@ class Composition:
 
     `bands` act one after the other when `in_turn` (the coarsest last, so that it ends exact), else
     all at once on the same x. For each reference, in the order given: `asked`, the bands that make up
-    the low band that it shall have; `shares`, its part of the plane; `factors`.
+    the low-pass image that it shall have; `shares`, its part of the plane; `factors`.
     """
 
     bands: tuple[Band, ...]
@@ -123,13 +123,13 @@ class Composition:
         return result
 
     def missing(self, s: int, x: Tensor) -> Tensor:
-        """What x lacks of the low band that reference `s` asks for, (B, 1, H, W)."""
+        """What x lacks of the low-pass image of reference `s`, (B, 1, H, W)."""
         return summed([band.missing(x) for band in self.asked[s]])
 
     def conditioning(self) -> tuple[Tensor, Tensor]:
-        """In each pixel the low band and the factor of the reference with the largest share.
+        """In each pixel the low-pass image and the factor of the reference with the largest share.
 
-        Both (B, 1, H, W); factor 0 (and low band 0) where no reference has any. The finer one wins
+        Both (B, 1, H, W); factor 0 (and image 0) where no reference has any. The finer one wins
         a tie.
         """
         order = sorted(range(len(self.factors)), key=lambda s: self.factors[s])

@@ -32,9 +32,9 @@ class Condition(Protocol):
         ...
 
     def conditioning(self, step: Step) -> tuple[Tensor, Tensor, Tensor | None] | None:
-        """Low band, factor map and levels of texture for a reference-conditioned network.
+        """Low-pass image, factor map and noise level for a reference-conditioned network.
 
-        Texture None: unknown. None instead of all: nothing to tell.
+        Noise level None: unknown. None instead of all: no conditioning.
 
         The same objects are returned as long as they hold.
         """

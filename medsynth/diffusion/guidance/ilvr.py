@@ -139,10 +139,10 @@ class LowFrequencyGuidance:
         return self._composed(active).apply(x, abar=step.abar_next, draw=draw) if active else x
 
     def conditioning(self, step: Step) -> tuple[Tensor, Tensor, Tensor | None] | None:
-        """The composed low band and factor map of the active references, 0 when none is.
+        """The composed low-pass image and factor map of the active references, 0 when none is.
 
-        The texture is that of the first reference of the whole frame, also after it stopped: grain is
-        drawn in the last steps. None: there is no such; None instead of all: nothing to tell.
+        The noise level is that of the first reference of the whole frame, also after it stopped: noise
+        is drawn in the last steps. None: there is no such; None instead of all: no conditioning.
         """
         active = self._active(step)
         if active not in self._conditionings:
@@ -161,7 +161,7 @@ class LowFrequencyGuidance:
         return nothing, nothing, self._noise_level
 
     def errors(self, x0: Tensor) -> dict[str, list[float | None]]:
-        """RMS of phi_s(x0) against the composed low band, in each reference's part of the plane.
+        """RMS of phi_s(x0) against the composed low-pass image, in each reference's part of the plane.
 
         In units of the slice's standard deviation; None in slices where a reference has no part.
         """

@@ -54,7 +54,7 @@ class KnownRegion:
         return torch.lerp(x, known, self.weights)
 
     def conditioning(self, step: Step) -> tuple[Tensor, Tensor, Tensor | None] | None:
-        """Nothing: networks are told low bands only."""
+        """None: networks are conditioned on low-pass images only."""
         return None
 
     def to(self, device: str) -> KnownRegion:

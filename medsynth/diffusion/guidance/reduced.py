@@ -28,7 +28,7 @@ def enlarged(image: Tensor, factor: int, *, size: Sequence[int]) -> Tensor:
 
 
 def reduced_size(size: Sequence[int], factor: int) -> tuple[int, int]:
-    """(H, W) of the low band's grid."""
+    """(H, W) of the low-pass image's grid."""
     return math.ceil(size[0] / factor), math.ceil(size[1] / factor)
 
 

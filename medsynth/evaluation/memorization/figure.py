@@ -19,7 +19,7 @@ from medsynth.records.audit import Match
 EXPLAINED = (
     "Nearness of each sample to its nearest training image, 1 for a copy. The threshold lies above "
     "what images of different patients reach; floor: real images and those of other patients. "
-    "The low band of a guided sample is its reference's; `fine` judges what guidance did not impose"
+    "The low-pass image of a guided sample is its reference's; `fine` compares what guidance leaves open"
 )
 
 

@@ -3,7 +3,7 @@
 Four measures, each 1 for a copy and near 0 for another patient's image:
 
 whole    correlation of the coarse band, at the best shift: the anatomy as a whole
-fine     phase correlation of the band above what guidance by factor 8 imposes: the network's own detail
+fine     phase correlation of the band above what guidance at factor 8 fixes: the network's own detail
 patch    the same on overlapping windows of the image, each registered on its own: a copied region
 feature  correlation of histograms of oriented gradients: shape, also after small turns and scaling
 

@@ -75,7 +75,7 @@ def _guidance(record: Mapping[str, Any]) -> str:
     if not errors:
         return ""
     rows = [(e["condition"], e["factor"], e["stop"], _percent(e["error"])) for e in errors]
-    head = ("condition", "factor", "stop", "low-band error / std")
+    head = ("condition", "factor", "stop", "guidance error / std")
     return f"<h3>How closely the references were followed</h3>{table(rows, head=head)}"
 
 

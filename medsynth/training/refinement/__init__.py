@@ -1,1 +1,1 @@
-"""Teaching a refiner: what a network makes of training images, judged against those images."""
+"""Training a refiner: what a network makes of training images, against those images."""

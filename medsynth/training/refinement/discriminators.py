@@ -1,6 +1,6 @@
 """What the refiner has to convince: per display window a small network that compares patches.
 
-Relativistic (Jolicoeur-Martineau 2019, arXiv:1807.00734): a judge says how much more real one patch
+Relativistic (Jolicoeur-Martineau 2019, arXiv:1807.00734): a discriminator says how much more real one patch
 looks than another. Each synthetic patch meets the real one at the same place, so that anatomy cannot
 decide. Zero-centered gradient penalties on both sides keep the game stable (Huang et al. 2024,
 arXiv:2501.05441).
@@ -26,7 +26,7 @@ ROUNDING = 1.0  # physical units: real images hold whole ones, which must not gi
 
 
 class Discriminators(nn.Module):
-    """One judge for each window: patches (B, 1, h, w) in [-1, 1] to scores (B, windows)."""
+    """One discriminator for each window: patches (B, 1, h, w) in [-1, 1] to scores (B, windows)."""
 
     kernel: Tensor
 
@@ -40,7 +40,7 @@ class Discriminators(nn.Module):
         self.register_buffer("kernel", kernel / kernel.sum(), persistent=False)
 
     def views(self, patches: Tensor, noise: Tensor) -> Tensor:
-        """What each judge sees: its window, and the window's finest detail; (B, windows, 2, h, w).
+        """What each discriminator sees: its window, and the window's finest detail; (B, windows, 2, h, w).
 
         `noise` uniform in [0, 1), shaped as `patches`, covers up rounding to whole units.
         """
@@ -94,7 +94,7 @@ def to_physical(unit: Tensor, intensity: IntensityMap) -> Tensor:
 def discriminator_loss(
     discriminators: Discriminators, real: Tensor, made: Tensor, *, penalty: float
 ) -> Tensor:
-    """What the judges are taught by, from views of real patches and of refined ones.
+    """The discriminators' loss, from views of real patches and of refined ones.
 
     softplus(-(score of the real - score of the refined)) and penalty / 2 times the squared norms of
     both scores' gradients at what was seen.

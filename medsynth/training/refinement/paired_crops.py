@@ -1,4 +1,4 @@
-"""What the refiner is taught on: synthetic crops beside the real ones that guided them.
+"""What the refiner is trained on: synthetic crops beside the real ones that guided them.
 
 Made by the network itself from training patients, as it is used: several calls behind one reference.
 Each batch is a file of its own, so that a stopped run goes on with the next.
@@ -147,7 +147,7 @@ def _draw(
     seed: int,
     step: int,
 ) -> dict[str, np.ndarray]:
-    """Batch `index`: crops of training slices, and what the network makes behind their low band."""
+    """Batch `index`: crops of training slices, and what the network makes of their low-pass images."""
     rng = np.random.default_rng((seed, index))
     factor = int(rng.choice(options.factors, p=np.array(options.weights) / sum(options.weights)))
     crops, corners = [], []

@@ -1,4 +1,4 @@
-"""A refinement from images to weights: the paired crops, then the refiner that is taught on them."""
+"""A refinement from images to weights: the paired crops, then the refiner that is trained on them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CROPS, OLD_CROPS = "paired_crops", "pool"  # in the run's folder; as runs of use
 
 @dataclass(eq=False)
 class RefinementRun:
-    """A refiner for the network in `weights`, taught as the recipe's `refinement` says.
+    """A refiner for the network in `weights`, trained as the recipe's `refinement` says.
 
     Attributes:
         recipe: what the network was trained with.
@@ -83,7 +83,7 @@ class RefinementRun:
         return old if old.is_dir() else self.out / CROPS
 
     def run(self) -> Path | None:
-        """Make what is missing of the crops, then teach; the weights, None if the time was too short.
+        """Make what is missing of the crops, then train; the weights, None if the time was too short.
 
         Raises:
             KeyboardInterrupt: the user stopped it; the same call goes on there.
@@ -185,7 +185,7 @@ def _refiner(path: Path) -> Refiner:
 
 
 def _check_unseen(split: Split, metadata: dict[str, Any], weights: Path) -> None:
-    """Whom the network's header holds out must not teach its refiner either.
+    """Whom the network's header holds out must not train its refiner either.
 
     Raises:
         CheckpointError: the recipe trains on some of them.

@@ -48,7 +48,7 @@ GRID = 2  # pixels: patches lie on the refiner's own grid
 
 
 class RefinementTrainer:
-    """Teaches a refiner for the network in `weights` on `paired_crops`, into the folder `run`.
+    """Trains a refiner for the network in `weights` on `paired_crops`, into the folder `run`.
 
     All randomness is a function of (seed, step). `made_by` says what the crops were made with. A new
     run begins as `start_from`, a refiner of the same shape; the discriminators always begin anew.
@@ -187,7 +187,7 @@ class RefinementTrainer:
         self._between_steps = True
 
     def _change(self, synthetic: Tensor, factor: int) -> Tensor:
-        """What refining leaves once guidance has its low band back."""
+        """What refining leaves once guidance has put its low-pass image back."""
         change = self.refiner(synthetic)
         return change - low_pass(change, factor=factor)
 
