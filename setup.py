@@ -20,18 +20,25 @@ PACS = ["pynetdicom>=3.0", "dicomweb-client>=0.60", "keyring>=24"]
 TRAIN = ["tensorboard>=2.14"]
 EVAL = ["scikit-learn>=1.3"]
 IMAGE_API = ["openai>=2.0"]
+STUDIES = [
+    "fastapi>=0.110",
+    "uvicorn>=0.29",
+    "sqlalchemy>=2.0",
+    "statsmodels>=0.14",
+    "krippendorff>=0.6",
+]
 MODELS = [f"medsynth-models=={VERSION}"]  # a library and its networks go together
 BUNDLE = ["fire>=0.5", "jsonschema>=4.0", "requests>=2.28"]
 ONNX = ["onnx>=1.16", "onnxscript>=0.5", "onnxruntime>=1.18"]
 SCALE = ["ray[data]>=2.56", "pyarrow>=14"]
 GENERATIVE = ["monai-generative>=0.2.3"]  # for the test that its networks load
 BUILD = ["build>=1.0", "setuptools>=77"]
-TESTS = ["pytest>=8.0", "pytest-timeout>=2.3", "pytest-xdist>=3.5", "pytest-cov>=5.0"]
+TESTS = ["pytest>=8.0", "pytest-timeout>=2.3", "pytest-xdist>=3.5", "pytest-cov>=5.0", "playwright>=1.40"]
 LINT = ["ruff>=0.8", "mypy>=1.10", "types-PyYAML", "types-psutil", "types-requests"]
 DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.26"]
 NOTEBOOKS = ["nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"]
 DEV = [
-    *(*TESTS, *IMAGE_API, *LINT, *BUILD, *PACS, *TRAIN, *EVAL),
+    *(*TESTS, *IMAGE_API, *STUDIES, *LINT, *BUILD, *PACS, *TRAIN, *EVAL),
     *(*BUNDLE, *ONNX, *SCALE, *GENERATIVE, *DOCS, *NOTEBOOKS),
 ]
 
@@ -51,6 +58,8 @@ setup(
             "networks/index.json",
             "pipeline/report/*.html",
             "factory/pages/*.html",
+            "studies/reading/page/*.*",
+            "studies/reading/report/*.html",
             "training/recipes/*.yaml",
         ]
     },
@@ -75,6 +84,7 @@ setup(
         "pacs": PACS,
         "train": TRAIN,
         "eval": EVAL,
+        "studies": STUDIES,
         "bundle": BUNDLE,
         "onnx": ONNX,
         "scale": SCALE,

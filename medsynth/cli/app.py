@@ -36,6 +36,7 @@ COMMANDS = (
     "bench",
     "evaluate",
     "audit",
+    "study",
     "pacs",
     "send",
     "outbox",

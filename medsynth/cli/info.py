@@ -19,6 +19,7 @@ EXTRAS = {
     "eval": ("sklearn",),
     "bundle": ("fire", "jsonschema"),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
+    "studies": ("fastapi", "uvicorn", "sqlalchemy", "statsmodels", "krippendorff"),
 }
 
 

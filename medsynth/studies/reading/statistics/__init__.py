@@ -1,0 +1,1 @@
+"""Figures of a reading study, each from plain arrays; libraries where they exist."""
