@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -357,7 +358,7 @@ def _serve(args: argparse.Namespace, listener: Listener) -> int:
         message = f"serving {args.study}; each reader's own link:\n{words}\nCtrl-C ends it."
         listener(Event("result", message=message, data={"port": port, "links": links}))
 
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         serve(
             args.study,
             host=args.host,
@@ -365,8 +366,6 @@ def _serve(args: argparse.Namespace, listener: Listener) -> int:
             certificate=(args.certificate, args.key) if secure else None,
             ready=ready,
         )
-    except KeyboardInterrupt:
-        pass
     return 0
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from medsynth import __version__
-from medsynth.domains.base import GRAY
 from medsynth.domains import get as get_domain
+from medsynth.domains.base import GRAY
 from medsynth.events import Event, Listener, Stage, ignore
 from medsynth.storage.folders import OutputFolder
 from medsynth.studies.reading import draw, leaks, pixels
