@@ -33,7 +33,13 @@ ONNX = ["onnx>=1.16", "onnxscript>=0.5", "onnxruntime>=1.18"]
 SCALE = ["ray[data]>=2.56", "pyarrow>=14"]
 GENERATIVE = ["monai-generative>=0.2.3"]  # for the test that its networks load
 BUILD = ["build>=1.0", "setuptools>=77"]
-TESTS = ["pytest>=8.0", "pytest-timeout>=2.3", "pytest-xdist>=3.5", "pytest-cov>=5.0", "playwright>=1.40"]
+TESTS = [
+    "pytest>=8.0",
+    "pytest-timeout>=2.3",
+    "pytest-xdist>=3.5",
+    "pytest-cov>=5.0",
+    "playwright>=1.40",
+]
 LINT = ["ruff>=0.8", "mypy>=1.10", "types-PyYAML", "types-psutil", "types-requests"]
 DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.26"]
 NOTEBOOKS = ["nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"]

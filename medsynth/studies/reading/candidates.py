@@ -104,13 +104,12 @@ def _of_files(source: ImageSource, files: list[Path]) -> list[Candidate]:
                 series.setdefault(_stack_of(header), []).append(header)
     for (uid, _), members in series.items():
         members = sorted(members, key=_position)
-        header = members[0].header
-        alone = len(members) == 1
+        first, alone = members[0].header, len(members) == 1
         name = _relative(source, members[0].path if alone else members[0].path.parent)
-        frames = int(header.get("NumberOfFrames") or 1) if alone else len(members)
-        files = () if alone else tuple(_relative(source, m.path) for m in members)
-        who = str(header.get("PatientID") or "") or name
-        found.append(Candidate(name, frames, who, series=uid, files=files))
+        frames = int(first.get("NumberOfFrames") or 1) if alone else len(members)
+        parts = () if alone else tuple(_relative(source, m.path) for m in members)
+        who = str(first.get("PatientID") or "") or name
+        found.append(Candidate(name, frames, who, series=uid, files=parts))
     return found
 
 

@@ -205,7 +205,7 @@ def _from(
     found: Mapping[str, list[Candidate]],
     count: int,
     rng: np.random.Generator,
-    taken: set[str | None],
+    taken: set[str],
 ) -> list[tuple[ImageSource, draw.DrawnSlice]]:
     """`count` images, from every source alike (what is left over, at random), in turn."""
     extra = rng.permutation(len(sources))

@@ -74,7 +74,8 @@ QUESTIONS = {
     ),
 }
 
-FIELDS = {
+# What a reader says of themselves; no options: whole years.
+FIELDS: dict[str, dict[str, Any]] = {
     "role": {
         "label": "Your profession",
         "options": [

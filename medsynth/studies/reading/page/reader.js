@@ -44,6 +44,7 @@ async function pixels(phase, position, which) {
 
 function cover(build, key) {
   card = key;
+  document.body.dataset.card = key;
   stopClock();
   const target = $("cover-card");
   target.replaceChildren();
@@ -53,7 +54,7 @@ function cover(build, key) {
   if (first) first.focus({ preventScroll: true });
 }
 
-function uncover() { card = null; $("cover").hidden = true; startClock(); }
+function uncover() { card = null; document.body.dataset.card = ""; $("cover").hidden = true; startClock(); }
 function startClock() { if (since === null && state && state.status === "reading" && !card) since = performance.now(); }
 function stopClock() { if (since !== null) { activeMs += performance.now() - since; since = null; } }
 
@@ -148,6 +149,7 @@ async function read(intro) {
   preset(q.window);
   if (document.activeElement && document.activeElement !== document.body) document.activeElement.blur();
   if (intro) introduce(); else uncover();
+  document.body.dataset.at = `${state.phase}/${state.position}`;
   if (q.limit_s) deadline = q.limit_s * 1000;
   if (state.position + 1 < state.total) {
     next = { key: `${state.phase}/${state.position + 1}`, images: fetchImages(state.position + 1, q.images) };
@@ -160,8 +162,8 @@ const fetchImages = (position, count) => Promise.all(Array.from({ length: count 
 function introduce() {
   const q = state.question;
   cover((target) => {
-    words(target, state.position ? "Welcome back" : "The next part",
-      `${state.total} images, one at a time. ${state.position ? `You go on at ${state.position + 1}; ` : ""}you can pause and close the page at any time: every answer is kept.`, q.text);
+    words(target, state.position ? "Welcome back" : state.phase ? "The next part" : "Before you begin",
+      `${state.total} images, one at a time${state.position ? `; you go on at ${state.position + 1}` : ""}. You can pause, or close the page, at any time: every answer is kept.`, q.text);
     if (q.clues) target.append(element("p", q.clues));
     keys(target);
     goButton(target, "Begin", uncover);
@@ -225,6 +227,7 @@ async function submit() {
 
 async function send(answer) {
   busy = true;
+  document.body.dataset.at = "";
   $("next").disabled = true;
   localStorage.setItem(PENDING, JSON.stringify(answer));
   const response = await call("answer", answer);
@@ -244,6 +247,7 @@ async function send(answer) {
 async function undo() {
   if (busy || card || !state.can_undo) return;
   busy = true;
+  document.body.dataset.at = "";
   await call("undo", {});
   next = null;
   await load();

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from medsynth.events import Event, Listener, ignore
-from medsynth.storage.folders import check_new_file, new_file
+from medsynth.storage.files import check_new_file, new_file
 from medsynth.studies.reading.analysis import analyze
 from medsynth.studies.reading.answers import CLOSED, INTERIM, AnswerStore
 from medsynth.studies.reading.closing import hash_answers

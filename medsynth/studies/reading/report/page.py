@@ -251,8 +251,10 @@ def _picture(found: dict[str, Any], study: Path, design: StudyDesign) -> str:
 
 
 def _readers(phase: dict[str, Any]) -> str:
-    head = ("reader", "about", "answers", "right", "d'", "criterion", "sensitivity", "specificity")
-    head = (*head, "AUC", "equivalence", "seconds")
+    head = (
+        *("reader", "about", "answers", "right", "d'", "criterion", "sensitivity", "specificity"),
+        *("AUC", "equivalence", "seconds"),
+    )
     rows = []
     for r in phase["readers"]:
         about = ", ".join(
