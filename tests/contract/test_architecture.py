@@ -20,7 +20,7 @@ FLOORS = (
     ("generators",),
     ("training",),
     ("pipeline",),
-    ("evaluation", "studies",),
+    ("evaluation", "studies"),
     ("factory",),
     ("cli",),
     ("bundle", "__main__"),
