@@ -32,6 +32,8 @@ BUNDLE = ["fire>=0.5", "jsonschema>=4.0", "requests>=2.28"]
 ONNX = ["onnx>=1.16", "onnxscript>=0.5", "onnxruntime>=1.18"]
 SCALE = ["ray[data]>=2.56", "pyarrow>=14"]
 GENERATIVE = ["monai-generative>=0.2.3"]  # for the test that its networks load
+# Libraries that read the layouts of data sets: for the tests that they do. No writer needs them.
+READERS = ["pycocotools>=2.0.7", "mlcroissant>=1.0.17", "webdataset>=0.2.100", "nnunetv2>=2.5"]
 BUILD = ["build>=1.0", "setuptools>=77"]
 TESTS = [
     "pytest>=8.0",
@@ -45,7 +47,7 @@ DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.26"]
 NOTEBOOKS = ["nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"]
 DEV = [
     *(*TESTS, *IMAGE_API, *STUDIES, *LINT, *BUILD, *PACS, *TRAIN, *EVAL),
-    *(*BUNDLE, *ONNX, *SCALE, *GENERATIVE, *DOCS, *NOTEBOOKS),
+    *(*BUNDLE, *ONNX, *SCALE, *GENERATIVE, *READERS, *DOCS, *NOTEBOOKS),
 ]
 
 setup(
@@ -95,6 +97,7 @@ setup(
         "onnx": ONNX,
         "scale": SCALE,
         "generative": GENERATIVE,
+        "readers": READERS,
         "docs": DOCS,
         "image-api": IMAGE_API,
         "models": MODELS,

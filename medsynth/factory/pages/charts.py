@@ -32,8 +32,8 @@ def histogram(asked: Sequence[float], drawn: Sequence[float], *, unit: str) -> s
             tall = share / top * (HEIGHT - 2 * MARGIN)
             x, y = MARGIN + (i + offset) * step, HEIGHT - MARGIN - tall
             bars += f'<rect x="{x:.1f}" y="{y:.1f}" width="{step * 0.46:.1f}" height="{tall:.1f}" fill="{color}"/>'
-    ends = _text(MARGIN, HEIGHT - 14, f"{low:.4g}") + _text(
-        WIDTH - MARGIN, HEIGHT - 14, f"{high:.4g} {unit}", anchor="end"
+    ends = _text(MARGIN, HEIGHT - 14, _short(low)) + _text(
+        WIDTH - MARGIN, HEIGHT - 14, f"{_short(high)} {unit}", anchor="end"
     )
     return _svg(bars + _line() + ends + _text(4, 14, f"{100 * top:.0f} %"))
 
@@ -94,6 +94,10 @@ def _text(x: float, y: float, words: str, *, anchor: str = "start", size: int = 
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}" '
         f'fill="currentColor">{html.escape(words)}</text>'
     )
+
+
+def _short(value: float) -> str:
+    return f"{round(value, 3) + 0.0:.4g}"
 
 
 def _none() -> str:
