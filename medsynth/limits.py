@@ -65,7 +65,7 @@ PICTURE_PIXELS = Limit(
     "MEDSYNTH_MAX_PICTURE_PIXELS",
     128 * MEBI,
     "pixels",
-    "of one slice, film or PNG / JPEG picture: 11,585 x 11,585, five times the largest mammogram",
+    "of one slice, projection image or PNG / JPEG picture: 11,585 x 11,585, five times the largest mammogram",
 )
 FRAMES = Limit(
     "MEDSYNTH_MAX_FRAMES",

@@ -22,7 +22,7 @@ EXAMPLES = """\
 example:
   medsynth models import unet.pt -o unet.safetensors --preset chest_xray --num-head-channels 64 \\
     --schedule scaled_linear --beta-start 0.0015 --beta-end 0.0195 --prediction-type epsilon \\
-    --data "950 films of our clinic" --license "not to be passed on"
+    --data "950 radiographs of our clinic" --license "not to be passed on"
 
 unet.safetensors is then named by `weights:` in a request. If samples are noise or gray, one of these is
 not what the network was trained with."""

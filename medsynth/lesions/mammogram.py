@@ -80,7 +80,7 @@ def draw_on_mammogram(
     """
     if reference.GetSize()[2] != 1:
         raise ValueError(
-            f"{kind} is drawn into one film, the reference has {reference.GetSize()[2]}"
+            f"{kind} is drawn into one mammogram, the reference has {reference.GetSize()[2]}"
         )
     recipe = KINDS[kind]
     check_within_image(reference, surface.surface_points(), surface.center_mm)

@@ -112,9 +112,11 @@ def from_projection(
         GeometryError: the lesion leaves the film, or none of TRIES draws keeps it in the breast.
     """
     steps = steps or Steps()
-    for name, each in (("the source film", image), ("the reference", reference)):
+    for name, each in (("the source image", image), ("the reference", reference)):
         if each.GetSize()[2] != 1:
-            raise ValueError(f"{name} has {each.GetSize()[2]} slices, expected one film")
+            raise ValueError(
+                f"{name} has {each.GetSize()[2]} slices, expected one projection image"
+            )
     center, diameter = _target(reference, center_mm, diameter_mm, roi)
     patch = cut_out(image, mask)
     generator = np.random.default_rng([int(seed), 2027])
@@ -157,7 +159,7 @@ def from_projection(
         after,
         moved.marked,
         kind="from_film",
-        title="lesion from an annotated film",
+        title="lesion from an annotated image",
         drawn=drawn,
     )
 
@@ -188,7 +190,7 @@ def cut_out(image: sitk.Image, mask: sitk.Image) -> LesionPatch:
     values = sitk.GetArrayFromImage(image)[0].astype(np.float64)
     marked = sitk.GetArrayFromImage(on_grid)[0] > 0
     if not marked.any():
-        raise ValueError("the mask marks no pixel of its film")
+        raise ValueError("the mask marks no pixel of its image")
     step = float(image.GetSpacing()[0])
     diameter = equivalent_diameter_mm(float(marked.sum()) * step**2, 1.0)
     middle = np.argwhere(marked).mean(axis=0)

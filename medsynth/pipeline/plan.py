@@ -219,7 +219,9 @@ def _from_film(
     seed = steps.pop("seed", seed)
     normalize = None if steps["normalize"] == "off" else steps["normalize"]
     if isinstance(source.rotate_deg, tuple):
-        raise ValueError(f"rotate_deg must be one angle on a film, got {source.rotate_deg}")
+        raise ValueError(
+            f"rotate_deg must be one angle on a projection image, got {source.rotate_deg}"
+        )
     film = read_image(source.image, series_uid=source.series_uid)
     window = preset.shown_hu
     shown = to_display_units(film, sitk.GetArrayViewFromImage(film.image), hu_window=window)

@@ -279,7 +279,7 @@ def _check_kind(reference: ReferenceImage, preset: Preset) -> None:
     slices = reference.image.GetDepth()
     if preset.is_projection and slices > 1:
         raise GeometryError(
-            f"{reference.source} has {slices} slices, preset {preset.name} takes one film; save the "
+            f"{reference.source} has {slices} slices, preset {preset.name} takes one projection image; save the "
             "one that you mean as a file of its own"
         )
 

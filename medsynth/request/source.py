@@ -39,7 +39,9 @@ def parse_source(
         return Source(procedural=_procedural(raw["procedural"], at, preset=preset, painted=painted))
     film = preset.patch_pipeline
     if not film and "patch" in raw:
-        raise ValueError(f"{at}.patch: acts on films only, {preset.name} has none; remove it")
+        raise ValueError(
+            f"{at}.patch: acts on projection images only, {preset.name} has none; remove it"
+        )
     uid = fields.text(raw["series_uid"], f"{at}.series_uid") if "series_uid" in raw else None
     scale = fields.number(raw.get("scale", 1.0), f"{at}.scale", low=SCALE[0], high=SCALE[1])
     return Source(

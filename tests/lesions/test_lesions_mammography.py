@@ -175,5 +175,5 @@ def test_impossible_lesions_are_refused(changes, error, message):
 
 def test_a_volume_is_no_film():
     stack = sitk.JoinSeries([FILM[:, :, 0], FILM[:, :, 0]])
-    with pytest.raises(ValueError, match="drawn into one film, the reference has 2"):
+    with pytest.raises(ValueError, match="drawn into one mammogram, the reference has 2"):
         draw("round_mass", stack)

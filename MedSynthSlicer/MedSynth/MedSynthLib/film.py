@@ -125,8 +125,8 @@ def anatomyKeys(reference, preset) -> dict[str, str]:
         return {}
     if not isFilm(reference, preset):
         raise ValueError(
-            f"{reference.GetName()} is a volume of several slices, {preset.title} takes one film. "
-            "Choose a film as reference, or another kind of image."
+            f"{reference.GetName()} is a volume of several slices, {preset.title} takes one projection image. "
+            "Choose a radiograph or mammogram as reference, or another kind of image."
         )
     known = said(reference, preset)
     needed = (

@@ -89,7 +89,7 @@ class _Canvas:
         columns = 2 * int(np.ceil(reach / PIXEL_MM / 2))
         if columns > WIDEST:
             raise ValueError(
-                f"the breast is {reach:.0f} mm wide, at most {WIDEST * PIXEL_MM:g} mm fit the film"
+                f"the breast is {reach:.0f} mm wide, at most {WIDEST * PIXEL_MM:g} mm fit the image"
             )
         self.size = (round(FILM_MM / PIXEL_MM), columns)
         self.y, self.x = (np.indices(self.size, dtype=np.float32) + 0.5) * PIXEL_MM
