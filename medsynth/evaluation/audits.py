@@ -17,7 +17,7 @@ from medsynth.evaluation.lesion_fidelity import (
     figure as lesion_figure,
 )
 from medsynth.evaluation.lesion_fidelity import (
-    targets as lesion_places,
+    targets as lesion_targets,
 )
 from medsynth.evaluation.memorization import figure as memorization_figure
 from medsynth.evaluation.memorization.audit import RealImages
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from medsynth.evaluation.held_out import Pairs
 
 UNGUIDED, NODULES = "unguided.npz", "nodules.jsonl"
-SLABS = 10
+VOLUMES = 10
 Found = tuple[dict[str, Any], tuple[str, str]]  # for JSON; title and HTML for the page
 
 
@@ -63,9 +63,9 @@ def check_nodules(count: int, preset: Preset) -> None:
     """
     if count < 0:
         raise ValueError(f"nodules must be at least 0, got {count}")
-    if count and not ({*lesion_places.KINDS} <= {*preset.lesion_kinds} and preset.units == "HU"):
+    if count and not ({*lesion_targets.KINDS} <= {*preset.lesion_kinds} and preset.units == "HU"):
         raise ValueError(
-            f"nodules places {' and '.join(lesion_places.KINDS)} lung nodules in HU, which preset "
+            f"nodules places {' and '.join(lesion_targets.KINDS)} lung nodules in HU, which preset "
             f"{preset.name} has not; leave it out"
         )
 
@@ -222,12 +222,14 @@ def nodules(samples: Samples, split: Split, *, count: int) -> Found:
         anatomy_factor=made_by["factor"],
     )
     folders = [entry.path for entry in split.part(held_out=True)]
-    slabs = lesion_places.slabs_with_lung(
-        folders, min(SLABS, count), preset=samples.preset, listener=samples.listener
+    volumes = lesion_targets.volumes_with_lung(
+        folders, min(VOLUMES, count), preset=samples.preset, listener=samples.listener
     )
-    places = lesion_places.draw_places(slabs, count, preset=samples.preset, seed=made_by["seed"])
-    findings, pictures = lesions.find_all(
-        places, slabs, setting, progress=samples.out / NODULES, listener=samples.listener
+    targets = lesion_targets.draw_targets(
+        volumes, count, preset=samples.preset, seed=made_by["seed"]
     )
-    figure = {**setting.to_dict(), **lesion_figure.figure(findings)}
+    detections, pictures = lesions.find_all(
+        targets, volumes, setting, progress=samples.out / NODULES, listener=samples.listener
+    )
+    figure = {**setting.to_dict(), **lesion_figure.figure(detections)}
     return figure, nodules_section(figure, pictures)

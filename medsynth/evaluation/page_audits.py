@@ -58,7 +58,7 @@ def memorization_section(
         for worst, pair in zip(record["worst"], pictures.get(kind, []), strict=False):
             caption = (
                 f"sample {worst['sample'] + 1} | {worst['training_image']}: {worst['measure']}, "
-                f"nearness {worst['nearness']:.2f} (threshold {worst['threshold']:.2f})"
+                f"similarity {worst['similarity']:.2f} (threshold {worst['threshold']:.2f})"
             )
             body.append(_picture(caption, pair))
     return "Does it copy its training images?", "".join(body)

@@ -90,7 +90,7 @@ def _refuse(folder: Path, item: Path, listener: Listener) -> None:
     record = {
         "id": item.name,
         "reason": worst.sentence(),
-        "similarity": worst.nearness,
+        "similarity": worst.similarity,
         "threshold": worst.threshold,
         "measure": worst.measure,
         "training_image": worst.training_image,

@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from medsynth.storage import aliases
 from medsynth.storage.files import new_file
 
 FILE = "audit.json"
@@ -28,24 +29,24 @@ DEPTH = 3
 
 @dataclass(frozen=True)
 class Match:
-    """The nearest training image of a slice, by one measure: nearness 1 is a copy."""
+    """The nearest training image of a slice, by one measure: similarity 1 is a copy."""
 
     slice: int
     training_image: str
     measure: str
-    nearness: float
+    similarity: float
     threshold: float
 
     @property
     def is_copy(self) -> bool:
         """Nearer than any two images of different patients are."""
-        return self.nearness > self.threshold
+        return self.similarity > self.threshold
 
     def sentence(self) -> str:
         """Which image, and how near."""
         return (
             f"slice {self.slice + 1} is nearer to the training image {self.training_image} "
-            f"({self.measure}: nearness {self.nearness:.3f}) than images of different patients are "
+            f"({self.measure}: similarity {self.similarity:.3f}) than images of different patients are "
             f"to each other (threshold {self.threshold:.3f})"
         )
 
@@ -80,7 +81,7 @@ class Audit:
     def copies(self) -> tuple[Match, ...]:
         """The matches that are too near, the most so first."""
         near = [match for match in self.worst if match.is_copy]
-        return tuple(sorted(near, key=lambda m: m.threshold - m.nearness))
+        return tuple(sorted(near, key=lambda m: m.threshold - m.similarity))
 
     @property
     def verdict(self) -> str:
@@ -110,7 +111,10 @@ class Audit:
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
             record.pop("verdict")
-            record["worst"] = tuple(Match(**match) for match in record["worst"])
+            record["worst"] = tuple(
+                Match(**aliases.current(match, where=str(path), table=aliases.MEASURED))
+                for match in record["worst"]
+            )
             record["allowed"] = tuple(Allowed(**entry) for entry in record["allowed"])
             audit = cls(**record)
         except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -19,6 +19,13 @@ ALIASES = {
     "memorisation": "memorization",
     "low_band_sha256": "low_pass_sha256",
 }
+# In audit.json of a result, and in what an evaluation keeps of its lesions.
+MEASURED = {
+    "nearness": "similarity",
+    "place": "target",
+    "slab": "volume",
+    "finding": "detection",
+}
 # Beginnings of the names of tensors in a run's checkpoint.
 TENSOR_ALIASES = {
     "levels.": "timestep_sampler.",
@@ -28,18 +35,21 @@ TENSOR_ALIASES = {
 T = TypeVar("T")
 
 
-def current(values: Mapping[str, Any], *, where: str) -> dict[str, Any]:
-    """`values`, and the mappings below it, under today's names.
+def current(
+    values: Mapping[str, Any], *, where: str, table: Mapping[str, str] = ALIASES
+) -> dict[str, Any]:
+    """`values`, and the mappings below it, under today's names, which `table` holds by the old ones.
 
     Raises:
         ValueError: a key is there under both of its names.
     """
     found: dict[str, Any] = {}
     for key, value in values.items():
-        name = ALIASES.get(key, key)
+        name = table.get(key, key)
         if name in found:
-            raise ValueError(f"{where}: {name} is there twice, also as {_old(name)}; keep {name}")
-        found[name] = current(value, where=where) if isinstance(value, dict) else value
+            old = next(before for before, now in table.items() if now == name)
+            raise ValueError(f"{where}: {name} is there twice, also as {old}; keep {name}")
+        found[name] = current(value, where=where, table=table) if isinstance(value, dict) else value
     return found
 
 
@@ -51,10 +61,6 @@ def current_key(dotted: str) -> str:
 def current_tensors(tensors: Mapping[str, T]) -> dict[str, T]:
     """The tensors of a run's checkpoint under today's names."""
     return {_tensor_name(name): value for name, value in tensors.items()}
-
-
-def _old(name: str) -> str:
-    return next(old for old, new in ALIASES.items() if new == name)
 
 
 def _tensor_name(name: str) -> str:

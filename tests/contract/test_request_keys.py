@@ -345,7 +345,9 @@ def test_a_film_is_not_turned_in_space(folder):
 def test_a_patch_acts_on_films_only(folder):
     taken = {"image": "other.nrrd", "mask": "roi.nrrd", "patch": {}}
     raw = {"preset": "lung_ct", "anatomy": {"phantom": {}}}
-    with pytest.raises(ValueError, match="source.patch: acts on projection images only, lung_ct has none"):
+    with pytest.raises(
+        ValueError, match="source.patch: acts on projection images only, lung_ct has none"
+    ):
         parse(raw | {"pathologies": [FILM_LESION | {"source": taken}]}, folder)
 
 

@@ -15,9 +15,9 @@ from medsynth.evaluation.lesion_fidelity import (
     figure as lesion_figure,
 )
 from medsynth.evaluation.lesion_fidelity import (
-    targets as lesion_places,
+    targets as lesion_targets,
 )
-from medsynth.evaluation.lesion_fidelity.targets import Place
+from medsynth.evaluation.lesion_fidelity.targets import Target
 from medsynth.evaluation.page_audits import nodules_section
 from medsynth.networks import PatchUNet, PatchUNetConfig
 
@@ -32,46 +32,46 @@ def disc(diameter_mm, *, at=(60, 64)):
     return distance <= diameter_mm / 2
 
 
-def asked(diameter_mm=14):
-    place = Place(0, "made up", "solid", diameter_mm, (0.0, 0.0, 0.0))
-    return place, lesions.Asked(disc(diameter_mm), 880.0, SPACING)
+def expected(diameter_mm=14):
+    target = Target(0, "made up", "solid", diameter_mm, (0.0, 0.0, 0.0))
+    return target, lesions.ExpectedLesion(disc(diameter_mm), 880.0, SPACING)
 
 
 @pytest.mark.parametrize("diameter", [8, 14, 30])
 def test_a_lesion_is_measured_at_its_diameter(diameter):
-    finding = lesions.measure(*asked(diameter), 880.0 * disc(diameter))
-    assert finding.found
-    assert finding.measured_mm == pytest.approx(diameter, rel=0.05)
-    assert finding.off_mm == pytest.approx(0, abs=0.1)
-    assert finding.contrast_hu == pytest.approx(880)
+    detection = lesions.measure(*expected(diameter), 880.0 * disc(diameter))
+    assert detection.found
+    assert detection.measured_mm == pytest.approx(diameter, rel=0.05)
+    assert detection.off_mm == pytest.approx(0, abs=0.1)
+    assert detection.contrast_hu == pytest.approx(880)
 
 
 @pytest.mark.parametrize(
     ("actual", "found"), [(14 * 0.7, False), (14 * 0.8, True), (14 * 1.2, True), (14 * 1.3, False)]
 )
 def test_a_quarter_too_large_or_small_is_not_found(actual, found):
-    assert lesions.measure(*asked(), 880.0 * disc(actual)).found is found
+    assert lesions.measure(*expected(), 880.0 * disc(actual)).found is found
 
 
 def test_a_lesion_beside_its_region_is_not_found():
-    finding = lesions.measure(*asked(), 880.0 * disc(14, at=(60, 76)))
-    assert not finding.inside
-    assert finding.off_mm == pytest.approx(12 * 0.7, abs=0.1)
+    detection = lesions.measure(*expected(), 880.0 * disc(14, at=(60, 76)))
+    assert not detection.inside
+    assert detection.off_mm == pytest.approx(12 * 0.7, abs=0.1)
 
 
 def test_less_than_half_of_the_contrast_is_nothing():
-    finding = lesions.measure(*asked(), 430.0 * disc(14))
-    assert (finding.measured_mm, finding.found) == (0.0, False)
-    assert lesions.measure(*asked(), 450.0 * disc(14)).found
+    detection = lesions.measure(*expected(), 430.0 * disc(14))
+    assert (detection.measured_mm, detection.found) == (0.0, False)
+    assert lesions.measure(*expected(), 450.0 * disc(14)).found
 
 
 def test_noise_holes_and_spicules_do_not_count():
     difference = 880.0 * disc(14) + np.random.default_rng(0).normal(0, 60, (128, 128))
     difference[disc(4)] = 0  # a vessel was as dense before
     difference[59:62, 10:118] = 880  # a strand of 2 mm across the image
-    finding = lesions.measure(*asked(), difference)
-    assert finding.found
-    assert finding.measured_mm == pytest.approx(14, rel=0.06)
+    detection = lesions.measure(*expected(), difference)
+    assert detection.found
+    assert detection.measured_mm == pytest.approx(14, rel=0.06)
 
 
 def test_wilson_is_the_published_interval():
@@ -83,21 +83,21 @@ def test_wilson_is_the_published_interval():
 
 
 def test_the_figure_counts_by_kind_and_names_the_failures():
-    place, region = asked()
-    good = lesions.measure(place, region, 880.0 * disc(14))
+    target, region = expected()
+    good = lesions.measure(target, region, 880.0 * disc(14))
     bad = lesions.measure(
-        Place(1, "made up", "spiculated", 20, (0, 0, 0)), region, np.zeros((128, 128))
+        Target(1, "made up", "spiculated", 20, (0, 0, 0)), region, np.zeros((128, 128))
     )
     figure = lesion_figure.figure([good, bad])
     assert (figure["found"], figure["requests"], figure["share"]) == (1, 2, 0.5)
     assert figure["groups"]["solid"]["found"] == 1
     assert figure["groups"]["spiculated"]["found"] == 0
-    assert [f["place"]["number"] for f in figure["failures"]] == [1]
+    assert [f["target"]["number"] for f in figure["failures"]] == [1]
     assert figure["failures"][0]["off_mm"] is None  # JSON has no infinity
 
 
 @pytest.fixture(scope="module")
-def slab():
+def volume():
     """A lung of 76 mm radius in a shell of tissue: 64 x 64 x 15 voxels of 3 x 3 x 5 mm."""
     k, j, i = np.indices((15, 64, 64))
     radius = np.hypot(j - 31.5, i - 31.5) * 3.0
@@ -105,28 +105,28 @@ def slab():
     image = sitk.GetImageFromArray(values.astype(np.float32))
     image.SetSpacing((3.0, 3.0, 5.0))
     image.SetOrigin((-40.0, 10.0, 7.0))
-    return lesion_places.slab_at(image, 7)
+    return lesion_targets.volume_at(image, 7)
 
 
-def test_places_lie_in_the_lung_with_room_for_the_lesion(slab):
-    places = lesion_places.draw_places({"a": slab}, 20, preset=PRESET, seed=3)
-    again = lesion_places.draw_places({"a": slab}, 20, preset=PRESET, seed=3)
-    assert places == again
-    assert {p.kind for p in places} == {"solid", "spiculated"}
-    low, high = lesion_places.DIAMETERS_MM
-    for place in places:
-        assert low <= place.diameter_mm <= high
-        column, row, k = slab.image.TransformPhysicalPointToContinuousIndex(place.center_mm)
-        assert k == pytest.approx(slab.middle, abs=1e-3)
+def test_targets_lie_in_the_lung_with_room_for_the_lesion(volume):
+    targets = lesion_targets.draw_targets({"a": volume}, 20, preset=PRESET, seed=3)
+    again = lesion_targets.draw_targets({"a": volume}, 20, preset=PRESET, seed=3)
+    assert targets == again
+    assert {p.kind for p in targets} == {"solid", "spiculated"}
+    low, high = lesion_targets.DIAMETERS_MM
+    for target in targets:
+        assert low <= target.diameter_mm <= high
+        column, row, k = volume.image.TransformPhysicalPointToContinuousIndex(target.center_mm)
+        assert k == pytest.approx(volume.middle, abs=1e-3)
         away = np.hypot(row - 31.5, column - 31.5) * 3.0
-        assert away <= 76 - lesion_places.CLEARANCE * place.diameter_mm + 3.0
+        assert away <= 76 - lesion_targets.CLEARANCE * target.diameter_mm + 3.0
 
 
-def test_a_slab_without_lung_has_no_place(slab):
-    solid = lesion_places.Slab(sitk.Image(64, 64, 15, sitk.sitkFloat32) + 40, 7)
+def test_a_volume_without_lung_has_no_target(volume):
+    solid = lesion_targets.HeldOutVolume(sitk.Image(64, 64, 15, sitk.sitkFloat32) + 40, 7)
     solid.image.SetSpacing((3.0, 3.0, 5.0))
-    with pytest.raises(ValueError, match="no slab has room"):
-        lesion_places.draw_places({"a": solid}, 1, preset=PRESET)
+    with pytest.raises(ValueError, match="no volume has room"):
+        lesion_targets.draw_targets({"a": solid}, 1, preset=PRESET)
 
 
 @pytest.fixture(scope="module")
@@ -146,69 +146,76 @@ def setting():
     return lesions.Setting(denoiser, PRESET, steps=2, sampler="dpmpp_2m", pathology_factor=1)
 
 
-def test_a_lesion_is_the_only_difference_from_its_twin(slab, setting):
+def test_a_lesion_is_the_only_difference_from_its_control(volume, setting):
     # Center of the middle slice; factor 1 imposes every frequency of the lesion's region.
-    center = slab.image.TransformContinuousIndexToPhysicalPoint((31.5, 31.5, float(slab.middle)))
-    place = Place(0, "a", "solid", 30.0, center)
-    twin, nothing = lesions.synthesize(slab, None, setting)
-    made, lesion = lesions.synthesize(slab, place, setting)
+    center = volume.image.TransformContinuousIndexToPhysicalPoint(
+        (31.5, 31.5, float(volume.middle))
+    )
+    target = Target(0, "a", "solid", 30.0, center)
+    control, nothing = lesions.synthesize(volume, None, setting)
+    made, lesion = lesions.synthesize(volume, target, setting)
     assert nothing is None
-    finding = lesions.measure(place, lesions.asked_of(lesion, slab), made - twin)
-    assert finding.inside
-    assert finding.contrast_hu == pytest.approx(880, abs=150)
-    again, _ = lesions.synthesize(slab, None, setting)
-    assert np.array_equal(again, twin)
+    detection = lesions.measure(target, lesions.expected_in(lesion, volume), made - control)
+    assert detection.inside
+    assert detection.contrast_hu == pytest.approx(880, abs=150)
+    again, _ = lesions.synthesize(volume, None, setting)
+    assert np.array_equal(again, control)
 
 
-def test_what_was_measured_is_not_measured_again(slab, setting, tmp_path, monkeypatch):
+def test_what_was_measured_is_not_measured_again(volume, setting, tmp_path, monkeypatch):
     file = tmp_path / "progress.jsonl"
-    places = lesion_places.draw_places({"a": slab}, 3, preset=PRESET)
-    first, pictures = lesions.find_all(places[:2], {"a": slab}, setting, progress=file)
+    targets = lesion_targets.draw_targets({"a": volume}, 3, preset=PRESET)
+    first, pictures = lesions.find_all(targets[:2], {"a": volume}, setting, progress=file)
     assert len(pictures) == sum(not f.found for f in first)
     assert all(p.dtype == np.uint8 and p.ndim == 2 for p in pictures)
     made = []
     true = lesions.synthesize
     monkeypatch.setattr(
-        lesions, "synthesize", lambda s, place, x: (made.append(place), true(s, place, x))[1]
+        lesions, "synthesize", lambda s, target, x: (made.append(target), true(s, target, x))[1]
     )
+    old = {'"target"': '"place"', '"volume"': '"slab"', '"detection"': '"finding"'}
+    text = file.read_text()
+    for new, before in old.items():  # as runs of users have it
+        text = text.replace(new, before)
+    file.write_text(text)
     with file.open("a") as torn:
         torn.write('{"setting": {"we')
-    both, _ = lesions.find_all(places, {"a": slab}, setting, progress=file)
+    both, _ = lesions.find_all(targets, {"a": volume}, setting, progress=file)
     assert both[:2] == first
-    assert made == [None, places[2]]
+    assert made == [None, targets[2]]
     other = lesions.Setting(setting.denoiser, PRESET, steps=3, sampler="dpmpp_2m")
     made.clear()
-    lesions.find_all(places[:1], {"a": slab}, other, progress=file)
-    assert made == [None, places[0]]  # figures of another setting are not mixed in
+    lesions.find_all(targets[:1], {"a": volume}, other, progress=file)
+    assert made == [None, targets[0]]  # figures of another setting are not mixed in
 
 
-def test_series_give_their_slices_with_lung(slab, tmp_path):
-    values = sitk.GetArrayFromImage(slab.image)
+def test_series_give_their_slices_with_lung(volume, tmp_path):
+    values = sitk.GetArrayFromImage(volume.image)
     values[:7] = np.where(values[:7] > -900, 40, values[:7])  # no lung in the first slices
     values[7:, :, 20:] = np.where(values[7:, :, 20:] < -900, -1000, values[7:, :, 20:])
     image = sitk.GetImageFromArray(values)
-    image.CopyInformation(slab.image)
+    image.CopyInformation(volume.image)
     (tmp_path / "patient").mkdir()
     sitk.WriteImage(image, str(tmp_path / "patient" / "ct.nrrd"))
-    slabs = lesion_places.slabs_with_lung([tmp_path / "patient" / "ct.nrrd"], 3, preset=PRESET)
-    assert len(slabs) == 3
-    for name, found in slabs.items():
+    volumes = lesion_targets.volumes_with_lung([tmp_path / "patient" / "ct.nrrd"], 3, preset=PRESET)
+    assert len(volumes) == 3
+    for name, found in volumes.items():
         k = int(name.split()[-1]) - 1
         assert k >= 7, name
         assert np.array_equal(sitk.GetArrayFromImage(found.plane)[0], values[k])
     solid = tmp_path / "patient" / "solid.nrrd"
     values[:] = np.where(values > -900, 40, values)
     solid_image = sitk.GetImageFromArray(values)
-    solid_image.CopyInformation(slab.image)
+    solid_image.CopyInformation(volume.image)
     sitk.WriteImage(solid_image, str(solid))
     with pytest.raises(ValueError, match="shows lung"):
-        lesion_places.slabs_with_lung([solid], 3, preset=PRESET)
+        lesion_targets.volumes_with_lung([solid], 3, preset=PRESET)
 
 
 def test_the_page_tells_how_many_were_found_and_shows_the_others():
-    place, region = asked()
-    bad = lesions.measure(place, region, np.zeros((128, 128)))
-    good = lesions.measure(place, region, 880.0 * disc(14))
+    target, region = expected()
+    bad = lesions.measure(target, region, np.zeros((128, 128)))
+    good = lesions.measure(target, region, 880.0 * disc(14))
     figure = lesion_figure.figure([good, good, bad])
     title, body = nodules_section(figure, [np.zeros((20, 80), dtype=np.uint8)])
     assert "asked for" in title

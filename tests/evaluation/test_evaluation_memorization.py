@@ -8,7 +8,7 @@ from medsynth import domains as presets
 from medsynth.evaluation.memorization import audit as memorization
 from medsynth.evaluation.memorization import figure as memorization_figure
 from medsynth.evaluation.memorization.audit import RealImages
-from medsynth.evaluation.memorization.similarity import MEASURES, Gallery
+from medsynth.evaluation.memorization.similarity import MEASURES, ReferenceIndex
 from medsynth.records.audit import Match
 
 PRESET = presets.get("lung_ct")
@@ -51,49 +51,49 @@ def held_out():
 
 
 @pytest.fixture(scope="module")
-def gallery(training):
-    return Gallery(training.images, to_unit=PRESET.intensity.to_unit)
+def reference_index(training):
+    return ReferenceIndex(training.images, to_unit=PRESET.intensity.to_unit)
 
 
 @pytest.fixture(scope="module")
-def calibration(gallery, training, held_out):
-    return memorization.calibrate(gallery, training, held_out, queries=12, copies=3)
+def calibration(reference_index, training, held_out):
+    return memorization.calibrate(reference_index, training, held_out, queries=12, copies=3)
 
 
-def best(gallery, image):
-    return gallery.compare(image).best(np.ones(len(gallery), dtype=bool))
+def best(reference_index, image):
+    return reference_index.compare(image).best(np.ones(len(reference_index), dtype=bool))
 
 
-def test_an_image_is_its_own_copy_by_every_measure(gallery, training):
-    for name, (index, score) in best(gallery, training.images[4]).items():
+def test_an_image_is_its_own_copy_by_every_measure(reference_index, training):
+    for name, (index, score) in best(reference_index, training.images[4]).items():
         assert index == 4, name
         assert score == pytest.approx(1, abs=1e-3), name
 
 
-def test_a_flipped_and_shifted_image_is_found(gallery, training):
+def test_a_flipped_and_shifted_image_is_found(reference_index, training):
     moved = np.roll(training.images[7][:, ::-1], (9, -7), (0, 1))
     for name, least in {"whole": 0.9, "fine": 0.8, "patch": 0.5}.items():
-        index, score = best(gallery, moved)[name]
+        index, score = best(reference_index, moved)[name]
         assert index == 7, name
         assert score > least, name
 
 
-def test_contrast_and_brightness_do_not_hide_a_copy(gallery, training):
-    found = best(gallery, training.images[2] * 0.9 + 40)
+def test_contrast_and_brightness_do_not_hide_a_copy(reference_index, training):
+    found = best(reference_index, training.images[2] * 0.9 + 40)
     assert {index for index, _ in found.values()} == {2}
     assert min(score for _, score in found.values()) > 0.85
 
 
-def test_only_the_windows_find_a_pasted_region(gallery, training, held_out):
+def test_only_the_windows_find_a_pasted_region(reference_index, training, held_out):
     pasted = held_out.images[0].copy()
     pasted[60:136, 50:126] = training.images[7][57:133, 52:128]
-    found, before = best(gallery, pasted), best(gallery, held_out.images[0])
+    found, before = best(reference_index, pasted), best(reference_index, held_out.images[0])
     assert found["patch"][0] == 7
     assert found["patch"][1] > before["patch"][1] + 0.2
     assert found["whole"][1] < 0.9
 
 
-def test_the_fine_band_does_not_see_what_guidance_imposes(gallery, training, held_out):
+def test_the_fine_band_does_not_see_what_guidance_imposes(reference_index, training, held_out):
     # The coarse band of a training image, the detail of another patient: guidance at work.
     frequencies = SIZE * np.fft.fftfreq(SIZE)
     imposed = np.hypot(frequencies[:, None], frequencies) <= 32  # factor 8 at 512 x 512
@@ -102,16 +102,16 @@ def test_the_fine_band_does_not_see_what_guidance_imposes(gallery, training, hel
         return np.fft.ifft2(np.fft.fft2(image) * imposed).real.astype(np.float32)
 
     guided = low(training.images[1]) + held_out.images[0] - low(held_out.images[0])
-    found, stranger = best(gallery, guided), best(gallery, held_out.images[0])
+    found, stranger = best(reference_index, guided), best(reference_index, held_out.images[0])
     assert found["whole"] == (1, pytest.approx(1, abs=0.12))
     assert found["fine"][1] == pytest.approx(stranger["fine"][1], abs=0.04)
 
 
-def test_other_sizes_are_refused(gallery):
+def test_other_sizes_are_refused(reference_index):
     with pytest.raises(ValueError, match="192 x 192"):
-        gallery.compare(np.zeros((SIZE, 96), dtype=np.float32))
+        reference_index.compare(np.zeros((SIZE, 96), dtype=np.float32))
     with pytest.raises(ValueError, match="at least 192 pixels"):
-        Gallery(np.zeros((2, 64, 64), dtype=np.float32), to_unit=PRESET.intensity.to_unit)
+        ReferenceIndex(np.zeros((2, 64, 64), dtype=np.float32), to_unit=PRESET.intensity.to_unit)
 
 
 def test_the_threshold_is_two_deviations_above_the_largest():
@@ -134,21 +134,21 @@ def test_real_patients_are_no_copies_and_copies_are(calibration):
         assert max(calibration.floor[name]) < calibration.thresholds[name] < 1
 
 
-def test_an_image_of_the_same_patient_never_sets_the_threshold(gallery, training, held_out):
+def test_an_image_of_the_same_patient_never_sets_the_threshold(reference_index, training, held_out):
     # One patient under two names: the threshold has to rise to where its slices lie.
     twice = RealImages(
         training.images, ("A", "A", "B", "B", "B", *training.patients[5:]), training.series
     )
-    wrong = memorization.calibrate(gallery, twice, held_out, queries=24, copies=1)
+    wrong = memorization.calibrate(reference_index, twice, held_out, queries=24, copies=1)
     assert wrong.thresholds["fine"] > 0.3
-    right = memorization.calibrate(gallery, training, held_out, queries=24, copies=1)
+    right = memorization.calibrate(reference_index, training, held_out, queries=24, copies=1)
     assert right.thresholds["fine"] < 0.3
 
 
-def test_too_few_patients_are_refused(gallery, training):
+def test_too_few_patients_are_refused(reference_index, training):
     one = RealImages(training.images, ("A",) * 20, training.series)
     with pytest.raises(ValueError, match="at least three patients"):
-        memorization.calibrate(gallery, one)
+        memorization.calibrate(reference_index, one)
 
 
 def test_a_network_that_memorized_is_found_and_one_that_did_not_is_not(
@@ -184,8 +184,8 @@ def test_neighbors_are_slices_of_a_stack(training):
 
 
 def test_the_nearest_pairs_come_first():
-    def match(slice_, nearness, threshold):
-        return (Match(slice_, "a", "fine", nearness, threshold),)
+    def match(slice_, similarity, threshold):
+        return (Match(slice_, "a", "fine", similarity, threshold),)
 
     matches = [match(0, 0.5, 0.9), match(1, 0.3, 0.2), match(2, 0.85, 0.9)]
     assert [m.slice for m in memorization_figure.nearest_pairs(matches, 2)] == [1, 2]

@@ -292,7 +292,11 @@ def test_a_picture_of_a_mask_lies_on_the_pixels_of_its_film(folder, tmp_path):
     [
         ("ct", {"preset": "brain_mri"}, "is a CT image, preset brain_mri takes MR"),
         ("mr", {"preset": "chest_xray"}, "is a MR image, preset chest_xray takes DX or CR"),
-        ("nifti", {"preset": "chest_xray"}, "has 5 slices, preset chest_xray takes one projection image"),
+        (
+            "nifti",
+            {"preset": "chest_xray"},
+            "has 5 slices, preset chest_xray takes one projection image",
+        ),
         ("dx", {"anatomy": {"pixel_mm": 0.2}}, "says its pixel size itself, 1.5 mm"),
         ("dx", {"anatomy": {"view": "AP"}}, r"says it \(PA\)"),
     ],

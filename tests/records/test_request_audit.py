@@ -9,11 +9,11 @@ from medsynth.records import audit
 from medsynth.records.audit import Audit, Match, check_export
 
 
-def make(out, *, nearness):
+def make(out, *, similarity):
     """OUT with an image and an audit of it."""
     (out / "dicom" / "image").mkdir(parents=True)
     (out / "image.nrrd").write_bytes(b"pixels")
-    match = Match(4, "P-7/ct slice 12", "fine", nearness, 0.2)
+    match = Match(4, "P-7/ct slice 12", "fine", similarity, 0.2)
     far = Match(3, "P-8/ct slice 1", "whole", 0.5, 0.9)
     made = Audit(
         hashlib.sha256(b"pixels").hexdigest(), {"images": 9}, (far, match), 6, {}, "2026-01-01"
@@ -24,12 +24,12 @@ def make(out, *, nearness):
 
 @pytest.fixture
 def copy(tmp_path):
-    return make(tmp_path / "out-7", nearness=0.31)
+    return make(tmp_path / "out-7", similarity=0.31)
 
 
 @pytest.fixture
 def clear(tmp_path):
-    return make(tmp_path / "out-8", nearness=0.2)
+    return make(tmp_path / "out-8", similarity=0.2)
 
 
 def test_an_audit_is_read_as_it_was_written(copy):
@@ -107,3 +107,9 @@ def test_a_damaged_audit_stops_the_export(clear, text):
     (clear / "audit.json").write_text(text)
     with pytest.raises(ValueError, match="cannot be read"):
         check_export(clear, allow=None, to="pacs")
+
+
+def test_an_audit_with_older_names_is_read(copy):
+    text = (copy / "audit.json").read_text()
+    (copy / "audit.json").write_text(text.replace('"similarity"', '"nearness"'))
+    assert Audit.read(copy).copies[0].similarity == 0.31

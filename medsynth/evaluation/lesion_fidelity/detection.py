@@ -1,6 +1,6 @@
-"""Is a lesion that was asked for there? Many small requests, each beside its lesion-free twin.
+"""Is a lesion that was asked for there? Many small requests, each beside its lesion-free control.
 
-The twin is the same slice from the same seed, the same noise and the same anatomy without the lesion,
+The control is the same slice from the same seed, the same noise and the same anatomy without the lesion,
 so that their difference is what the lesion's reference brought about and nothing else.
 """
 
@@ -18,7 +18,7 @@ from scipy import ndimage
 
 from medsynth.diffusion.denoiser import Denoiser
 from medsynth.domains import Preset
-from medsynth.evaluation.lesion_fidelity.targets import REACH_MM, Place, Slab
+from medsynth.evaluation.lesion_fidelity.targets import REACH_MM, HeldOutVolume, Target
 from medsynth.events import Listener, Stage, ignore
 from medsynth.generators.guided_diffusion import GuidedDiffusion
 from medsynth.images import ReferenceImage
@@ -27,6 +27,7 @@ from medsynth.lesions.lesion import equivalent_diameter_mm
 from medsynth.pipeline.generate import generate
 from medsynth.pipeline.plan import Prepared, Region, region_of
 from medsynth.request import Anatomy, Pathology, Phantom, Request, Source, Stop
+from medsynth.storage import aliases
 
 # The diameter that is found may be off by this share of what was asked.
 TOLERANCE = 0.25
@@ -35,13 +36,13 @@ STRAND_MM = 1.5
 
 
 @dataclass(frozen=True)
-class Finding:
+class Detection:
     """What came of it: `off_mm` is from the centroid asked for to the one found.
 
     `measured_mm` is 0 and `off_mm` infinite where nothing rises above the threshold.
     """
 
-    place: Place
+    target: Target
     measured_mm: float
     off_mm: float
     inside: bool
@@ -50,19 +51,20 @@ class Finding:
     @property
     def found(self) -> bool:
         """The centroid lies in the region asked for, and the diameter is within `TOLERANCE`."""
-        asked = self.place.diameter_mm
-        return self.inside and abs(self.measured_mm - asked) <= TOLERANCE * asked
+        expected = self.target.diameter_mm
+        return self.inside and abs(self.measured_mm - expected) <= TOLERANCE * expected
 
     def to_dict(self) -> dict:
         """For JSON."""
         return {**asdict(self), "found": self.found}
 
     @classmethod
-    def from_dict(cls, record: dict) -> Finding:
+    def from_dict(cls, record: dict) -> Detection:
         """The inverse of `to_dict`."""
-        place = Place(**{**record["place"], "center_mm": tuple(record["place"]["center_mm"])})
-        values = {k: v for k, v in record.items() if k not in ("place", "found")}
-        return cls(place=place, **values)
+        record = aliases.current(record, where="a detection", table=aliases.MEASURED)
+        target = Target(**{**record["target"], "center_mm": tuple(record["target"]["center_mm"])})
+        values = {k: v for k, v in record.items() if k not in ("target", "found")}
+        return cls(target=target, **values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,14 +102,14 @@ class Setting:
             feather_mm=self.feather_mm,
         )
 
-    def pathology(self, place: Place) -> Pathology:
-        """The lesion of `place`; its shape is drawn from its number."""
+    def pathology(self, target: Target) -> Pathology:
+        """The lesion of `target`; its shape is drawn from its number."""
         return Pathology(
-            source=Source(procedural={"kind": place.kind, "seed": self.seed + place.number}),
+            source=Source(procedural={"kind": target.kind, "seed": self.seed + target.number}),
             factor=self.pathology_factor or self.preset.pathology_factor,
             stop=Stop(sigma=self.preset.pathology_stop),
-            center_mm=place.center_mm,
-            diameter_mm=place.diameter_mm,
+            center_mm=target.center_mm,
+            diameter_mm=target.diameter_mm,
         )
 
     def to_dict(self) -> dict:
@@ -126,78 +128,78 @@ class Setting:
 
 
 def find_all(
-    places: Sequence[Place],
-    slabs: dict[str, Slab],
+    targets: Sequence[Target],
+    volumes: dict[str, HeldOutVolume],
     setting: Setting,
     *,
     progress: Path | None = None,
     listener: Listener = ignore,
-) -> tuple[list[Finding], list[np.ndarray]]:
-    """Every request of `places`, measured; with a picture of each that was not found.
+) -> tuple[list[Detection], list[np.ndarray]]:
+    """Every request of `targets`, measured; with a picture of each that was not found.
 
-    The lesion-free twin is made once per slab. `progress` keeps what was measured, one JSON line each:
+    The lesion-free control is made once per volume. `progress` keeps what was measured, one JSON line each:
     a call with the same file and setting goes on where the last one ended (pictures are only drawn of
     failures that this call met).
     """
     done = _read_progress(progress, setting)
-    findings, pictures = [], []
-    twins: dict[str, np.ndarray] = {}
-    with Stage("placing nodules", total=len(places), listener=listener) as stage:
-        for place in places:
-            finding = done.get(place)
-            if finding is None:
-                slab = slabs[place.slab]
-                if place.slab not in twins:
-                    twins[place.slab] = synthesize(slab, None, setting)[0]
-                twin = twins[place.slab]
-                with_lesion, lesion = synthesize(slab, place, setting)
+    detections, pictures = [], []
+    controls: dict[str, np.ndarray] = {}
+    with Stage("placing nodules", total=len(targets), listener=listener) as stage:
+        for target in targets:
+            detection = done.get(target)
+            if detection is None:
+                volume = volumes[target.volume]
+                if target.volume not in controls:
+                    controls[target.volume] = synthesize(volume, None, setting)[0]
+                control = controls[target.volume]
+                with_lesion, lesion = synthesize(volume, target, setting)
                 assert lesion is not None  # a place was given
-                finding = measure(place, asked_of(lesion, slab), with_lesion - twin)
-                if not finding.found:
-                    pictures.append(picture(lesion, slab, twin, with_lesion, setting.preset))
-                _append_progress(progress, setting, finding)
-            findings.append(finding)
-            stage.advance(message=f"{place.kind} {place.diameter_mm} mm")
-    return findings, pictures
+                detection = measure(target, expected_in(lesion, volume), with_lesion - control)
+                if not detection.found:
+                    pictures.append(picture(lesion, volume, control, with_lesion, setting.preset))
+                _append_progress(progress, setting, detection)
+            detections.append(detection)
+            stage.advance(message=f"{target.kind} {target.diameter_mm} mm")
+    return detections, pictures
 
 
 def synthesize(
-    slab: Slab, place: Place | None, setting: Setting
+    volume: HeldOutVolume, target: Target | None, setting: Setting
 ) -> tuple[np.ndarray, Lesion | None]:
-    """The slab's middle slice (H, W) in physical units, by the steps of `medsynth synthesize`."""
+    """The volume's middle slice (H, W) in physical units, by the steps of `medsynth synthesize`."""
     request, lesion = setting.request(), None
     regions: tuple[Region, ...] = ()
-    if place is not None:
-        pathology = setting.pathology(place)
+    if target is not None:
+        pathology = setting.pathology(target)
         request = replace(request, pathologies=(pathology,))
-        lesion = draw(place, slab.image, setting)
-        regions = (region_of(lesion, pathology, request, slab.image),)
-    reference = ReferenceImage(slab.image, source="a slab")
+        lesion = draw(target, volume.image, setting)
+        regions = (region_of(lesion, pathology, request, volume.image),)
+    reference = ReferenceImage(volume.image, source="a volume")
     made = generate(
-        Prepared(reference, regions, {slab.middle: 1.0}, ()),
+        Prepared(reference, regions, {volume.middle: 1.0}, ()),
         GuidedDiffusion.of(request, setting.denoiser, preset=setting.preset, device=setting.device),
         request=request,
         preset=setting.preset,
         listener=ignore,
     )
-    return made.volume[slab.middle], lesion
+    return made.volume[volume.middle], lesion
 
 
-def draw(place: Place, image: sitk.Image, setting: Setting) -> Lesion:
+def draw(target: Target, image: sitk.Image, setting: Setting) -> Lesion:
     """The lesion that a request asks for, in its reference."""
-    options = dict(setting.pathology(place).source.procedural or {})
+    options = dict(setting.pathology(target).source.procedural or {})
     return procedural(
         options.pop("kind"),
         reference=image,
-        center_mm=place.center_mm,
-        diameter_mm=place.diameter_mm,
+        center_mm=target.center_mm,
+        diameter_mm=target.diameter_mm,
         body_threshold=setting.preset.body_threshold,
         **options,
     )
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class ExpectedLesion:
     """The region of a slice (H, W) in which a lesion is asked for, and its contrast in HU."""
 
     mask: np.ndarray
@@ -205,32 +207,32 @@ class Asked:
     spacing_mm: tuple[float, float]
 
 
-def asked_of(lesion: Lesion, slab: Slab) -> Asked:
+def expected_in(lesion: Lesion, volume: HeldOutVolume) -> ExpectedLesion:
     """What `lesion` asks of the middle slice."""
-    mask = sitk.GetArrayViewFromImage(lesion.mask)[slab.middle] > 0
+    mask = sitk.GetArrayViewFromImage(lesion.mask)[volume.middle] > 0
     contrast = lesion.drawn["mean_hu"] - lesion.drawn["background_hu"]
-    return Asked(mask, contrast, slab.image.GetSpacing()[1::-1])
+    return ExpectedLesion(mask, contrast, volume.image.GetSpacing()[1::-1])
 
 
-def measure(place: Place, asked: Asked, difference: np.ndarray) -> Finding:
+def measure(target: Target, expected: ExpectedLesion, difference: np.ndarray) -> Detection:
     """The largest part of `difference` (H, W) above half of the lesion's contrast.
 
     Half of the contrast between the lesion asked for and the lung around it is where a blurred edge
     lies; a vessel inside the lesion, which was dense before, leaves a hole, which is filled.
     """
-    contrast = round(float(difference[asked.mask].mean()), 1)
-    above = ndimage.binary_fill_holes(difference > asked.contrast / 2)
-    label, count = ndimage.label(_without_strands(above, asked.spacing_mm))
+    contrast = round(float(difference[expected.mask].mean()), 1)
+    above = ndimage.binary_fill_holes(difference > expected.contrast / 2)
+    label, count = ndimage.label(_without_strands(above, expected.spacing_mm))
     if count == 0:
-        return Finding(place, 0.0, float("inf"), False, contrast)
+        return Detection(target, 0.0, float("inf"), False, contrast)
     largest = label == 1 + np.argmax(np.bincount(label.ravel())[1:])
-    centroid, wanted = (np.argwhere(m).mean(axis=0) for m in (largest, asked.mask))
-    area = float(largest.sum()) * asked.spacing_mm[0] * asked.spacing_mm[1]
-    return Finding(
-        place,
+    centroid, wanted = (np.argwhere(m).mean(axis=0) for m in (largest, expected.mask))
+    area = float(largest.sum()) * expected.spacing_mm[0] * expected.spacing_mm[1]
+    return Detection(
+        target,
         measured_mm=round(equivalent_diameter_mm(area, 1.0), 2),
-        off_mm=round(float(np.hypot(*((centroid - wanted) * asked.spacing_mm))), 2),
-        inside=bool(asked.mask[tuple(np.rint(centroid).astype(int))]),
+        off_mm=round(float(np.hypot(*((centroid - wanted) * expected.spacing_mm))), 2),
+        inside=bool(expected.mask[tuple(np.rint(centroid).astype(int))]),
         contrast_hu=contrast,
     )
 
@@ -244,43 +246,47 @@ def _without_strands(mask: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray
 
 
 def picture(
-    lesion: Lesion, slab: Slab, without: np.ndarray, with_lesion: np.ndarray, preset: Preset
+    lesion: Lesion,
+    volume: HeldOutVolume,
+    without: np.ndarray,
+    with_lesion: np.ndarray,
+    preset: Preset,
 ) -> np.ndarray:
-    """Drawn reference, lesion-free twin, result and difference with the ROI's edge; uint8 (H, 4 H)."""
-    asked = asked_of(lesion, slab)
-    middle = np.argwhere(asked.mask).mean(axis=0).round().astype(int)
-    reach = int(REACH_MM / max(asked.spacing_mm))
+    """Drawn reference, lesion-free control, result and difference with the ROI's edge; uint8 (H, 4 H)."""
+    expected = expected_in(lesion, volume)
+    middle = np.argwhere(expected.mask).mean(axis=0).round().astype(int)
+    reach = int(REACH_MM / max(expected.spacing_mm))
     padded = [(reach, reach)] * 2
     box = tuple(slice(m, m + 2 * reach) for m in middle)
     low, high = preset.windows[0].limits
-    drawn = sitk.GetArrayViewFromImage(lesion.image)[slab.middle]
+    drawn = sitk.GetArrayViewFromImage(lesion.image)[volume.middle]
     planes = [(plane - low) / (high - low) for plane in (drawn, without, with_lesion)]
     planes.append(0.5 + (with_lesion - without) / (high - low))
-    planes[3][asked.mask & ~ndimage.binary_erosion(asked.mask)] = 1
+    planes[3][expected.mask & ~ndimage.binary_erosion(expected.mask)] = 1
     cells = [np.pad(np.clip(plane, 0, 1), padded)[box] for plane in planes]
     return (np.hstack(cells) * 255).astype(np.uint8)
 
 
-def _read_progress(path: Path | None, setting: Setting) -> dict[Place, Finding]:
+def _read_progress(path: Path | None, setting: Setting) -> dict[Target, Detection]:
     """What an earlier call measured under this setting."""
     if path is None or not path.exists():
         return {}
-    findings = []
+    detections = []
     for line in path.read_text().splitlines():
         with contextlib.suppress(json.JSONDecodeError):  # a killed process may leave half a line
-            record = json.loads(line)
+            record = aliases.current(json.loads(line), where=str(path), table=aliases.MEASURED)
             if record["setting"] == setting.to_dict():
-                findings.append(Finding.from_dict(record["finding"]))
-    return {finding.place: finding for finding in findings}
+                detections.append(Detection.from_dict(record["detection"]))
+    return {detection.target: detection for detection in detections}
 
 
-def _append_progress(path: Path | None, setting: Setting, finding: Finding) -> None:
+def _append_progress(path: Path | None, setting: Setting, detection: Detection) -> None:
     if path is None:
         return
     torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
     with path.open("a") as file:
         file.write(
             "\n" * torn
-            + json.dumps({"setting": setting.to_dict(), "finding": finding.to_dict()})
+            + json.dumps({"setting": setting.to_dict(), "detection": detection.to_dict()})
             + "\n"
         )

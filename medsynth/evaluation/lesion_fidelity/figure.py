@@ -6,42 +6,42 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from medsynth.evaluation.lesion_fidelity.detection import Finding
+from medsynth.evaluation.lesion_fidelity.detection import Detection
 from medsynth.evaluation.lesion_fidelity.targets import DIAMETERS_MM, KINDS
 
 
-def figure(findings: Sequence[Finding]) -> dict:
+def figure(detections: Sequence[Detection]) -> dict:
     """The share found with its Wilson interval, by kind and by diameter, and every failure."""
     middle = float(np.mean(DIAMETERS_MM))
     groups = {
-        **{kind: [f for f in findings if f.place.kind == kind] for kind in KINDS},
-        f"below {middle:g} mm": [f for f in findings if f.place.diameter_mm < middle],
-        f"{middle:g} mm and above": [f for f in findings if f.place.diameter_mm >= middle],
+        **{kind: [f for f in detections if f.target.kind == kind] for kind in KINDS},
+        f"below {middle:g} mm": [f for f in detections if f.target.diameter_mm < middle],
+        f"{middle:g} mm and above": [f for f in detections if f.target.diameter_mm >= middle],
     }
-    ratios = [f.measured_mm / f.place.diameter_mm for f in findings]
+    ratios = [f.measured_mm / f.target.diameter_mm for f in detections]
     return {
-        **_share(findings),
-        "inside_roi": sum(f.inside for f in findings),
+        **_share(detections),
+        "inside_roi": sum(f.inside for f in detections),
         "diameter_ratio": {
             "median": round(float(np.median(ratios)), 3),
             "p5": round(float(np.quantile(ratios, 0.05)), 3),
             "p95": round(float(np.quantile(ratios, 0.95)), 3),
         },
         "groups": {name: _share(part) for name, part in groups.items() if part},
-        "failures": [_plain(f) for f in findings if not f.found],
-        "table": [_plain(f) for f in findings],
+        "failures": [_plain(f) for f in detections if not f.found],
+        "table": [_plain(f) for f in detections],
     }
 
 
-def _plain(finding: Finding) -> dict:
-    record = finding.to_dict()
-    if not np.isfinite(finding.off_mm):
+def _plain(detection: Detection) -> dict:
+    record = detection.to_dict()
+    if not np.isfinite(detection.off_mm):
         record["off_mm"] = None
     return record
 
 
-def _share(findings: Sequence[Finding]) -> dict:
-    found, count = sum(f.found for f in findings), len(findings)
+def _share(detections: Sequence[Detection]) -> dict:
+    found, count = sum(f.found for f in detections), len(detections)
     return {
         "requests": count,
         "found": found,

@@ -27,18 +27,18 @@ LUNG_SHARE = 0.2
 
 
 @dataclass(frozen=True)
-class Place:
-    """What one request asks: the slab, and the lesion in its middle slice."""
+class Target:
+    """What one request asks: the volume, and the lesion in its middle slice."""
 
     number: int
-    slab: str
+    volume: str
     kind: str
     diameter_mm: float
     center_mm: tuple[float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
-class Slab:
+class HeldOutVolume:
     """A piece of a volume: slice `middle` of `image` is synthesized, the others give depth."""
 
     image: sitk.Image
@@ -50,15 +50,15 @@ class Slab:
         return self.image[:, :, self.middle : self.middle + 1]
 
 
-def slabs_with_lung(
+def volumes_with_lung(
     folders: Sequence[Path], count: int, *, preset: Preset, listener: Listener = ignore
-) -> dict[str, Slab]:
-    """`count` slabs, spread over the series of `folders`, whose middle shows enough lung.
+) -> dict[str, HeldOutVolume]:
+    """`count` volumes, spread over the series of `folders`, whose middle shows enough lung.
 
     Raises:
         ValueError: no slice shows enough lung.
     """
-    found: dict[str, Slab] = {}
+    found: dict[str, HeldOutVolume] = {}
     share = -(-count // len(folders))
     with Stage("reading series", total=len(folders), listener=listener) as stage:
         for folder in folders:
@@ -67,7 +67,7 @@ def slabs_with_lung(
             able = [k for k in sorted(set(tried.tolist())) if _shows_lung(image, k, preset=preset)]
             chosen = np.linspace(0, len(able) - 1, min(share, len(able))).round().astype(int)
             for k in (able[index] for index in chosen):
-                found[f"{folder.parent.name}/{folder.name} slice {k + 1}"] = slab_at(image, k)
+                found[f"{folder.parent.name}/{folder.name} slice {k + 1}"] = volume_at(image, k)
             stage.advance(message=folder.name)
     if not found:
         raise ValueError(
@@ -77,11 +77,11 @@ def slabs_with_lung(
     return dict(list(found.items())[:count])
 
 
-def slab_at(image: sitk.Image, k: int) -> Slab:
+def volume_at(image: sitk.Image, k: int) -> HeldOutVolume:
     """What a nodule and its spicules in slice `k` may reach, as far as the volume goes."""
     reach = int(np.ceil(REACH_MM / image.GetSpacing()[2]))
     first = max(k - reach, 0)
-    return Slab(image[:, :, first : min(k + reach + 1, image.GetDepth())], k - first)
+    return HeldOutVolume(image[:, :, first : min(k + reach + 1, image.GetDepth())], k - first)
 
 
 def _shows_lung(image: sitk.Image, k: int, *, preset: Preset) -> bool:
@@ -98,37 +98,37 @@ def _body_and_lung(image: sitk.Image, *, preset: Preset) -> tuple[np.ndarray, np
     return body, lung_array(values, body, image.GetSpacing())
 
 
-def draw_places(
-    slabs: dict[str, Slab], count: int, *, preset: Preset, seed: int = 0
-) -> list[Place]:
+def draw_targets(
+    volumes: dict[str, HeldOutVolume], count: int, *, preset: Preset, seed: int = 0
+) -> list[Target]:
     """`count` lesions at random places inside the lung, kinds in turn, diameters uniform.
 
     Raises:
-        ValueError: no slab has room for a diameter that was drawn.
+        ValueError: no volume has room for a diameter that was drawn.
     """
     generator = np.random.default_rng(seed)
-    room = {name: _room_mm(slab, preset=preset) for name, slab in slabs.items()}
-    places = []
+    room = {name: _room_mm(volume, preset=preset) for name, volume in volumes.items()}
+    targets = []
     for number in range(count):
         diameter = round(float(generator.uniform(*DIAMETERS_MM)), 1)
         fitting = [n for n, mm in room.items() if (mm >= CLEARANCE * diameter).any()]
         if not fitting:
-            raise ValueError(f"no slab has room for a lesion of {diameter} mm inside the lung")
+            raise ValueError(f"no volume has room for a lesion of {diameter} mm inside the lung")
         name = fitting[generator.integers(len(fitting))]
         rows, columns = np.nonzero(room[name] >= CLEARANCE * diameter)
         at = generator.integers(len(rows))
-        index = np.array([columns[at], rows[at], slabs[name].middle])
-        center = voxel_to_mm(slabs[name].image, index)
+        index = np.array([columns[at], rows[at], volumes[name].middle])
+        center = voxel_to_mm(volumes[name].image, index)
         kind = KINDS[number % len(KINDS)]
-        places.append(Place(number, name, kind, diameter, tuple(np.round(center, 3).tolist())))
-    return places
+        targets.append(Target(number, name, kind, diameter, tuple(np.round(center, 3).tolist())))
+    return targets
 
 
-def _room_mm(slab: Slab, *, preset: Preset) -> np.ndarray:
-    """Distance of every pixel of the middle slice (H, W) to where the lung or the slab ends."""
-    _, lung = _body_and_lung(slab.image, preset=preset)
+def _room_mm(volume: HeldOutVolume, *, preset: Preset) -> np.ndarray:
+    """Distance of every pixel of the middle slice (H, W) to where the lung or the volume ends."""
+    _, lung = _body_and_lung(volume.image, preset=preset)
     if len(lung) > 1:  # a lesion must not be cut by the end of a volume
         lung = np.pad(lung, ((1, 1), (0, 0), (0, 0)))
-    spacing = slab.image.GetSpacing()[::-1]
+    spacing = volume.image.GetSpacing()[::-1]
     distance = ndimage.distance_transform_edt(lung, sampling=spacing)
-    return distance[slab.middle + (len(lung) - slab.image.GetDepth()) // 2]
+    return distance[volume.middle + (len(lung) - volume.image.GetDepth()) // 2]

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import ndimage
 
 from medsynth.domains import Preset
-from medsynth.evaluation.memorization.similarity import MEASURES, Gallery
+from medsynth.evaluation.memorization.similarity import MEASURES, ReferenceIndex
 from medsynth.events import Listener, Stage, ignore
 from medsynth.records.audit import Match
 
@@ -60,7 +60,7 @@ class RealImages:
 class Calibration:
     """`thresholds` per measure; `controls`: the rates of false alarm and detection they come with.
 
-    `floor` is, per measure, the nearness of real images to the nearest one of another patient.
+    `floor` is, per measure, the similarity of real images to the nearest one of another patient.
     """
 
     thresholds: dict[str, float]
@@ -72,18 +72,18 @@ class Calibration:
         return asdict(self)
 
 
-def threshold(nearness: Sequence[float]) -> float:
+def threshold(similarity: Sequence[float]) -> float:
     """Where a copy begins, given how near images of different patients come to each other.
 
     `MARGIN` standard deviations above the largest, on Fisher's z scale (atanh), on which correlations
     spread evenly.
     """
-    z = np.arctanh(np.clip(nearness, -0.9999, 0.9999))
+    z = np.arctanh(np.clip(similarity, -0.9999, 0.9999))
     return float(np.tanh(z.max() + MARGIN * z.std()))
 
 
 def calibrate(
-    gallery: Gallery,
+    reference_index: ReferenceIndex,
     training: RealImages,
     held_out: RealImages | None = None,
     *,
@@ -111,7 +111,7 @@ def calibrate(
     made = _copies(training, held_out or training, copies, rng)
     with Stage("comparing real images", total=len(asked) + len(made), listener=listener) as stage:
         for part, index in asked:
-            nearest = gallery.compare(part.images[index])
+            nearest = reference_index.compare(part.images[index])
             owner = part.patients[index]
             others = np.array([patient != owner for patient in training.patients])
             null.append((owner, _scores(nearest.best(others))))
@@ -121,7 +121,7 @@ def calibrate(
         detected: dict[str, list[dict[str, float]]] = {"neighboring slice": beside}
         for kind, index, image in made:
             only = np.arange(len(training.images)) == index
-            scores = _scores(gallery.compare(image).best(only))
+            scores = _scores(reference_index.compare(image).best(only))
             detected.setdefault(kind, []).append(scores)
             stage.advance(message=kind)
     thresholds = _thresholds([scores for _, scores in null])
@@ -226,7 +226,7 @@ def _pasted(image: np.ndarray, host: np.ndarray, rng: np.random.Generator) -> np
 
 def nearest_images(
     images: np.ndarray,
-    gallery: Gallery,
+    reference_index: ReferenceIndex,
     training: RealImages,
     calibration: Calibration,
     *,
@@ -240,7 +240,7 @@ def nearest_images(
     found = []
     with Stage("comparing with training images", total=len(images), listener=listener) as stage:
         for number, image in enumerate(images):
-            best = gallery.compare(image).best(np.ones(len(gallery), dtype=bool))
+            best = reference_index.compare(image).best(np.ones(len(reference_index), dtype=bool))
             found.append(
                 tuple(
                     Match(
@@ -259,7 +259,7 @@ def nearest_images(
 
 def worst(matches: Sequence[tuple[Match, ...]]) -> tuple[Match, ...]:
     """Per measure the nearest match of all images."""
-    return tuple(max(same, key=lambda m: m.nearness) for same in zip(*matches, strict=True))
+    return tuple(max(same, key=lambda m: m.similarity) for same in zip(*matches, strict=True))
 
 
 def pair_picture(

@@ -20,7 +20,7 @@ from medsynth.evaluation.memorization.audit import (
     calibrate,
     pair_picture,
 )
-from medsynth.evaluation.memorization.similarity import Gallery
+from medsynth.evaluation.memorization.similarity import ReferenceIndex
 from medsynth.events import Event, Listener
 from medsynth.images import fit_to_grid
 from medsynth.marking import png_chunks
@@ -43,7 +43,9 @@ class Auditor:
         parts = [RealImages(s.images, s.patients, s.series) for s in slices]
         self.training: RealImages = parts[0]
         held_out = parts[1] if len(parts) == 2 else None
-        self.gallery: Gallery = Gallery(self.training.images, to_unit=preset.intensity.to_unit)
+        self.reference_index: ReferenceIndex = ReferenceIndex(
+            self.training.images, to_unit=preset.intensity.to_unit
+        )
         self.digest = "-".join(s.digest for s in slices)
         self.calibration = _calibrated(self, held_out)
 
@@ -52,7 +54,7 @@ class Auditor:
         planes, first = synthesized(out, preset=self.preset)
         matches = memorization.nearest_images(
             planes,
-            self.gallery,
+            self.reference_index,
             self.training,
             self.calibration,
             first=first,
@@ -99,7 +101,9 @@ def _calibrated(auditor: Auditor, held_out: RealImages | None) -> Calibration:
             return Calibration(**json.loads(file.read_text(encoding="utf-8")))
         except (ValueError, TypeError):
             auditor.listener(Event("warning", message=f"{file} is damaged and is made again"))
-    calibration = calibrate(auditor.gallery, auditor.training, held_out, listener=auditor.listener)
+    calibration = calibrate(
+        auditor.reference_index, auditor.training, held_out, listener=auditor.listener
+    )
     file.parent.mkdir(parents=True, exist_ok=True)
     with new_file(file, overwrite=True) as partial:
         partial.write_text(json.dumps(calibration.to_dict(), indent=2) + "\n", encoding="utf-8")

@@ -12,12 +12,12 @@ from medsynth.evaluation.bootstrap import interval, slice_weights
 from medsynth.evaluation.lesion_fidelity.figure import wilson
 from medsynth.evaluation.memorization import audit as memorization
 from medsynth.evaluation.memorization.audit import Calibration, RealImages
-from medsynth.evaluation.memorization.similarity import MEASURES, Gallery
+from medsynth.evaluation.memorization.similarity import MEASURES, ReferenceIndex
 from medsynth.events import Listener, ignore
 from medsynth.records.audit import Match
 
 EXPLAINED = (
-    "Nearness of each sample to its nearest training image, 1 for a copy. The threshold lies above "
+    "Similarity of each sample to its nearest training image, 1 for a copy. The threshold lies above "
     "what images of different patients reach; floor: real images and those of other patients. "
     "The low-pass image of a guided sample is its reference's; `fine` compares what guidance leaves open"
 )
@@ -41,10 +41,10 @@ def audit(
             and the owner of each (patient; anything unique where nobody guided it).
         calibration: of an earlier call with the same images.
     """
-    gallery = Gallery(training.images, to_unit=preset.intensity.to_unit)
+    reference_index = ReferenceIndex(training.images, to_unit=preset.intensity.to_unit)
     if calibration is None:
         calibration = memorization.calibrate(
-            gallery, training, held_out, seed=seed, listener=listener
+            reference_index, training, held_out, seed=seed, listener=listener
         )
     figures: dict[str, Any] = {
         "what": EXPLAINED,
@@ -57,7 +57,7 @@ def audit(
     pictures = {}
     for kind, (images, owners) in samples.items():
         matches = memorization.nearest_images(
-            images, gallery, training, calibration, listener=listener
+            images, reference_index, training, calibration, listener=listener
         )
         figures["samples"][kind] = summary(matches, owners, calibration, seed=seed)
         pictures[kind] = [
@@ -74,7 +74,7 @@ def nearest_pairs(matches: Sequence[tuple[Match, ...]], count: int) -> list[Matc
 
 
 def _excess(match: Match) -> float:
-    return float(np.arctanh(min(match.nearness, 0.9999)) - np.arctanh(match.threshold))
+    return float(np.arctanh(min(match.similarity, 0.9999)) - np.arctanh(match.threshold))
 
 
 def summary(
@@ -84,7 +84,7 @@ def summary(
     *,
     seed: int,
 ) -> dict[str, Any]:
-    """Share above a threshold, and per measure the nearness beside that of real images.
+    """Share above a threshold, and per measure the similarity beside that of real images.
 
     The interval of the share is Wilson's: a bootstrap of no hits would be [0, 0] for any number of
     samples. The medians have bootstrap intervals.
@@ -100,8 +100,8 @@ def summary(
                 "sample": m.slice,
                 "training_image": m.training_image,
                 "measure": m.measure,
-                "nearness": m.nearness,
-                "distance": round(1 - m.nearness, 4),
+                "similarity": m.similarity,
+                "distance": round(1 - m.similarity, 4),
                 "threshold": m.threshold,
             }
             for m in nearest_pairs(matches, 5)
@@ -110,7 +110,7 @@ def summary(
     }
     weights = slice_weights(list(owners), seed=seed)
     for column, name in enumerate(MEASURES):
-        values = np.array([same[column].nearness for same in matches])
+        values = np.array([same[column].similarity for same in matches])
         medians = np.array([np.median(np.repeat(values, row)) for row in weights])
         record["measures"][name] = {
             "value": round(float(np.median(values)), 4),

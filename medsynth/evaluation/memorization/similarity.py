@@ -42,7 +42,7 @@ CHUNK = 64
 
 @dataclass(frozen=True, eq=False)
 class Nearest:
-    """For one image: per measure the nearness to every one of the others, (M,) in [-1, 1]."""
+    """For one image: per measure the similarity to every one of the others, (M,) in [-1, 1]."""
 
     scores: dict[str, np.ndarray]
 
@@ -56,7 +56,7 @@ class Nearest:
         return found
 
 
-class Gallery:
+class ReferenceIndex:
     """The images that others are compared with, once transformed.
 
     Args:
@@ -84,7 +84,7 @@ class Gallery:
         return len(self.described["whole"])
 
     def compare(self, image: np.ndarray) -> Nearest:
-        """The image (H, W) in physical units against all of the gallery, in both orientations.
+        """The image (H, W) in physical units against all of the reference index, in both orientations.
 
         Raises:
             ValueError: it has another size.
