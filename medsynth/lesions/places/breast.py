@@ -12,7 +12,7 @@ SKIN_MM = 3.0
 SMOOTHED_MM = 2.0
 # The muscle's corner is at least this much brighter than the breast's median, and reaches this far.
 BRIGHTER = 1.15
-MUSCLE_SHARE = 0.45  # of the breast's height and width: no muscle is sought beyond
+MUSCLE_SHARE = 0.55  # of the breast's height and width: no muscle is sought beyond
 
 Spacing = tuple[float, float, float]
 

@@ -8,8 +8,10 @@ from scipy import ndimage
 from medsynth.errors import GeometryError
 from medsynth.lesions.body import lung_of_slices
 
-# Airways and bowel hold air, lung at least a tenth of tissue: after smoothing the two do not overlap.
-AIR_HU = -945.0
+# Airways and bowel hold nothing but air. Emphysema comes near it, so that the border follows the lung's
+# own density, and a large area is lung however dark it is.
+AIR_HU, TOWARDS_LUNG = -1000.0, 0.45
+MOST_AIRWAY_MM2 = 1500.0
 SMOOTHED_MM = 1.2
 AIRWAY_MM = 2.5
 VESSEL_HU = -500.0
@@ -26,9 +28,13 @@ def lung(values: np.ndarray, spacing_mm: Spacing, threshold: float) -> np.ndarra
         region = lung_of_slices(values, spacing_mm, threshold)
     except GeometryError:
         return np.zeros(values.shape, dtype=bool)
+    if not region.any():
+        return region
     smooth = _smoothed(values, spacing_mm)
-    air = ndimage.binary_opening(smooth < AIR_HU, _disc(AIRWAY_MM, spacing_mm))
-    region &= ~ndimage.binary_dilation(air, _disc(AIRWAY_MM, spacing_mm))
+    border = AIR_HU + TOWARDS_LUNG * (float(np.median(smooth[region])) - AIR_HU)
+    air = region & ndimage.binary_opening(smooth < border, _disc(AIRWAY_MM, spacing_mm))
+    airways = _of_area(air, spacing_mm, most_mm2=MOST_AIRWAY_MM2)
+    region &= ~ndimage.binary_dilation(airways, _disc(AIRWAY_MM, spacing_mm))
     return _large_parts(region)
 
 
@@ -73,6 +79,18 @@ def _disc(radius_mm: float, spacing_mm: Spacing) -> np.ndarray:
     row, column = np.ogrid[-reach[0] : reach[0] + 1, -reach[1] : reach[1] + 1]
     disc = (row / (reach[0] + 0.5)) ** 2 + (column / (reach[1] + 0.5)) ** 2 <= 1
     return disc[None]
+
+
+def _of_area(mask: np.ndarray, spacing_mm: Spacing, *, most_mm2: float) -> np.ndarray:
+    """The pieces of each slice that are no larger."""
+    pixel = spacing_mm[0] * spacing_mm[1]
+    kept = np.zeros_like(mask)
+    for k, plane in enumerate(mask):
+        label, _ = ndimage.label(plane)
+        sizes = np.bincount(label.ravel()) * pixel
+        sizes[0] = np.inf
+        kept[k] = (sizes <= most_mm2)[label]
+    return kept
 
 
 def _large_parts(region: np.ndarray) -> np.ndarray:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-SMOOTHED = 0.015  # of the film's width
-# Of the film's width and height: where the middle of a lung field can be, and how large it is at least.
-ACROSS = (0.12, 0.88)
-DOWN = (0.18, 0.78)
-LEAST_AREA = 0.025
-OPENED = 0.02
-# Where darkness alone does not tell: half axes and centers of two ovals, as shares of the film.
-OVALS = ((0.30, 0.45, 0.11, 0.24), (0.70, 0.45, 0.11, 0.24))
+SMOOTHED = 0.012  # of the film's width
+OPENED = 0.045
+LEAST_AREA = 0.02  # of the film: smaller pieces are no lung
+# Ovals as shares of the film (center, half axes): where the left half's lung field can be at all, so
+# that air beside the neck and the arms is none, and where it surely is on a film that hides it.
+CAN_BE = (0.30, 0.47, 0.165, 0.31)
+SURELY = (0.30, 0.43, 0.10, 0.20)
 
 Spacing = tuple[float, float, float]
 
@@ -46,28 +45,26 @@ def _half(region: np.ndarray, *, right: bool) -> np.ndarray:
 
 
 def _field(smooth: np.ndarray, exposed: np.ndarray, right_half: bool) -> np.ndarray:
-    """One lung field, (H, W): the largest dark piece near the middle of its half."""
+    """One lung field, (H, W): the largest dark piece of where it can be."""
     height, width = smooth.shape
     j, i = np.indices(smooth.shape)
-    across, down = i / width, j / height
-    half = (across >= 0.5) if right_half else (across < 0.5)
-    box = half & (across > 0.05) & (across < 0.95) & (down > 0.06) & (down < 0.92) & exposed
-    oval = _oval(across, down, OVALS[int(right_half)])
-    if not box.any():
-        return np.zeros_like(exposed)
-    dark = box & (smooth < _otsu(smooth[box]))
-    dark = ndimage.binary_opening(dark, iterations=max(1, round(OPENED * width / 2)))
-    label, count = ndimage.label(dark)
-    best, found = 0, np.zeros_like(dark)
-    for number in range(1, count + 1):
-        piece = label == number
-        overlap = int((piece & oval).sum())
-        if overlap > best and piece.mean() >= LEAST_AREA:
-            best, found = overlap, piece
-    if not best:
-        return oval & exposed
-    found = ndimage.binary_closing(found, iterations=max(1, round(0.02 * width))) & box
-    return ndimage.binary_fill_holes(found)
+    across = 1 - i / width if right_half else i / width
+    can_be, surely = (_oval(across, j / height, oval) & exposed for oval in (CAN_BE, SURELY))
+    if not can_be.any():
+        return can_be
+    dark = can_be & (smooth < _otsu(smooth[can_be]))
+    reach = max(1, round(OPENED * width / 2))
+    label, count = ndimage.label(ndimage.binary_opening(dark, iterations=reach))
+    if count == 0:
+        return surely
+    inside = np.bincount(label[surely], minlength=count + 1)[1:]
+    found = label == 1 + np.argmax(inside)
+    if not inside.any() or found.mean() < LEAST_AREA:
+        return surely
+    closed = ndimage.binary_closing(np.pad(found, reach), iterations=reach)[
+        reach:-reach, reach:-reach
+    ]
+    return ndimage.binary_fill_holes(closed & can_be)
 
 
 def _oval(across: np.ndarray, down: np.ndarray, oval: tuple[float, ...]) -> np.ndarray:
