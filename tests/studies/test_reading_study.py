@@ -359,3 +359,29 @@ def test_command_lines_that_are_refused(tmp_path, monkeypatch, capsys, words, me
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert re.match(f"medsynth: error: .*{message}", err)
+
+
+def test_a_machine_is_a_line_of_comparison_and_never_in_the_pool(tmp_path, capsys):
+    study = tmp_path / "study"
+    make_study(study, items=12)
+    answer_all(study, 0.5)
+    run("study", "close", study)
+    run("study", "report", study, "-o", tmp_path / "without")
+    design, _ = load_design(study)
+    lines = [f"{i.files[0]},{0.9 if i.synthetic else 0.2}" for i in design.items]
+    (tmp_path / "net.csv").write_text("\n".join(["file,score", *lines]))
+    machine = ("--machine", f"net={tmp_path / 'net.csv'}")
+    assert run("study", "report", study, "-o", tmp_path / "with", *machine) == 0
+    without, found = (
+        json.loads((tmp_path / n / "report.json").read_text())["phases"]["informed"]
+        for n in ("without", "with")
+    )
+    assert found["accuracy"] == without["accuracy"]
+    assert found["agreement"] == without["agreement"]
+    last = found["readers"][-1]
+    assert (last["reader"], last["arm"], last["right"]) == ("net", "machine", 12)
+    assert last["auc"]["value"] == 1
+    assert "net (machine)" in (tmp_path / "with" / "report.html").read_text()
+    (tmp_path / "net.csv").write_text("\n".join(["file,score", *lines[1:]]))
+    assert run("study", "report", study, "-o", tmp_path / "again", *machine) == 2
+    assert f"no score of items/{design.items[0].files[0]}" in capsys.readouterr().err

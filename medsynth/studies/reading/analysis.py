@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from medsynth.studies.reading import naive
-from medsynth.studies.reading.design import PLAIN
+from medsynth.studies.reading.design import MACHINE, PLAIN
 from medsynth.studies.reading.matrix import (
     CODES,
     AnswerMatrix,
@@ -60,8 +60,9 @@ def phase_figures(rows: Sequence[AnswerRow]) -> dict[str, Any]:
     if not counted:
         return {"answers": 0}
     kind, margin = counted[0].kind, counted[0].margin
-    # Readers with clues and feedback are an arm of their own, never in the pool.
-    plain = [row for row in counted if row.arm == PLAIN] or counted
+    # Readers with clues and feedback are an arm of their own, as machines are: never in the pool.
+    plain = [row for row in counted if row.arm == PLAIN]
+    plain = plain or [row for row in counted if row.arm != MACHINE] or counted
     everyone, table = matrix(counted), matrix(plain)
     found: dict[str, Any] = {
         "kind": kind,

@@ -17,6 +17,7 @@ KINDS = ("real_fake_unsure", "real_fake", "confidence", "pair", "finding")
 NAIVE, INFORMED = "naive", "informed"
 PLAIN, CLUES = "plain", "clues"
 ARMS = (PLAIN, CLUES)
+MACHINE = "machine"  # the arm of machine readers, never in the pool
 # The signs that the papers report (Ali et al. 2022; Krishna et al. 2024).
 REASONS = (
     *("ribs", "clavicles", "exposure", "vessels that look drawn", "trachea seen behind the heart"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from medsynth.studies.reading.analysis import analyze
 from medsynth.studies.reading.answers import CLOSED, INTERIM, AnswerStore
 from medsynth.studies.reading.closing import hash_answers
 from medsynth.studies.reading.design import DATABASE, StudyDesign, load_design
+from medsynth.studies.reading.machine import machine_rows
 from medsynth.studies.reading.report.page import write_page
 from medsynth.studies.reading.rows import CSV, AnswerRow, read_csv, rows_of, write_csv
 
@@ -23,10 +25,13 @@ def write_report(
     out: Path,
     *,
     interim: bool = False,
+    machines: Mapping[str, Path] | None = None,
     overwrite: bool = False,
     listener: Listener = ignore,
 ) -> dict[str, Any]:
     """Report on a closed study folder, or on an `answers.csv` alone; returns what report.json holds.
+
+    `machines`: scores by name, see `medsynth.studies.reading.machine`.
 
     Raises:
         FileExistsError: OUT holds a report, and `overwrite` is false.
@@ -36,11 +41,15 @@ def write_report(
     about: dict[str, Any] = {"study": study.name}
     if study.is_file():
         rows = read_csv(study)
+        if machines:
+            raise ValueError("--machine needs the study folder, not an answers.csv")
     else:
         design, hashed = load_design(study)
         store = AnswerStore(study / DATABASE)
         about |= _about(study, design, store, hashed, interim=interim)
         rows = rows_of(design, store)
+        for name, path in (machines or {}).items():
+            rows += machine_rows(design, name, path)
     record = {"about": about, **analyze(rows)}
     out.mkdir(parents=True, exist_ok=True)
     for name in FILES:

@@ -12,7 +12,7 @@ from medsynth.domains import Window
 from medsynth.marking.header import TEXT
 from medsynth.pipeline.report.pictures import jpeg, windowed
 from medsynth.studies.reading import pixels
-from medsynth.studies.reading.design import ITEMS, StudyDesign
+from medsynth.studies.reading.design import ITEMS, MACHINE, StudyDesign
 from medsynth.studies.reading.report import svg
 from medsynth.studies.reading.report.words import headline, number, p_value, percent
 
@@ -56,7 +56,7 @@ def _subtitle(about: dict[str, Any], record: dict[str, Any]) -> str:
     phases = [p for p in record["phases"].values() if p.get("answers")]
     words = []
     if phases:
-        count = len(phases[0]["readers"])
+        count = sum(r["arm"] != MACHINE for r in phases[0]["readers"])
         words.append(f"{count} reader{'s' * (count != 1)}, {phases[0]['images']} images")
     if about.get("closed"):
         words.append(f"closed {about['closed'][:10]}")
@@ -132,7 +132,11 @@ def _forest_rows(phase: dict[str, Any]) -> list[svg.ForestRow]:
             label, figure["value"], figure["low"], figure["high"], percent(figure), strong
         )
 
-    rows = [row(r["reader"], r["accuracy"]) for r in phase["readers"] if "accuracy" in r]
+    rows = [
+        row(r["reader"] + ("" if r["arm"] == "plain" else f" ({r['arm']})"), r["accuracy"])
+        for r in phase["readers"]
+        if "accuracy" in r
+    ]
     pooled = phase["accuracy"]
     if len(rows) > 1:
         rows.append(row("These readers", pooled["these_readers"], strong=True))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from medsynth.studies.reading.design import MACHINE
+
 
 def percent(figure: dict[str, Any] | None) -> str:
     """54 % (46 to 62)."""
@@ -38,7 +40,7 @@ def headline(phase: dict[str, Any]) -> list[str]:
     if not found:
         return ["This study did not ask for a truth that answers can be held against."]
     these, anyone = found["these_readers"], found["any_readers"]
-    one = len(phase["readers"]) == 1
+    one = sum(r["arm"] != MACHINE for r in phase["readers"]) == 1
     said = [
         f"{'The reader was' if one else 'These readers were'} right in {percent(these)} of "
         f"{found['answers']} answers that took a side."
