@@ -74,6 +74,8 @@ def _oval(across: np.ndarray, down: np.ndarray, oval: tuple[float, ...]) -> np.n
 
 def _otsu(values: np.ndarray) -> float:
     """The threshold that parts `values` into two groups that differ most (Otsu 1979)."""
+    if values.min() == values.max():
+        return float(values.min())  # nothing is darker
     counts, edges = np.histogram(values, bins=64)
     middle = (edges[:-1] + edges[1:]) / 2
     weight = np.cumsum(counts)
