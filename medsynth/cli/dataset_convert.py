@@ -6,13 +6,10 @@ import argparse
 from pathlib import Path
 
 from medsynth.events import Event, Listener
+from medsynth.factory.layouts import LAYOUTS
 
-# By name, so that --help imports none of them; a test holds them to the registry.
-LAYOUT_NAMES = ("coco", "dicom", "monai", "nifti", "nnunet", "png16", "png8", "webdataset")
-
-DESCRIPTION = f"""\
-Write the finished images of a set in another layout: {", ".join(LAYOUT_NAMES)}.
-DIR may also be a layout that was taken out of its set, if it holds every value (nifti, nnunet, monai,
+DESCRIPTION = """\
+Write the finished images of a set in another layout. DIR may also be a layout that was taken out of its set, if it holds every value (nifti, nnunet, monai,
 webdataset). A run that was stopped goes on with the same command."""
 
 
@@ -26,7 +23,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("source", metavar="DIR", type=Path, help="a set, or a layout of one")
     parser.add_argument(
-        "--to", metavar="LAYOUT", required=True, help=f"one of {', '.join(LAYOUT_NAMES)}"
+        "--to", metavar="LAYOUT", required=True, help=f"one of {', '.join(LAYOUTS)}"
     )
     parser.add_argument(
         "-o", "--out", metavar="FOLDER", type=Path, help="(default: DIR/layouts/LAYOUT)"

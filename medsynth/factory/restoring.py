@@ -38,9 +38,7 @@ def restore(folder: Path, into: Path, *, listener: Listener = ignore) -> DataSet
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(f"{folder} is no layout of a data set, or is damaged: {error}") from error
     if not isinstance(layout, Readable):
-        able = ", ".join(
-            name for name, each in layouts.LAYOUTS.items() if isinstance(each, Readable)
-        )
+        able = ", ".join(n for n in layouts.LAYOUTS if isinstance(layouts.get(n), Readable))
         raise ValueError(
             f"{folder} is in the layout {layout.name}, from which no set can be made again: it does "
             f"not hold every value as it was. Convert from the set, or from one of {able}"

@@ -250,3 +250,15 @@ def test_a_second_time_nothing_is_written(dataset):
 def test_an_unknown_layout_is_refused_with_the_nearest_name():
     with pytest.raises(ValueError, match="unknown layout 'nnunett'.*did you mean 'nnunet'"):
         layouts.get("nnunett")
+
+
+@pytest.mark.parametrize("name", layouts.LAYOUTS)
+def test_each_layout_is_in_the_help_and_on_the_page(name, repo_root, capsys):
+    from medsynth.cli import app
+
+    with pytest.raises(SystemExit):
+        app.main(["dataset", "convert", "--help"])
+    assert name in capsys.readouterr().out
+    assert f"\n| `{name}` | " in (repo_root / "docs" / "datasets.md").read_text()
+    assert layouts.get(name).name == name
+    assert layouts.get(name).title == layouts.LAYOUTS[name].title

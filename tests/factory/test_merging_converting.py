@@ -9,7 +9,6 @@ import SimpleITK as sitk
 import yaml
 from made_sets import make_set
 
-from medsynth.cli import dataset_convert
 from medsynth.factory import layouts
 from medsynth.factory.converting import convert
 from medsynth.factory.merging import merge
@@ -123,10 +122,6 @@ def test_layouts_without_every_value_are_refused_with_words(tmp_path):
         convert(taken, "monai")
     with pytest.raises(ValueError, match="is no data set"):
         convert(tmp_path, "monai")
-
-
-def test_the_command_names_the_layouts_that_there_are():
-    assert tuple(layouts.LAYOUTS) == dataset_convert.LAYOUT_NAMES
 
 
 def test_what_goes_out_names_no_patient_and_no_folder(tmp_path):

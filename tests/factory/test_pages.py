@@ -30,7 +30,7 @@ def folder(tmp_path_factory):
     )
     for name, note in (
         ("refused", {"reason": "near copy of x", "similarity": 0.97}),
-        ("quarantine", {"error": "no room", "attempts": 2}),
+        ("quarantine", {"error": "/nowhere/Doe/ct/1.dcm has no room", "attempts": 2}),
     ):
         (folder / name).mkdir()
         (folder / name / "000009.json").write_text(json.dumps({"id": "000009", **note}))
@@ -102,7 +102,7 @@ def test_the_page_shows_every_image_and_what_was_refused(folder):
     assert shown[1][0] == "train lesion_spiculated lesion_solid existing_old_nodule"
     assert shown[7][0] == "test none"
     assert "near copy of x" in text
-    assert "no room" in text
+    assert ".../1.dcm has no room" in text
     assert "{{" not in text
 
 

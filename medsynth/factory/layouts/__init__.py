@@ -1,34 +1,21 @@
-"""How data sets are laid out for others: one file each, found by itself, each declares its `LAYOUT`."""
+"""How data sets are laid out for others: one file each, found by itself, each declares its `LAYOUT`.
+
+Their names are there without importing one; SimpleITK and pydicom come with the first that is loaded.
+"""
 
 from __future__ import annotations
 
 import difflib
-import pkgutil
-from importlib import import_module
+from typing import TYPE_CHECKING
 
-from medsynth.factory.layouts.base import Layout, LayoutContext
+from medsynth.registry import Registry
 
-__all__ = ["LAYOUTS", "Layout", "LayoutContext", "get"]
+if TYPE_CHECKING:
+    from medsynth.factory.layouts.base import Layout
 
-LAYOUTS: dict[str, Layout] = {}
+__all__ = ["LAYOUTS", "get"]
 
-
-def discover() -> None:
-    """Read the files of this folder into `LAYOUTS`.
-
-    Raises:
-        ValueError: two files declare one name.
-    """
-    found: dict[str, Layout] = {}
-    for module in pkgutil.iter_modules(__path__):
-        layout = getattr(import_module(f"{__name__}.{module.name}"), "LAYOUT", None)
-        if layout is None:
-            continue
-        if layout.name in found:
-            raise ValueError(f"two files declare the layout {layout.name!r}")
-        found[layout.name] = layout
-    LAYOUTS.clear()
-    LAYOUTS.update(sorted(found.items()))
+LAYOUTS = Registry("medsynth.factory.layouts", "LAYOUT")
 
 
 def get(name: str) -> Layout:
@@ -38,10 +25,8 @@ def get(name: str) -> Layout:
         ValueError: there is none; the message lists those there are.
     """
     if name in LAYOUTS:
-        return LAYOUTS[name]
+        layout: Layout = LAYOUTS[name].load()
+        return layout
     near = difflib.get_close_matches(str(name), LAYOUTS, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise ValueError(f"unknown layout {name!r}, expected one of {', '.join(LAYOUTS)}{hint}")
-
-
-discover()

@@ -26,8 +26,8 @@ class Coco:
     supercategory `existing`, new lesions `synthetic lesion`.
     """
 
-    name: str = "coco"
-    title: str = "COCO instances (RLE masks)"
+    name: str
+    title: str
 
     def add(self, item: SetItem, folder: Path, context: LayoutContext) -> Entry:
         """Every synthesized slice as a picture, and the annotations on it."""
@@ -131,4 +131,4 @@ def _above(class_name: str) -> str:
     return "existing" if class_name.startswith("existing_") else "synthetic lesion"
 
 
-LAYOUT = Coco()
+LAYOUT = Coco(name="coco", title="COCO instances (RLE masks)")

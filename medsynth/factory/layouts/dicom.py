@@ -33,8 +33,8 @@ class Dicom:
     patient is written, without anything of the reference's headers.
     """
 
-    name: str = "dicom"
-    title: str = "DICOM images and segmentations"
+    name: str
+    title: str
 
     def add(self, item: SetItem, folder: Path, context: LayoutContext) -> Entry:
         """The image's study, read back and checked."""
@@ -137,4 +137,4 @@ def _projection(asked: Mapping[str, Any], preset: Preset) -> objects.Projection 
     return objects.Projection(asked.get("view") or "", asked.get("laterality") or "")
 
 
-LAYOUT = Dicom()
+LAYOUT = Dicom(name="dicom", title="DICOM images and segmentations")

@@ -22,8 +22,8 @@ KEYS = {"train": "training", "validation": "validation", "test": "test"}
 class MonaiDatalist:
     """images/ID.nii.gz, labels/ID.nii.gz and datalist.json; each image of the test has its label too."""
 
-    name: str = "monai"
-    title: str = "MONAI datalist (Decathlon form)"
+    name: str
+    title: str
 
     def add(self, item: SetItem, folder: Path, context: LayoutContext) -> Entry:
         """The image and its label map."""
@@ -66,4 +66,4 @@ class MonaiDatalist:
         return of_label_map(image, label, classes)
 
 
-LAYOUT = MonaiDatalist()
+LAYOUT = MonaiDatalist(name="monai", title="MONAI datalist (Decathlon form)")

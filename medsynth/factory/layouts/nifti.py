@@ -20,8 +20,8 @@ COLUMNS = ("id", "split", "group", "kind", "class", "file", "seed")
 class Nifti:
     """SPLIT/ID/image.nii.gz, pathology_01.nii.gz ..., label_01.nii.gz ..., and table.csv."""
 
-    name: str = "nifti"
-    title: str = "NIfTI images, one mask a lesion, a table"
+    name: str
+    title: str
 
     def add(self, item: SetItem, folder: Path, context: LayoutContext) -> Entry:
         """The image and its masks, in physical units and millimeters."""
@@ -61,4 +61,4 @@ def _lines(entries: Iterable[Entry]) -> Iterator[Entry]:
             yield entry | {"kind": kind, "class": mask["class"], "file": mask["file"]}
 
 
-LAYOUT = Nifti()
+LAYOUT = Nifti(name="nifti", title="NIfTI images, one mask a lesion, a table")

@@ -28,8 +28,8 @@ class NnUNet:
     holds all: where a new lesion lies on an existing label, the new lesion counts.
     """
 
-    name: str = "nnunet"
-    title: str = "nnU-Net v2 raw data set"
+    name: str
+    title: str
 
     def add(self, item: SetItem, folder: Path, context: LayoutContext) -> Entry:
         """CASE_0000.nii.gz and its label map."""
@@ -92,4 +92,4 @@ def home_of(context: LayoutContext) -> str:
     return f"Dataset{NUMBER:03d}_{words}"
 
 
-LAYOUT = NnUNet()
+LAYOUT = NnUNet(name="nnunet", title="nnU-Net v2 raw data set")

@@ -19,8 +19,6 @@ class Png16(PngTable):
     outside.
     """
 
-    name: str = "png16"
-    title: str = "16-bit PNG with slope and intercept, masks, table"
     columns: tuple[str, ...] = ("slope", "intercept", "units", "pixels_clipped")
 
     def pixels(self, values: np.ndarray, preset: Preset) -> tuple[np.ndarray, dict[str, object]]:
@@ -36,4 +34,4 @@ class Png16(PngTable):
         return stored, said
 
 
-LAYOUT = Png16()
+LAYOUT = Png16(name="png16", title="16-bit PNG with slope and intercept, masks, table")

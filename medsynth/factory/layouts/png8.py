@@ -14,8 +14,6 @@ from medsynth.factory.layouts.png_table import PngTable
 class Png8(PngTable):
     """images/ID.png, masks/ID.png (the number of the class), table.csv with the window."""
 
-    name: str = "png8"
-    title: str = "8-bit PNG in the domain's first window, masks, table"
     columns: tuple[str, ...] = ("window", "window_center", "window_width")
 
     def pixels(self, values: np.ndarray, preset: Preset) -> tuple[np.ndarray, dict[str, object]]:
@@ -29,4 +27,4 @@ class Png8(PngTable):
         return window.to_8_bit(values), said
 
 
-LAYOUT = Png8()
+LAYOUT = Png8(name="png8", title="8-bit PNG in the domain's first window, masks, table")

@@ -33,8 +33,8 @@ class WebDataset:
     The JSON holds the geometry (LPS, mm), the classes, and the mark, which arrays have no place for.
     """
 
-    name: str = "webdataset"
-    title: str = "WebDataset shards (tar)"
+    name: str
+    title: str
 
     def add(self, item: SetItem, folder: Path, context: LayoutContext) -> Entry:
         """The sample's three members as files, which `close` packs."""
@@ -156,4 +156,4 @@ def _save(path: Path, data: bytes) -> None:
         partial.write_bytes(data)
 
 
-LAYOUT = WebDataset()
+LAYOUT = WebDataset(name="webdataset", title="WebDataset shards (tar)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -203,12 +204,21 @@ def _notes(notes: Iterable[dict[str, Any]], key: str) -> str:
     if not listed:
         return '<p class="none">None.</p>'
     rows = [
-        (note["id"], note.get(key, "-"), note.get("similarity", note.get("attempts", "-")))
+        (
+            note["id"],
+            _without_folders(str(note.get(key, "-"))),
+            note.get("similarity", note.get("attempts", "-")),
+        )
         for note in listed[:MOST_NOTES]
     ]
     more = len(listed) - len(rows)
     rest = f'<p class="small">and {more:,} more</p>' if more else ""
     return table(rows, head=("image", key, "similarity or attempts")) + rest
+
+
+def _without_folders(words: str) -> str:
+    """Paths by their last name: pages are passed on, and folders may be called after patients."""
+    return re.sub(r"(?<![\w.])(?:[A-Za-z]:)?[/\\\\](?:[^\s/\\\\]+[/\\\\])+", ".../", words)
 
 
 def _sources(facts: Facts) -> str:

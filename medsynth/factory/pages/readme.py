@@ -31,7 +31,7 @@ def readme(facts: Facts, layouts: Sequence[str]) -> str:
         _section("Annotations", wording.ANNOTATION + "\n\n" + _classes(facts)),
         _section("Made from", _sources(facts)),
         _section("License", _licenses(facts)),
-        _section("Privacy", wording.privacy(facts)),
+        _section("Privacy", f"{wording.privacy(facts)}\n\n{wording.PUBLISH}"),
         _section("Diversity", _diversity(facts)),
         _section("Lesion sources", _lesion_sources(facts)),
         _section("Subgroups", _subgroups(facts)),

@@ -77,6 +77,14 @@ def privacy(facts: Facts) -> str:
     )
 
 
+# Said where somebody decides what to pass on.
+PUBLISH = (
+    "`layouts/`, `report/` and these pages name no patient and no folder of a reference; `plan.yaml`, "
+    "`plan.jsonl`, `references.json`, `items/`, `refused/` and `quarantine/` do, since they make the set "
+    "again: pass on the first, keep the second. `index.html` quotes why images were refused or failed."
+)
+
+
 def missing_groups(facts: Facts) -> list[str]:
     """Subgroups of which nothing is known of any image."""
     silent = []
