@@ -142,7 +142,8 @@ class Preset:
     is; None: it is brought to the scale or the grid.
     `low_pass_weights` draw the low-pass images of unguided images, where there is such a network.
     `noisy_tissues`: where a scanner's noise is known to be noise; none: it is left to the network.
-    `noise`: what a request's key of that name is without one.
+    `noise`, `surroundings`: what a request's keys of these names are without one.
+    `has_surroundings`: a reference may say what lies around the body, or where a film ends.
     `organ` is where its lesions belong. `body_part` is DICOM's Body Part Examined. `shown_hu` is the
     window (center, width) in which a reference in HU is shown to a network of display units.
     `patch_pipeline`: lesions of annotated images go through `medsynth.lesions.patch`. `tissues` have
@@ -173,6 +174,8 @@ class Preset:
     low_pass_weights: str | None = None
     noisy_tissues: tuple[NoisyTissue, ...] = ()
     noise: str = "network"
+    has_surroundings: bool = False
+    surroundings: str = "network"
     organ: OrganFinder | None = None
     body_part: str | None = None
     shown_hu: tuple[float, float] | None = None

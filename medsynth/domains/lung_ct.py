@@ -33,6 +33,8 @@ PRESET = Preset(
     phantoms=("thorax",),
     # The share: median over the training patients (soft kernels).
     noise="reference",
+    has_surroundings=True,
+    surroundings="reference",
     noisy_tissues=(
         NoisyTissue("soft tissue", measured=(-160, 260), faded=(-400, -200)),
         NoisyTissue("lung", measured=(-980, -650), faded=(-1000, -940), share=0.65),

@@ -17,6 +17,8 @@ PRESET = Preset(
     places={"breast": OrganFinder("breast", "medsynth.lesions.places.breast:breast")},
     body_part="BREAST",
     patch_pipeline=True,
+    has_surroundings=True,
+    surroundings="reference",
     rank=2,
     **DISPLAY_UNITS,
 )

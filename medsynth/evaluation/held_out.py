@@ -81,7 +81,12 @@ def synthesize_pairs(
     `sampler` None is the preset's.
     """
     generator = GuidedDiffusion(
-        denoiser, preset, sampler or preset.sampler, steps, noise=preset.noise
+        denoiser,
+        preset,
+        sampler or preset.sampler,
+        steps,
+        noise=preset.noise,
+        surroundings=preset.surroundings,
     )
     synthetic: list[np.ndarray] = []
     errors: list[float | None] = []

@@ -15,6 +15,8 @@ from medsynth.records.result import Checkpoint
 from medsynth.request.model import Stop
 
 TO_THE_END = Stop(sigma=0.0)
+# What records call the reference of what lies around a body.
+SURROUNDINGS = "surroundings"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,16 @@ from medsynth.diffusion.sampling import (
 )
 from medsynth.diffusion.scanner_noise import NoiseLikeReference, ScannerNoise
 from medsynth.domains import Preset
-from medsynth.generators.base import Capabilities, MadeSlice, OnSlice, Reference, SliceTask
+from medsynth.generators.base import (
+    SURROUNDINGS,
+    Capabilities,
+    MadeSlice,
+    OnSlice,
+    Reference,
+    SliceTask,
+)
+from medsynth.generators.exposed_field import ExposedField, exposed_field
+from medsynth.generators.surroundings import weights_around, without_own_noise
 from medsynth.networks import load_denoiser, sha256
 from medsynth.records.result import Checkpoint
 from medsynth.request.model import Request
@@ -46,16 +55,23 @@ Asked = tuple[int, SliceTask, Tensor]  # slice, what it follows, its noise
 
 @dataclass(frozen=True, eq=False)
 class SampledBatch:
-    """x0 (B, 1, H, W) as the loop left it, and the conditions that it followed."""
+    """x0 (B, 1, H, W) as the loop left it, and the conditions that it followed.
+
+    `fields`: the film of each, which conditions and x0 continue past its edge and `images` do not.
+    """
 
     x0: Tensor
     conditions: tuple[Condition, ...]
     preset: Preset
+    fields: tuple[ExposedField | None, ...] = ()
 
     @property
     def images(self) -> np.ndarray:
         """(B, H, W) float32 in physical units, within what the domain can represent."""
-        return self.preset.intensity.from_unit(self.x0[:, 0].float().clamp(-1, 1).cpu().numpy())
+        values = self.preset.intensity.from_unit(self.x0[:, 0].float().clamp(-1, 1).cpu().numpy())
+        for index, field in enumerate(self.fields):
+            values[index] = field.cut_off(values[index]) if field else values[index]
+        return values
 
     @property
     def beyond(self) -> list[int]:
@@ -74,7 +90,7 @@ class GuidedDiffusion:
 
     Attributes:
         guidance: makes conditions of references.
-        noise: as `noise` of a request.
+        noise, surroundings: as these keys of a request.
         slices_per_batch: slices of a volume that go through the network together; None: one on the
             CPU, where more gain nothing, `CUDA_BATCH` on CUDA.
         checkpoint: the weights that `denoiser` was loaded from, for the record.
@@ -89,6 +105,7 @@ class GuidedDiffusion:
     steps: int
     guidance: ReferenceGuidance = ReferenceGuidance()
     noise: str | float = "network"
+    surroundings: str = "network"
     device: str = "cpu"
     slices_per_batch: int | None = None
     checkpoint: Checkpoint | None = None
@@ -122,6 +139,7 @@ class GuidedDiffusion:
             steps=request.steps,
             guidance=guidance_of(request),
             noise=request.noise,
+            surroundings=request.surroundings,
             device=device,
             checkpoint=checkpoint,
         )
@@ -180,12 +198,44 @@ class GuidedDiffusion:
         """`image` (H, W) in physical units once more, as sample `index` of `seed`."""
         unit = self.unit(image)
         draw = PerSampleNoise(generators(seed, [index]), like=noise.to(self.device))
-        return self.sample(
+        task, field = self._continued(SliceTask((Reference("anatomy", image, factor),)))
+        made = self.sample(
             noise,
-            conditions=self.guided_by(unit, factor),
+            conditions=self.conditions(*self._with_surroundings([task], draw)),
             draw=draw,
             finish=self.finish(unit, factor, draw),
         )
+        return replace(made, fields=(field,))
+
+    def _continued(self, task: SliceTask) -> tuple[SliceTask, ExposedField | None]:
+        """The task with films continued past their edge, and where that of the anatomy lies."""
+        if self.surroundings == "network" or not self.preset.is_projection:
+            return task, None
+        field = exposed_field(task.references[0].values, self.preset)
+        if field is None:
+            return task, None
+        references = tuple(replace(r, values=field.continued(r.values)) for r in task.references)
+        return replace(task, references=references), field
+
+    def _with_surroundings(self, tasks: Sequence[SliceTask], draw: Draw) -> list[SliceTask]:
+        """The slices of a batch, with what lies around the body as one more reference of factor 1.
+
+        Not in Eq. 4 as printed, which admits no band twice, nor where the background is kept anyway.
+        """
+        no_band_twice = getattr(self.guidance, "composition", None) == "sum"
+        if self.surroundings == "network" or self.preset.is_projection or no_band_twice:
+            return list(tasks)
+        weights = [_weights_around(task, self.preset) for task in tasks]
+        if tasks[0].known is not None or not any(w.any() for w in weights):
+            return list(tasks)
+        white = draw((1, *weights[0].shape))[:, 0].double().cpu().numpy()
+        found = []
+        for task, own, noise in zip(tasks, weights, white, strict=True):
+            anatomy = task.references[0]
+            values = without_own_noise(anatomy.values, own, noise, self.preset)
+            around = Reference(SURROUNDINGS, values, 1, anatomy.stop, own)
+            found.append(replace(task, references=(*task.references, around)))
+        return found
 
     def finish(self, image: Tensor, factor: int, draw: Draw) -> NoiseLikeReference | None:
         """What brings a sample's noise to that of `image` (1, 1, H, W); None: the network's business."""
@@ -274,7 +324,8 @@ class GuidedDiffusion:
             yield from self._generate(batch, loop_noise.of_batch(indices), on_step)
 
     def _generate(self, batch: Sequence[Asked], draw: Draw, on_step: OnSlice) -> list[MadeSlice]:
-        indices, tasks, noises = zip(*batch, strict=True)
+        indices, asked, noises = zip(*batch, strict=True)
+        tasks, fields = zip(*(self._continued(task) for task in asked), strict=True)
         anatomies = [task.references[0] for task in tasks]
         units = torch.cat([self.unit(anatomy.values) for anatomy in anatomies])
         finish = self.finish(units, anatomies[0].factor, draw)
@@ -285,11 +336,12 @@ class GuidedDiffusion:
 
         made = self.sample(
             torch.cat(noises),
-            conditions=self.conditions(*tasks),
+            conditions=self.conditions(*self._with_surroundings(tasks, draw)),
             draw=draw,
             on_step=step,
             finish=finish,
         )
+        made = replace(made, fields=fields)
         images, errors, outside = made.images, made.errors, made.beyond
         return [
             MadeSlice(
@@ -318,6 +370,14 @@ def guidance_of(request: Request) -> ReferenceGuidance:
     return ReferenceGuidance(
         composition=request.composition, filter=request.filter, space=request.guidance
     )
+
+
+def _weights_around(task: SliceTask, preset: Preset) -> np.ndarray:
+    """How far each pixel lies around the body, and in no lesion's part of the plane."""
+    weights = weights_around(task.references[0].values, preset)
+    for lesion in task.references[1:]:
+        weights = weights * (0 if lesion.weights is None else 1 - lesion.weights)
+    return weights.astype(np.float32)
 
 
 def _layout(task: SliceTask) -> tuple[object, ...]:

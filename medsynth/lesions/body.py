@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
@@ -34,19 +36,43 @@ def body_array(
     values: np.ndarray, spacing_mm: tuple[float, float, float], threshold: float
 ) -> np.ndarray:
     """As `body_mask`, for an array (k, j, i) and its spacing (i, j, k)."""
-    dense = values > threshold
-    step = [max(1, round(COARSE_MM / s)) for s in spacing_mm[1::-1]]
-    coarse = dense[:, :: step[0], :: step[1]]
-    coarse_mm = [s * n for s, n in zip(spacing_mm[1::-1], step, strict=True)]
-    disc = _disc(TABLE_MM, coarse_mm)
-    core = _largest(ndimage.binary_opening(coarse, disc))
-    if not core.any():
+    body = _thick(values, spacing_mm, threshold, sheet_mm=TABLE_MM, kept=_largest)
+    if not body.any():
         raise GeometryError(
             f"no body found: no connected region above {threshold:g} is thicker than "
             f"{2 * TABLE_MM:g} mm; is the image in the preset's units?"
         )
+    return body
+
+
+def thick_array(
+    values: np.ndarray,
+    spacing_mm: tuple[float, float, float],
+    threshold: float,
+    *,
+    sheet_mm: float,
+) -> np.ndarray:
+    """Every part that is thicker than twice `sheet_mm`: arms beside the body, say; holes filled."""
+    return _thick(values, spacing_mm, threshold, sheet_mm=sheet_mm, kept=lambda core: core)
+
+
+def _thick(
+    values: np.ndarray,
+    spacing_mm: tuple[float, float, float],
+    threshold: float,
+    *,
+    sheet_mm: float,
+    kept: Callable[[np.ndarray], np.ndarray],
+) -> np.ndarray:
+    """The parts that are `kept` of what is above `threshold` and thicker than a sheet, holes filled."""
+    dense = values > threshold
+    step = [max(1, round(COARSE_MM / s)) for s in spacing_mm[1::-1]]
+    coarse = dense[:, :: step[0], :: step[1]]
+    coarse_mm = [s * n for s, n in zip(spacing_mm[1::-1], step, strict=True)]
+    disc = _disc(sheet_mm, coarse_mm)
+    core = kept(ndimage.binary_opening(coarse, disc))
     # Opening rounds off corners; grow back, but only into what is dense.
-    body = coarse & ndimage.binary_dilation(core, _disc(TABLE_MM + 2, coarse_mm))
+    body = coarse & ndimage.binary_dilation(core, _disc(sheet_mm + 2, coarse_mm))
     body = np.stack([ndimage.binary_fill_holes(plane) for plane in body])
     near, sure = (
         ndimage.binary_dilation(body, _CROSS),

@@ -17,7 +17,7 @@ from medsynth.domains import Preset
 from medsynth.domains.methods import EXPORTERS, exported_files
 from medsynth.errors import CheckpointError
 from medsynth.events import Event, Listener, ignore
-from medsynth.generators.base import Generator
+from medsynth.generators.base import SURROUNDINGS, Generator
 from medsynth.images import ReferenceImage
 from medsynth.networks import model_store, read_metadata
 from medsynth.pipeline import estimate as cost
@@ -229,6 +229,9 @@ def describe(
         "guidance_errors": errors,
         "coherence": measure_coherence(prepared, generated.volume, preset=preset),
         "noise": noise_record(generated),
+        "surroundings": {"error": worst(generated.errors[SURROUNDINGS])}
+        if SURROUNDINGS in generated.errors
+        else {},
         "lesions": tuple(
             measure_lesion(
                 region,

@@ -85,7 +85,8 @@ class Result:
     image that the preset's intensity map could not represent. `reference` says how the anatomy's
     image was brought onto the network's grid and gray values; empty where it was taken as it is.
     `noise` is, by tissue, the standard deviation of the noise: of the reference (or as asked for), of
-    the sample, and of what was added; mean over the slices.
+    the sample, and of what was added; mean over the slices. `surroundings`: where these are the
+    reference's, `error` as in `GuidanceError`; empty where they are the network's.
     `labels` are those that the reference already had, apart from the new `lesions`.
     `audited` becomes true when `medsynth audit` has compared the image with the training images; what
     it found stands in audit.json.
@@ -104,6 +105,7 @@ class Result:
     guidance_errors: tuple[GuidanceError, ...] = ()
     coherence: dict[str, float] = field(default_factory=dict)
     noise: dict[str, dict[str, float]] = field(default_factory=dict)
+    surroundings: dict[str, float] = field(default_factory=dict)
     lesions: tuple[LesionMeasurement, ...] = ()
     labels: tuple[ExistingLabel, ...] = ()
     clipped: dict[str, float] = field(default_factory=dict)

@@ -99,6 +99,7 @@ def to_dict(request: Request) -> dict[str, Any]:
         "margin_mm",
         "feather_mm",
         "noise",
+        "surroundings",
     ):
         record[key] = getattr(request, key)
     return _plain(record)

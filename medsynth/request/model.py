@@ -24,6 +24,9 @@ USUAL_EXPORTERS = methods.usual_exporters()
 PATHS = ("full", "names")
 WEIGHTS = ("mask", "gaussian")
 NOISES = ("reference", "network")
+# Network calls per slice, instead of `steps`.
+QUALITIES = {"draft": 2, "standard": 4, "best": 20}
+SURROUNDINGS = ("reference", "network")
 NOISE_LEVEL = (1.0, 100.0)  # standard deviation, in the preset's units
 # Of projections, by the preset's modality: as in medsynth.dicom.projection; a test holds them equal.
 VIEWS = {"MG": ("CC", "MLO", "ML", "LM"), "DX": ("PA", "AP", "LL", "RL")}
@@ -157,6 +160,7 @@ class Request:
     weights: Path | None = None
     device: str = "auto"
     noise: str | float = "network"
+    surroundings: str = "network"
     generator: str = "guided_diffusion"
     margin_mm: float = 6.0
     feather_mm: float = 4.0

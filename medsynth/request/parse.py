@@ -18,9 +18,9 @@ from medsynth.request.phantom import parse_phantom
 from medsynth.request.source import parse_source
 
 KEYS = (
-    *("preset", "anatomy", "pathologies", "extent", "background", "steps", "sampler"),
+    *("preset", "anatomy", "pathologies", "extent", "background", "steps", "quality", "sampler"),
     *("composition", "seed", "output", "filter", "guidance", "weights", "device"),
-    *("margin_mm", "feather_mm", "noise", "generator"),
+    *("margin_mm", "feather_mm", "noise", "surroundings", "generator"),
 )
 ANATOMY_KEYS = (
     *("image", "phantom", "series_uid", "slice", "factor", "stop"),
@@ -62,7 +62,7 @@ def parse(raw: Mapping[str, Any], base_folder: Path | str = ".") -> Request:
         preset=preset.name,
         anatomy=_anatomy(anatomy, base=base, preset=preset),
         pathologies=lesions,
-        steps=_steps(raw.get("steps", preset.steps)),
+        steps=_steps(raw, preset),
         seed=fields.integer(raw.get("seed", 0), "seed", low=0, high=LARGEST_SEED),
         weights=_path(raw, "weights", "", base=base),
         generator=fields.text(raw.get("generator", Request.generator), "generator"),
@@ -70,6 +70,7 @@ def parse(raw: Mapping[str, Any], base_folder: Path | str = ".") -> Request:
         feather_mm=fields.number(raw.get("feather_mm", Request.feather_mm), "feather_mm", low=0),
         **_output(raw.get("output", {})),
         noise=_noise(raw.get("noise", preset.noise), preset),
+        surroundings=_surroundings(raw.get("surroundings", preset.surroundings), preset),
         **_choices(raw, preset, with_lesions=bool(lesions)),
     )
 
@@ -81,8 +82,17 @@ def _preset(name: Any) -> presets.Preset:
         raise ValueError(f"preset: {error}") from None
 
 
-def _steps(value: Any) -> int:
-    steps = fields.integer(value, "steps", low=1)
+def _steps(raw: Mapping[str, Any], preset: presets.Preset) -> int:
+    """Network calls as `steps` or `quality` says, which exclude each other."""
+    if "quality" in raw:
+        word = fields.one_of(raw["quality"], "quality", choices=model.QUALITIES)
+        if "steps" in raw:
+            raise ValueError(
+                f"quality: {word} means {model.QUALITIES[word]} steps, but the request says steps: "
+                f"{fields.shown(raw['steps'])} too; keep one of the two"
+            )
+        return model.QUALITIES[word]
+    steps = fields.integer(raw.get("steps", preset.steps), "steps", low=1)
     limits.STEPS.check(steps, "steps", f"{fields.shown(steps)} steps")
     return steps
 
@@ -101,6 +111,17 @@ def _noise(value: Any, preset: presets.Preset) -> str | float:
             f"for {preset.name} write noise: network, or leave it out"
         )
     return noise
+
+
+def _surroundings(value: Any, preset: presets.Preset) -> str:
+    word = fields.one_of(value, "surroundings", choices=model.SURROUNDINGS)
+    if word != "network" and not preset.has_surroundings:
+        able = ", ".join(p.name for p in presets.PRESETS.values() if p.has_surroundings)
+        raise ValueError(
+            f"surroundings: {word} needs a domain where it is known what surrounds the body ({able}); "
+            f"for {preset.name} write surroundings: network, or leave it out"
+        )
+    return word
 
 
 def _choices(

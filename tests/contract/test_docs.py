@@ -158,6 +158,7 @@ def test_defaults_are_the_programs(tmp_path):
     filled = to_dict(parse(raw | {"pathologies": [lesion]}, tmp_path))
     top, (pathology,) = rows("Top level"), filled["pathologies"]
     plain = ("background", "sampler", "composition", "filter", "guidance", "device", "noise")
+    plain = (*plain, "surroundings")
     for key in (*plain, "steps", "seed"):
         assert top[key][2] == f"`{filled[key]}`", key
     for key in ("margin_mm", "feather_mm"):

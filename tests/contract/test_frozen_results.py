@@ -78,8 +78,12 @@ REQUESTS = {
     },
 }  # fmt: skip
 
-# The noise of a scanner came later and is on by default: what was frozen is the network's own.
-NOISE = {"lung_ct": {"noise": "network"}}
+# A scanner's noise and the reference's surroundings came later and are on by default: what was frozen
+# is the network's own.
+NETWORKS_OWN = {
+    "lung_ct": {"noise": "network", "surroundings": "network"},
+    "mammography": {"surroundings": "network"},
+}
 
 
 def machine() -> str:
@@ -127,7 +131,7 @@ def frozen():
 def test_a_request_gives_the_frozen_bits(name, folder, frozen):
     request = folder / f"{name}.json"
     request.write_text(
-        json.dumps({"seed": 7, **NOISE.get(REQUESTS[name]["preset"], {}), **REQUESTS[name]})
+        json.dumps({"seed": 7, **NETWORKS_OWN.get(REQUESTS[name]["preset"], {}), **REQUESTS[name]})
     )
     assert main(["synthesize", str(request), "-o", str(folder / name), "--threads", "1"]) == 0
     found = digest(folder / name)

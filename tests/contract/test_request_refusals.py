@@ -116,6 +116,16 @@ WRONG = [
     (changed(feather_mm=-1), "feather_mm: expected a finite number >= 0"),
     (changed(noise="referense"), "noise: expected one of reference, network.*'reference'"),
     (changed(noise=0), "noise: expected .*>= 1 and <= 100, got 0"),
+    (changed(surroundings="air"), "surroundings: expected one of reference, network, got 'air'"),
+    (
+        changed(preset="chest_xray", pathologies=[], surroundings="reference"),
+        "surroundings: reference needs a domain .*lung_ct, mammography.; for chest_xray",
+    ),
+    (changed(quality="fast"), "quality: expected one of draft, standard, best, got 'fast'"),
+    (
+        changed(quality="draft", steps=4),
+        "quality: draft means 2 steps, but the request says steps: .* keep one",
+    ),
     (changed(noise=True), "noise: expected .*number"),
     (
         changed(preset="chest_xray", pathologies=[], noise="reference"),

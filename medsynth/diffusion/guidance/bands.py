@@ -80,7 +80,10 @@ class Band:
         return replace(self, weight=None, box=EVERYWHERE)
 
     def _passed(self, coefficients: Tensor) -> Tensor:
-        if self.coarse is not None:
+        if self.coarse is not None and self.fine.factor == 1:
+            # The coefficients are the pixels: the filter itself is cheaper than its square matrices.
+            coefficients = coefficients - self.coarse(coefficients)
+        elif self.coarse is not None:
             rows, columns = _coarse_part(self.coarse, self.fine)
             rows, columns = (m.to(coefficients) for m in (rows, columns))
             coefficients = coefficients - rows @ coefficients @ columns.T
