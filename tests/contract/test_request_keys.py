@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from medsynth import lesions as pathology
+from medsynth.cli.app import main
 from medsynth.dicom.projection import MAMMOGRAPHY_VIEWS, RADIOGRAPH_VIEWS
 from medsynth.lesions.drawn import DIAMETER_MM as DRAWN_DIAMETER_MM
 from medsynth.lesions.transplant import SCALE as MOVED_SCALE
@@ -383,3 +384,12 @@ def test_specks_are_followed_exactly_unless_the_request_says_else(folder):
 def test_what_a_breast_cannot_be_is_refused(folder, anatomy, message):
     with pytest.raises(ValueError, match=message):
         parse({"preset": "mammography", "anatomy": anatomy}, folder)
+
+
+def test_a_quality_is_a_number_of_network_calls(folder, capsys):
+    for word, steps in model.QUALITIES.items():
+        request = load_request(folder / "request.yaml", overrides=["steps=null", f"quality={word}"])
+        assert (request.steps, "quality" in to_dict(request)) == (steps, False)
+    file, out = str(folder / "request.yaml"), str(folder / "out")
+    assert main(["synthesize", file, "-o", out, "--quality", "draft"]) == 2
+    assert "quality: draft means 2 steps, but the request says steps: 10" in capsys.readouterr().err
