@@ -6,6 +6,7 @@ import torch
 
 from medsynth import domains
 from medsynth.diffusion.denoiser import Denoiser
+from medsynth.diffusion.guidance import ReferenceGuidance
 from medsynth.diffusion.schedule import log_snr_linear
 from medsynth.generators.guided_diffusion import GuidedDiffusion
 from medsynth.generators.surroundings import weights_around, without_own_noise
@@ -63,7 +64,7 @@ def sampled(surroundings, composition="nested"):
         PRESET,
         "dpmpp_2m",
         3,
-        composition=composition,
+        guidance=ReferenceGuidance(composition=composition),
         surroundings=surroundings,
     )
     noise = torch.randn(1, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
