@@ -25,6 +25,7 @@ MOST_DEATHS = 4
 # Workers that die before they are ready, one after the other.
 MOST_FALSE_STARTS = 3
 STOP_SECONDS = 20.0
+COMMAND = (sys.executable, "-m", "medsynth.factory.worker")
 
 
 class _Worker:
@@ -34,7 +35,7 @@ class _Worker:
         self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the worker)
         environment = os.environ | {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "medsynth.factory.worker", str(folder)],
+            [*COMMAND, str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,
