@@ -51,7 +51,7 @@ def test_the_readers_of_one_treatment_are_the_same_model():
     """The figure of a study without treatments is the interval of one treatment."""
     rng = np.random.default_rng(4)
     positive = np.arange(60) < 25
-    scores = rng.normal(size=(4, 60)) + positive * rng.normal(1, 0.2, (4, 1)) + rng.normal(size=60)
+    scores = rng.normal(size=(4, 60)) + positive * rng.normal(1, 0.8, (4, 1)) + rng.normal(size=60)
     both = mrmc.compare(np.stack([scores, rng.normal(size=(4, 60))]), positive)
     value, variance, df = mrmc.aucs(scores, positive).of_any_readers()
     alone = both.treatments[0]
@@ -266,7 +266,7 @@ def test_the_interval_of_d_prime_covers_it():
 @pytest.mark.slow
 @pytest.mark.parametrize("readers", [3, 8])
 def test_the_interval_of_any_readers_covers_the_mean_of_all(readers):
-    """Readers drawn too. Three leave few degrees of freedom: Hillis' interval is a little short."""
+    """Readers are drawn too, as images are."""
     truth = norm.cdf(0.4 / np.sqrt(1 + 0.25 + 0.09))
 
     def draw(rng):
@@ -276,5 +276,4 @@ def test_the_interval_of_any_readers_covers_the_mean_of_all(readers):
     def anyone(right):
         return accuracy.of_any_readers(crossed.shares(right, STRATA), IMAGES)
 
-    low = {3: 0.92, 8: 0.935}[readers]
-    assert low <= coverage(draw, anyone, truth, seed=4) <= 0.98
+    assert coverage(draw, anyone, truth, seed=4) == pytest.approx(0.95, abs=0.015)
