@@ -42,8 +42,8 @@ class ReferenceOptions:
     """What a reference-conditioned network is conditioned on during training.
 
     `factors` are drawn with `weights`; 0 = no reference. With probability `region` an elliptic
-    region of the image has a factor of its own, as a pathology's reference has. Images told a
-    reference everywhere are noised to `log_snr_min` at most (None: the schedule's end): beyond it
+    region of the image has a factor of its own, as a pathology's reference has. Images that a
+    reference covers wholly are noised to `log_snr_min` at most (None: the schedule's end): beyond it
     noise hides all that the reference leaves open, and sampling begins there.
     """
 

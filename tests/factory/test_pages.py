@@ -12,7 +12,7 @@ from made_sets import make_set
 from PIL import Image
 
 from medsynth.factory.finish import finish
-from medsynth.factory.pages.diversity import nearness
+from medsynth.factory.pages.diversity import similarity
 from medsynth.factory.pages.subgroups import subgroups
 from medsynth.factory.store import open_set
 from medsynth.marking import TEXT
@@ -219,10 +219,10 @@ def test_the_nearest_pairs_are_found_within_and_across_splits():
         entry(f"{n:02d}", "g4" if n == 5 else f"g{n}", "train" if n < 15 else "test", picture)
         for n, picture in enumerate(pictures)
     ]
-    found = nearness(entries)
-    assert found["pairs"][0] == {"nearness": 1.0, "images": ["03", "07"]}
+    found = similarity(entries)
+    assert found["pairs"][0] == {"similarity": 1.0, "images": ["03", "07"]}
     assert found["across_splits"][0]["images"] == ["11", "20"]
-    assert found["across_splits"][0]["nearness"] > 0.95
+    assert found["across_splits"][0]["similarity"] > 0.95
     assert all(set(pair["images"]) != {"04", "05"} for pair in found["pairs"])
     assert found["nearest_of_the_same_anatomy"]["highest"] == 1.0
-    assert nearness(entries[:1])["pairs"] == []
+    assert similarity(entries[:1])["pairs"] == []

@@ -20,7 +20,7 @@ ENOUGH_FOR_A_MEAN = 20
 Pair = dict[str, Any]
 
 
-def nearness(entries: Iterable[Entry]) -> dict[str, Any]:
+def similarity(entries: Iterable[Entry]) -> dict[str, Any]:
     """Correlation of pictures of 32 x 32, less the mean of the set; 1 is the same picture.
 
     `nearest`: for every image the nearest of another anatomy, as quantiles; `pairs` the nearest of all
@@ -57,7 +57,7 @@ def nearness(entries: Iterable[Entry]) -> dict[str, Any]:
 
     def named(found: list[tuple[float, int, int]]) -> list[Pair]:
         return [
-            {"nearness": round(score, 4), "images": [names[chosen[a]], names[chosen[b]]]}
+            {"similarity": round(score, 4), "images": [names[chosen[a]], names[chosen[b]]]}
             for score, a, b in sorted(found, reverse=True)
         ]
 

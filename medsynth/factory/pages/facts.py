@@ -10,7 +10,7 @@ from typing import Any
 from medsynth import __version__
 from medsynth.factory.layouts.base import Entry, LayoutContext
 from medsynth.factory.licenses import UNKNOWN, licenses_of
-from medsynth.factory.pages.diversity import nearness
+from medsynth.factory.pages.diversity import similarity
 from medsynth.factory.pages.subgroups import subgroups
 from medsynth.factory.store import SPLITS, DataSet, SetItem
 from medsynth.marking import TEXT
@@ -57,7 +57,7 @@ def gather(dataset: DataSet, entries: Iterable[Entry], context: LayoutContext) -
         "license": context.license,
         "lesion_sources": _lesion_sources(items),
         "subgroups": subgroups(dataset),
-        "diversity": _diversity(items) | nearness(surveyed),
+        "diversity": _diversity(items) | similarity(surveyed),
         "audited": sum(item["audited"] for item in items),
         "warnings_of_images": _counted(w for item in items for w in item["warnings"]),
     }
@@ -229,8 +229,8 @@ def _warnings(facts: Facts) -> list[str]:
     for each in facts["licenses"]:
         if each["license"] == UNKNOWN:
             notes.append(f"nobody says under which license the {each['what']} are")
-    nearest = facts["diversity"].get("across_splits") or [{"nearness": 0}]
-    if nearest[0]["nearness"] > 0.98:
+    nearest = facts["diversity"].get("across_splits") or [{"similarity": 0}]
+    if nearest[0]["similarity"] > 0.98:
         notes.append(
             "images of different splits are almost the same picture; see the nearest pairs"
         )

@@ -194,7 +194,7 @@ def _pairs(pairs: Sequence[Any], by_id: dict[str, Entry]) -> str:
     cells = ""
     for pair in pairs:
         both = "".join(f"<figure>{_picture(by_id[name])}</figure>" for name in pair["images"])
-        words = f"{pair['nearness']:.3f}: {' and '.join(pair['images'])}"
+        words = f"{pair['similarity']:.3f}: {' and '.join(pair['images'])}"
         cells += f'<div class="pair">{both}<p>{words}</p></div>'
     return f'<div class="pairs">{cells}</div>'
 
