@@ -5,6 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 from scipy.stats import norm
+from van_dyke import van_dyke
 
 from medsynth.studies.reading import planning
 from medsynth.studies.reading.statistics import (
@@ -16,7 +17,7 @@ from medsynth.studies.reading.statistics import (
     mrmc,
 )
 
-# Van Dyke et al. 1993 as printed with MRMCaov's user guide: AUCs of five readers in two treatments,
+# Van Dyke et al. 1993 as OR-DBM MRMC and MRMCaov print it: AUCs of five readers in two treatments,
 # jackknife covariances, and what Obuchowski and Rockette's test makes of them.
 VAN_DYKE = np.array(
     [
@@ -45,6 +46,32 @@ def test_obuchowski_rockette_gives_the_printed_interval_of_each_treatment():
     assert first.df == pytest.approx(12.74465, abs=1e-4)
     assert (first.low, first.high) == pytest.approx((0.8252236, 0.9688505), abs=1e-5)
     assert (second.low, second.high) == pytest.approx((0.8941378, 0.9875369), abs=1e-5)
+
+
+def test_the_printed_figures_come_from_the_ratings_too():
+    """AUCs of every reader, and the test with covariances by the jackknife, as the program has it."""
+    scores, positive = van_dyke()
+    ten = scores.reshape(10, 114)
+    assert mrmc.aucs(ten, positive).theta == pytest.approx(VAN_DYKE.ravel(), abs=1e-7)
+    left_out = [np.arange(114) != k for k in range(114)]
+    values = np.array([mrmc.aucs(ten[:, keep], positive[keep]).theta for keep in left_out])
+    off = values - values.mean(axis=0)
+    parts = mrmc.covariance_parts(off.T @ off * 113 / 114, 2)
+    assert parts["cov2"] == pytest.approx(COVARIANCES["cov2"], abs=1e-10)
+    assert parts["cov3"] == pytest.approx(COVARIANCES["cov3"], abs=1e-10)
+    found = mrmc.obuchowski_rockette(mrmc.aucs(ten, positive).theta.reshape(2, 5), parts)
+    assert (found.f, found.df) == pytest.approx((4.456319, 15.25967), abs=1e-4)
+
+
+def test_delong_and_the_u_statistic_agree_with_the_printed_standard_errors():
+    """Other estimates of the same variance: within 1 % of the jackknife's."""
+    scores, positive = van_dyke()
+    for treatment, se in zip(scores, (0.03317360, 0.02156637), strict=True):
+        _, variance = mrmc.u_statistic(treatment, positive)
+        assert np.sqrt(variance) == pytest.approx(se, rel=0.01)
+        _, variance, _ = mrmc.aucs(treatment, positive).of_any_readers()
+        assert np.sqrt(variance) == pytest.approx(se, rel=0.01)
+    assert mrmc.compare(scores, positive).difference.se == pytest.approx(0.02074862, rel=0.01)
 
 
 def test_the_readers_of_one_treatment_are_the_same_model():
