@@ -283,6 +283,15 @@ def test_an_unreadable_pathology_is_left_out_with_a_message(panel, stored):
     assert "from elsewhere was left out" in panel.ui.statusLabel.text
 
 
+def test_a_kind_that_a_scene_holds_under_its_old_name_is_read(panel):
+    panel.widget._parameters.preset = "brain_ct"
+    node = savedPathology(panel, kind="haemorrhage")
+    panel.widget.enter()
+    assert [card.kind for card in panel.widget.cards.cards] == ["hemorrhage"]
+    assert node.GetParameter("kind") == "hemorrhage"
+    assert "left out" not in panel.ui.statusLabel.text
+
+
 def test_removing_a_pathology_beside_an_unreadable_one_removes_that_one(panel):
     bad = savedPathology(panel, kind="a kind of a later version")
     panel.ui.addPathologyButton.click()

@@ -26,7 +26,15 @@ from MedSynthLib import checks, marks, scene
 from MedSynthLib.placing import Placing
 from MedSynthLib.sizeoutline import SizeOutline
 from MedSynthLib.titledbox import TitledBox
-from MedSynthLib.vocabulary import FROM_VOLUME, KIND_TITLES, KINDS, PRESETS, factorOf, kindsOf
+from MedSynthLib.vocabulary import (
+    FROM_VOLUME,
+    KIND_TITLES,
+    KINDS,
+    PRESETS,
+    currentKind,
+    factorOf,
+    kindsOf,
+)
 
 ROLE = "pathology"
 RED = "color: #b00020"
@@ -78,6 +86,10 @@ def _referenced(moduleNode) -> list:
 
 
 def _read(node) -> PathologyParameterNode:
+    # A scene may have been saved under an earlier name of the kind.
+    kind = node.GetParameter("kind")
+    if kind != currentKind(kind):
+        node.SetParameter("kind", currentKind(kind))
     parameters = PathologyParameterNode(node)
     for name, parameter in parameters.allParameters.items():
         # The wrapper checks what is written, not what a scene file says.

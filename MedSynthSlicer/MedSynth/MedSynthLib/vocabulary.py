@@ -14,10 +14,10 @@ PRESETS = importlib.import_module("medsynth.domains").PRESETS
 _lesionTitles = importlib.import_module("medsynth.domains.lesion_kinds")
 
 
-def _words():
-    """medsynth.request.model by its file: its package also reads YAML, which Slicer has no reader for."""
-    name = "MedSynthLib._request_model"
-    file = LIBRARY / "medsynth" / "request" / "model.py"
+def _words(part: str):
+    """A module of medsynth.request by its file: the package also reads YAML, which Slicer cannot."""
+    name = f"MedSynthLib._request_{part}"
+    file = LIBRARY / "medsynth" / "request" / f"{part}.py"
     specification = importlib.util.spec_from_file_location(name, file)
     module = importlib.util.module_from_spec(specification)
     sys.modules[name] = module  # dataclasses look their module up there
@@ -25,7 +25,9 @@ def _words():
     return module
 
 
-_model = _words()
+_model = _words("model")
+# Today's name of a lesion kind; scenes that were saved earlier may have another.
+currentKind = _words("aliases").lesion_kind
 FROM_VOLUME = "from another volume"
 KINDS = [*dict.fromkeys(k for p in PRESETS.values() for k in p.lesion_kinds), FROM_VOLUME]
 KIND_TITLES = {k: _lesionTitles.titled(k) for k in KINDS[:-1]} | {
