@@ -59,6 +59,25 @@ class Registry(Mapping[str, Entry]):
     def __init__(self, package: str, attribute: str) -> None:
         self.package, self.attribute = package, attribute
         self._entries: dict[str, Entry] | None = None
+        self._added: dict[str, Entry] = {}
+
+    def add(self, entry: Entry) -> None:
+        """Make known what lies outside of the package.
+
+        Raises:
+            ValueError: the name is taken.
+        """
+        if entry.name in self:
+            raise ValueError(
+                f"there is a {self.attribute.lower()} {entry.name!r} already; choose another name"
+            )
+        self._added[entry.name] = entry
+        self.discover()
+
+    def forget(self, name: str) -> None:
+        """Take out what `add` made known."""
+        del self._added[name]
+        self.discover()
 
     def discover(self) -> dict[str, Entry]:
         """Read the folder now.
@@ -78,6 +97,7 @@ class Registry(Mapping[str, Entry]):
                         f"{found[entry.name].module}; rename one"
                     )
                 found[entry.name] = entry
+        found |= self._added
         ranked = sorted(
             found.values(), key=lambda entry: (entry.facts.get("rank", 100), entry.name)
         )

@@ -43,10 +43,16 @@ def collect() -> dict[str, Any]:
     """All that the command shows, as plain values."""
     from medsynth.domains import PRESETS
     from medsynth.domains.lesion_kinds import titled
-    from medsynth.domains.methods import EXPORTERS
+    from medsynth.domains.methods import (
+        COMPOSITIONS,
+        CONDITIONS,
+        EXPORTERS,
+        FILTERS,
+        GENERATORS,
+        SAMPLERS,
+    )
     from medsynth.networks import model_store
     from medsynth.records.result import software_versions
-    from medsynth.request.model import SAMPLERS
 
     return {
         "versions": software_versions(),
@@ -63,7 +69,11 @@ def collect() -> dict[str, Any]:
             }
             for preset in PRESETS.values()
         },
-        "samplers": SAMPLERS,
+        "samplers": SAMPLERS.titles,
+        "compositions": COMPOSITIONS.titles,
+        "filters": FILTERS.titles,
+        "conditions": CONDITIONS.titles,
+        "generators": GENERATORS.titles,
         "exporters": EXPORTERS.titles,
         "networks_folders": [str(folder) for folder in model_store.folders()],
         "networks": networks(model_store.folders()),
@@ -141,8 +151,8 @@ def _lines(facts: dict[str, Any]) -> list[str]:
             lines.append(f"    phantoms: {', '.join(preset['phantoms'])}")
     lines += ["", "samplers"]
     lines += [f"  {name}: {title}" for name, title in facts["samplers"].items()]
-    lines += ["", "exporters"]
-    lines += [f"  {name}: {title}" for name, title in facts["exporters"].items()]
+    for kind in ("compositions", "filters", "conditions", "generators", "exporters"):
+        lines += ["", kind, *(f"  {name}: {title}" for name, title in facts[kind].items())]
     lines += ["", f"networks in {', '.join(facts['networks_folders'])}"]
     lines += [_network_line(network) for network in facts["networks"]] or ["  none"]
     lines += ["", "optional parts"]

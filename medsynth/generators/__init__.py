@@ -2,47 +2,37 @@
 
 from __future__ import annotations
 
-import importlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medsynth.domains import Preset
+from medsynth.domains.methods import GENERATORS
+from medsynth.registry import Entry, Method
 
 if TYPE_CHECKING:
     from medsynth.generators.base import Generator
     from medsynth.request.model import Request
 
-__all__ = ["GENERATORS", "GeneratorEntry", "get", "load", "register"]
-
-
-@dataclass(frozen=True)
-class GeneratorEntry:
-    """A generator: `module` has `load(request, *, preset, weights, metadata, device)`.
-
-    `needs_weights`: it draws with a network of the request's preset; without, `weights` is None.
-    """
-
-    module: str
-    title: str
-    needs_weights: bool = True
-
-
-GENERATORS: dict[str, GeneratorEntry] = {}
+__all__ = ["GENERATORS", "get", "load", "needs_weights", "register"]
 
 
 def register(name: str, module: str, *, title: str, needs_weights: bool = True) -> None:
-    """Make a generator known to requests.
+    """Make a generator of another program known to requests.
+
+    Args:
+        name: as `generator` of a request says it.
+        module: has `load(request, *, preset, weights, metadata, device)`.
+        title: for people.
+        needs_weights: it draws with a network of the request's preset; without, `weights` is None.
 
     Raises:
         ValueError: the name is taken.
     """
-    if name in GENERATORS:
-        raise ValueError(f"there is a generator {name!r} already; choose another name")
-    GENERATORS[name] = GeneratorEntry(module, title, needs_weights)
+    facts = {"title": title, "needs_weights": needs_weights}
+    GENERATORS.add(Entry(name, title, module, "load", facts))
 
 
-def get(name: str) -> GeneratorEntry:
+def get(name: str) -> Entry:
     """The entry called `name`.
 
     Raises:
@@ -51,6 +41,11 @@ def get(name: str) -> GeneratorEntry:
     if name not in GENERATORS:
         raise ValueError(f"generator: expected one of {', '.join(GENERATORS)}, got {name!r}")
     return GENERATORS[name]
+
+
+def needs_weights(name: str) -> bool:
+    """Whether the generator draws with a network of the request's preset."""
+    return bool(get(name).facts.get("needs_weights", True))
 
 
 def load(
@@ -67,12 +62,9 @@ def load(
         ValueError: no such generator, or it cannot do what is asked.
         CheckpointError: its weights are damaged.
     """
-    module = importlib.import_module(get(request.generator).module)
-    return module.load(request, preset=preset, weights=weights, metadata=metadata, device=device)
-
-
-register(
-    "guided_diffusion",
-    "medsynth.generators.guided_diffusion",
-    title="Guided diffusion, conditioned on references",
-)
+    found = get(request.generator).load()
+    make = found.make if isinstance(found, Method) else found
+    generator: Generator = make(
+        request, preset=preset, weights=weights, metadata=metadata, device=device
+    )
+    return generator

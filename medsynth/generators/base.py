@@ -12,11 +12,22 @@ from typing import Any, Protocol
 import numpy as np
 
 from medsynth.records.result import Checkpoint
+from medsynth.registry import Method
 from medsynth.request.model import Stop
 
 TO_THE_END = Stop(sigma=0.0)
 # What records call the reference of what lies around a body.
 SURROUNDINGS = "surroundings"
+
+
+@dataclass(frozen=True)
+class GeneratorMethod(Method):
+    """`make(request, *, preset, weights, metadata, device)` gives a `Generator`.
+
+    `needs_weights`: it draws with a network of the request's preset; without, `weights` is None.
+    """
+
+    needs_weights: bool = True
 
 
 @dataclass(frozen=True)
@@ -27,11 +38,13 @@ class Capabilities:
         reference: it follows the anatomy; without, the reference only gives the grid.
         lesions: it follows the references of pathologies.
         background: it keeps pixels that are known.
+        conditions: it fulfils those that `conditions` of a request names.
     """
 
     reference: bool = True
     lesions: bool = True
     background: bool = True
+    conditions: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,12 @@ from torch import Tensor
 
 from medsynth.diffusion import samplers
 from medsynth.diffusion.denoiser import Denoiser
-from medsynth.diffusion.guidance import Condition, LowFrequency, ReferenceGuidance
+from medsynth.diffusion.guidance import (
+    Condition,
+    LowFrequency,
+    ReferenceGuidance,
+    named_condition,
+)
 from medsynth.diffusion.noise import Draw, PerSampleNoise
 from medsynth.diffusion.sampling import (
     CorrelatedNoise,
@@ -35,6 +40,7 @@ from medsynth.domains import Preset
 from medsynth.generators.base import (
     SURROUNDINGS,
     Capabilities,
+    GeneratorMethod,
     MadeSlice,
     OnSlice,
     Reference,
@@ -44,7 +50,7 @@ from medsynth.generators.exposed_field import ExposedField, exposed_field
 from medsynth.generators.surroundings import weights_around, without_own_noise
 from medsynth.networks import load_denoiser, sha256
 from medsynth.records.result import Checkpoint
-from medsynth.request.model import Request
+from medsynth.request.model import NamedCondition, Request
 
 # Air is the map's lower end, and half of it falls a hair below: that says nothing.
 NEARLY = 0.02
@@ -93,6 +99,7 @@ class GuidedDiffusion:
         noise, surroundings: as these keys of a request.
         slices_per_batch: slices of a volume that go through the network together; None: one on the
             CPU, where more gain nothing, `CUDA_BATCH` on CUDA.
+        named: as `conditions` of a request; each follows the anatomy.
         checkpoint: the weights that `denoiser` was loaded from, for the record.
 
     Raises:
@@ -106,12 +113,13 @@ class GuidedDiffusion:
     guidance: ReferenceGuidance = ReferenceGuidance()
     noise: str | float = "network"
     surroundings: str = "network"
+    named: tuple[NamedCondition, ...] = ()
     device: str = "cpu"
     slices_per_batch: int | None = None
     checkpoint: Checkpoint | None = None
 
     name = "guided_diffusion"
-    capabilities = Capabilities()
+    capabilities = Capabilities(conditions=True)
 
     def __post_init__(self) -> None:
         wanted = self.slices_per_batch
@@ -140,6 +148,7 @@ class GuidedDiffusion:
             guidance=guidance_of(request),
             noise=request.noise,
             surroundings=request.surroundings,
+            named=request.conditions,
             device=device,
             checkpoint=checkpoint,
         )
@@ -160,7 +169,7 @@ class GuidedDiffusion:
         if isinstance(self.sampler, str):
             return self.sampler
         kind = type(self.sampler)
-        names = (name for name, method in samplers.SAMPLERS.items() if method.load() is kind)
+        names = (name for name, method in samplers.SAMPLERS.items() if method.load().make is kind)
         return next(names, kind.__name__)
 
     def sample(
@@ -255,12 +264,18 @@ class GuidedDiffusion:
         return torch.from_numpy(self.preset.intensity.to_unit(values))[None, None]
 
     def conditions(self, *tasks: SliceTask) -> list[Condition]:
-        """All references of slices of one layout in one guidance, and the pixels that are known."""
+        """What is named, then all references of slices of one layout, then the pixels that are known.
+
+        In this order: the references and the known pixels have the last word.
+        """
         references = [
             self._reference(same) for same in zip(*(t.references for t in tasks), strict=True)
         ]
+        anatomy = references[0].reference
+        named = [named_condition(each.kind, anatomy, **each.options) for each in self.named]
         known = [task.known for task in tasks if task.known is not None]
-        return self.guidance.conditions(references, _stacked(known) if known else None)
+        guided = self.guidance.conditions(references, _stacked(known) if known else None)
+        return [*named, *guided]
 
     def _reference(self, parts: Sequence[Reference]) -> LowFrequency:
         """The same reference in every slice of a batch."""
@@ -425,3 +440,6 @@ def load(
 def _network(weights: Path, changed_ns: int, size: int, device: str) -> tuple[Denoiser, str]:
     """The network of a file and its SHA-256; the last one stays loaded while its file is the same."""
     return load_denoiser(weights, device=device), sha256(weights)
+
+
+GENERATOR = GeneratorMethod(title="Guided diffusion, conditioned on references", make=load, rank=1)

@@ -139,7 +139,7 @@ def weights_of(request: Request, preset: Preset) -> tuple[Path | None, dict]:
         ValueError: no such generator, or weights for one that has none.
         CheckpointError: see `check_metadata`.
     """
-    if generators.get(request.generator).needs_weights:
+    if generators.needs_weights(request.generator):
         weights = weights_path(request, preset)
         return weights, check_metadata(weights, preset)
     if request.weights is not None:
@@ -198,6 +198,8 @@ def check_task(request: Request, prepared: Prepared, generator: Generator) -> No
         raise ValueError(f"pathologies: {generator.name} places no lesions; remove them")
     if request.background == "keep" and not able.background:
         raise ValueError(f"background: {generator.name} keeps none; write background: resynthesize")
+    if request.conditions and not able.conditions:
+        raise ValueError(f"conditions: {generator.name} knows none; remove them")
     middle = prepared.slices[len(prepared.slices) // 2]
     generator.check(task_of_slice(prepared, middle, request=request))
 
@@ -227,6 +229,11 @@ def describe(
         "threads": torch.get_num_threads(),
         "slices": (prepared.slices[0], prepared.slices[-1]),
         "guidance_errors": errors,
+        "conditions": {
+            each.kind: round(worst(generated.errors[each.kind]), 6)
+            for each in request.conditions
+            if each.kind in generated.errors
+        },
         "coherence": measure_coherence(prepared, generated.volume, preset=preset),
         "noise": noise_record(generated),
         "surroundings": {"error": worst(generated.errors[SURROUNDINGS])}

@@ -84,6 +84,7 @@ class Result:
     neighboring slices of the result over that of the reference; `clipped` the share of voxels per
     image that the preset's intensity map could not represent. `reference` says how the anatomy's
     image was brought onto the network's grid and gray values; empty where it was taken as it is.
+    `conditions` is, by kind, how far the worst slice is off what the condition asks, in its own unit.
     `noise` is, by tissue, the standard deviation of the noise: of the reference (or as asked for), of
     the sample, and of what was added; mean over the slices. `surroundings`: where these are the
     reference's, `error` as in `GuidanceError`; empty where they are the network's.
@@ -103,6 +104,7 @@ class Result:
     threads: int | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     guidance_errors: tuple[GuidanceError, ...] = ()
+    conditions: dict[str, float] = field(default_factory=dict)
     coherence: dict[str, float] = field(default_factory=dict)
     noise: dict[str, dict[str, float]] = field(default_factory=dict)
     surroundings: dict[str, float] = field(default_factory=dict)

@@ -127,6 +127,16 @@ def number(
     return float(value)
 
 
+def within(value: Any, at: str, *, allowed: tuple[Any, ...], whole: bool = False) -> Any:
+    """What `allowed` says: one of its words, or a number from its lowest to its highest."""
+    if isinstance(allowed[0], str):
+        return one_of(value, at, choices=allowed)
+    low, high = allowed
+    if whole or (isinstance(low, int) and isinstance(high, int)):
+        return integer(value, at, low=low, high=high)
+    return number(value, at, low=low, high=high)
+
+
 def flag(value: Any, at: str) -> bool:
     """true or false."""
     if not isinstance(value, bool):

@@ -66,7 +66,7 @@ def to_dict(request: Request) -> dict[str, Any]:
     """The keys of the request contract, every default filled in; `parse` gives the same back."""
     anatomy = request.anatomy
     phantom = anatomy.phantom and {"kind": anatomy.phantom.kind, **anatomy.phantom.options}
-    record = {
+    record: dict[str, Any] = {
         "preset": request.preset,
         "anatomy": {
             "image": anatomy.image,
@@ -102,6 +102,7 @@ def to_dict(request: Request) -> dict[str, Any]:
         "surroundings",
     ):
         record[key] = getattr(request, key)
+    record["conditions"] = [{"kind": c.kind, **c.options} for c in request.conditions] or None
     return _plain(record)
 
 

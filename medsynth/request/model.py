@@ -11,9 +11,10 @@ from typing import Any
 
 from medsynth.domains import methods
 
-SAMPLERS = {name: method.title for name, method in methods.SAMPLERS.items()}
-COMPOSITIONS = tuple(methods.COMPOSITIONS)
-FILTERS = tuple(methods.FILTERS)
+SAMPLERS = methods.SAMPLERS
+COMPOSITIONS = methods.COMPOSITIONS
+FILTERS = methods.FILTERS
+GENERATORS = methods.GENERATORS
 GUIDANCE = ("x0", "x_t")
 EXTENTS = ("roi", "all")
 BACKGROUNDS = ("resynthesize", "keep")
@@ -140,6 +141,14 @@ class Pathology:
 
 
 @dataclass(frozen=True)
+class NamedCondition:
+    """A condition besides the references, by its `kind`, with every option of it."""
+
+    kind: str
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Request:
     """One synthesis, fully resolved: every default is filled in, every path is absolute."""
 
@@ -153,6 +162,7 @@ class Request:
     composition: str = "nested"
     filter: str = "dct"
     guidance: str = "x0"
+    conditions: tuple[NamedCondition, ...] = ()
     seed: int = 0
     patient: str = "synthetic"
     paths: str = "full"

@@ -12,6 +12,7 @@ from typing import Any
 from medsynth import domains as presets
 from medsynth import limits
 from medsynth.request import fields, model
+from medsynth.request.conditions import parse_conditions
 from medsynth.request.labels import parse_labels
 from medsynth.request.model import LARGEST_SEED, Anatomy, Pathology, Request, Stop
 from medsynth.request.phantom import parse_phantom
@@ -20,7 +21,7 @@ from medsynth.request.source import parse_source
 KEYS = (
     *("preset", "anatomy", "pathologies", "extent", "background", "steps", "quality", "sampler"),
     *("composition", "seed", "output", "filter", "guidance", "weights", "device"),
-    *("margin_mm", "feather_mm", "noise", "surroundings", "generator"),
+    *("margin_mm", "feather_mm", "noise", "surroundings", "generator", "conditions"),
 )
 ANATOMY_KEYS = (
     *("image", "phantom", "series_uid", "slice", "factor", "stop"),
@@ -65,9 +66,9 @@ def parse(raw: Mapping[str, Any], base_folder: Path | str = ".") -> Request:
         steps=_steps(raw, preset),
         seed=fields.integer(raw.get("seed", 0), "seed", low=0, high=LARGEST_SEED),
         weights=_path(raw, "weights", "", base=base),
-        generator=fields.text(raw.get("generator", Request.generator), "generator"),
         margin_mm=fields.number(raw.get("margin_mm", Request.margin_mm), "margin_mm", low=0),
         feather_mm=fields.number(raw.get("feather_mm", Request.feather_mm), "feather_mm", low=0),
+        conditions=parse_conditions(raw.get("conditions", ())),
         **_output(raw.get("output", {})),
         noise=_noise(raw.get("noise", preset.noise), preset),
         surroundings=_surroundings(raw.get("surroundings", preset.surroundings), preset),
@@ -136,6 +137,7 @@ def _choices(
         "filter": model.FILTERS,
         "guidance": model.GUIDANCE,
         "device": model.DEVICES,
+        "generator": model.GENERATORS,
     }
     given = {k: fields.one_of(raw[k], k, choices=c) for k, c in words.items() if k in raw}
     chosen = {"sampler": preset.sampler, **given}

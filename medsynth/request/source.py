@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from medsynth import domains as presets
-from medsynth.domains.lesion_kinds import KINDS, Option
+from medsynth.domains.lesion_kinds import KINDS
 from medsynth.request import fields
 from medsynth.request.aliases import lesion_kind, lesion_options
 from medsynth.request.model import LARGEST_SEED, Source
@@ -112,14 +112,8 @@ def _procedural(value: Any, at: str, *, preset: presets.Preset, painted: bool) -
     for key in [key for key in raw if key in options]:
         if painted and key in SHAPE:
             raise ValueError(f"{at}.{key}: the roi gives the shape; remove it")
-        drawn[key] = _option(raw[key], f"{at}.{key}", option=options[key])
+        option = options[key]
+        drawn[key] = fields.within(
+            raw[key], f"{at}.{key}", allowed=option.allowed, whole=option.whole
+        )
     return drawn
-
-
-def _option(value: Any, at: str, *, option: Option) -> float | str:
-    allowed = option.allowed
-    if isinstance(allowed[0], str):
-        return fields.one_of(value, at, choices=allowed)
-    if option.whole:
-        return fields.integer(value, at, low=allowed[0], high=allowed[1])
-    return fields.number(value, at, low=allowed[0], high=allowed[1])

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from added_files import added
 
 from medsynth import generators, pipeline
 from medsynth.request import load_request, parse
@@ -12,7 +13,7 @@ from medsynth.request import load_request, parse
 DO_NOTHING = """
 from dataclasses import dataclass
 
-from medsynth.generators.base import Capabilities, MadeSlice
+from medsynth.generators.base import Capabilities, GeneratorMethod, MadeSlice
 
 
 @dataclass
@@ -45,13 +46,22 @@ def load(request, *, preset, weights, metadata, device):
 
 
 @pytest.fixture
-def do_nothing(tmp_path, monkeypatch):
-    (tmp_path / "do_nothing_generator.py").write_text(DO_NOTHING)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(generators, "GENERATORS", dict(generators.GENERATORS))
-    generators.register(
-        "do_nothing", "do_nothing_generator", title="Nothing is done", needs_weights=False
+def do_nothing(tmp_path):
+    declared = DO_NOTHING + (
+        "\n\nGENERATOR = GeneratorMethod(title='Nothing is done', make=load, needs_weights=False)\n"
     )
+    with added(generators.GENERATORS, "do_nothing", declared, tmp_path / "more"):
+        yield
+
+
+@pytest.fixture
+def another(tmp_path, monkeypatch):
+    """The same from a program of its own, which registers it."""
+    (tmp_path / "another_program.py").write_text(DO_NOTHING)
+    monkeypatch.syspath_prepend(tmp_path)
+    generators.register("another", "another_program", title="Another", needs_weights=False)
+    yield
+    generators.GENERATORS.forget("another")
 
 
 @pytest.fixture
@@ -80,6 +90,14 @@ def test_a_generator_is_one_file(do_nothing, request_of, tmp_path):
     assert load_request(tmp_path / "out" / "request.yaml").generator == "do_nothing"
 
 
+def test_a_generator_may_come_from_another_program(another, request_of, tmp_path):
+    result = pipeline.run(request_of(generator="another"), tmp_path / "out")
+    assert result.checkpoint is None
+    assert load_request(tmp_path / "out" / "request.yaml").generator == "another"
+    with pytest.raises(ValueError, match="there is a generator 'another' already"):
+        generators.register("another", "another_program", title="")
+
+
 NODULE = {
     "center_mm": [72, 72, 10],
     "diameter_mm": 12,
@@ -91,6 +109,7 @@ NODULE = {
     ("changes", "message"),
     [
         ({"pathologies": [NODULE], "extent": "all"}, "pathologies: do_nothing places no lesions"),
+        ({"conditions": ["histogram"]}, "conditions: do_nothing knows none; remove them"),
         ({"weights": __file__}, "weights: the generator do_nothing has none"),
         ({"generator": "nobody"}, "generator: expected one of guided_diffusion, do_nothing, got"),
     ],
@@ -101,8 +120,3 @@ def test_what_a_generator_cannot_do_is_refused_before_it_starts(
     with pytest.raises(ValueError, match=message):
         pipeline.run(request_of(**changes), tmp_path / "out", dry_run=True)
     assert not (tmp_path / "out").exists()
-
-
-def test_a_name_is_taken_once(do_nothing):
-    with pytest.raises(ValueError, match="there is a generator 'do_nothing' already"):
-        generators.register("do_nothing", "another", title="")

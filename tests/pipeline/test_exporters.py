@@ -1,7 +1,6 @@
 """Exporters: NIfTI read back with nibabel, what a request may name, and one more by one file."""
 
 import json
-import sys
 from fnmatch import fnmatch
 
 import nibabel
@@ -9,12 +8,12 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from added_files import added
 
 import medsynth
 from medsynth import pipeline
 from medsynth.domains.methods import EXPORTERS
 from medsynth.generators.base import Capabilities, MadeSlice
-from medsynth.pipeline import exporters
 from medsynth.request import load_request, parse, to_dict
 
 USUAL = ["dicom", "image.nrrd", "pathology_01.nrrd", "preview.png", "report.html"]
@@ -160,16 +159,9 @@ EXPORTER = Exporter(title="JSON values", write=write, files=("values.json",), na
 
 
 @pytest.fixture
-def dropped(tmp_path, monkeypatch):
-    """One file in a folder that only this test adds to the package."""
-    (tmp_path / "more").mkdir()
-    (tmp_path / "more" / "json_values.py").write_text(JSON_EXPORTER)
-    monkeypatch.setattr(exporters, "__path__", [*exporters.__path__, str(tmp_path / "more")])
-    EXPORTERS.discover()
-    yield
-    monkeypatch.undo()
-    sys.modules.pop("medsynth.pipeline.exporters.json_values", None)
-    EXPORTERS.discover()
+def dropped(tmp_path):
+    with added(EXPORTERS, "json_values", JSON_EXPORTER, tmp_path / "more"):
+        yield
 
 
 def test_an_exporter_is_one_file(dropped, folder, tmp_path):

@@ -15,7 +15,7 @@ def test_titles_are_words_and_no_two_kinds_of_a_domain_share_one():
 
 def test_every_sampler_has_a_title():
     assert set(model.SAMPLERS) == set(samplers.SAMPLERS)
-    assert all(model.SAMPLERS.values())
+    assert all(model.SAMPLERS.titles.values())
 
 
 def test_info_shows_the_titles(capsys):
@@ -24,4 +24,4 @@ def test_info_shows_the_titles(capsys):
     main(["info"])
     said = capsys.readouterr().out
     assert "part_solid (Part-solid nodule)" in said
-    assert f"dpmpp_2m_sde: {model.SAMPLERS['dpmpp_2m_sde']}" in said
+    assert f"dpmpp_2m_sde: {model.SAMPLERS.titles['dpmpp_2m_sde']}" in said

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from torch import Tensor
 
 from medsynth.diffusion.noise import Draw
 from medsynth.diffusion.step import Step
+from medsynth.registry import Method
 
 SPACES = ("x0", "x_t")
 
@@ -58,3 +61,14 @@ def check_space(space: str) -> str:
     if space not in SPACES:
         raise ValueError(f"guidance must be one of {', '.join(SPACES)}, got {space!r}")
     return space
+
+
+@dataclass(frozen=True)
+class ConditionMethod(Method):
+    """`make(reference, **options)` gives a `Condition` for the anatomy (1, 1, H, W) in [-1, 1].
+
+    `options` by the request's key: (what is allowed, the default, what it means), all literal. Allowed
+    are the lowest and highest number, whole ones where both are, or the words.
+    """
+
+    options: Mapping[str, tuple[tuple[Any, ...], Any, str]] = field(default_factory=dict)

@@ -2,8 +2,7 @@
 
 Each correction is equation 3 in its own pixels (equation 5). Where the bands of references overlap, the
 sum corrects twice: it is stable only while the largest eigenvalue of sum_s W_s phi_s is at most 1, and
-refused beyond. The other ways to compose are `weighted` below, whose maps are a partition of unity, and
-`nested`, our default, in a file of its own.
+refused beyond. The other ways to compose have files of their own: `nested`, our default, and `weighted`.
 """
 
 from __future__ import annotations
@@ -16,12 +15,11 @@ from torch import Tensor
 from medsynth.diffusion.guidance.bands import (
     Composition,
     LowPassReference,
-    all_shares,
-    region_shares,
     simultaneous,
     summed,
 )
 from medsynth.domains.methods import COMPOSITIONS
+from medsynth.registry import Method
 
 EIGENVALUE_TOLERANCE = 1e-3
 Filter = Callable[[Tensor], Tensor]
@@ -45,25 +43,7 @@ def compose(references: Sequence[LowPassReference], *, kind: str) -> Composition
     """
     if kind not in COMPOSITIONS:
         raise ValueError(f"unknown composition {kind!r}, expected one of {', '.join(COMPOSITIONS)}")
-    return COMPOSITIONS[kind].load()(references)
-
-
-def weighted(references: Sequence[LowPassReference]) -> Composition:
-    """Each reference with its own filter; full-frame references share what the regions leave.
-
-    The maps add up to 1, less what it takes to keep the largest eigenvalue at 1.
-    """
-    shares = region_shares(references)
-    rest = 1 - summed(shares) if shares else None
-    full = len(references) - len(shares)
-    owned = all_shares(references, shares, rest)
-    maps = [
-        m if r.weights is not None else m / full for r, m in zip(references, owned, strict=True)
-    ]
-    composition = simultaneous(references, maps)
-    value = largest_eigenvalue(composition) if shares else 1.0
-    if value > 1:  # hard edges between filters of different kinds or factors: 1.00 to 1.02
-        composition = simultaneous(references, [m / value for m in maps])
+    composition: Composition = COMPOSITIONS[kind].load().make(references)
     return composition
 
 
@@ -102,3 +82,6 @@ def largest_eigenvalue(composition: Composition, *, iterations: int = 100) -> fl
         x = summed([band.of_image(x) for band in composition.bands])
         logs.append(x.flatten(1).norm(dim=1).clamp(min=1e-30).log())
     return float(torch.stack(logs[-iterations // 3 :]).mean(dim=0).exp().max())
+
+
+COMPOSITION = Method(name="sum", title="Sum, equation 4 of the paper", make=literal_sum, rank=2)

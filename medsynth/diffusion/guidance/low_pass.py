@@ -1,19 +1,20 @@
 """Low-pass filters phi_n: what a reference with factor n says about an image.
 
 Every filter is separable: `down` to a grid of ceil(H / n) x ceil(W / n) numbers and `up` again, two
-small matrix products each. `dct` and `block` are orthogonal projectors: phi(phi(x)) = phi(x), and
-white noise stays white on the small grid, so that it can be drawn there.
+small matrix products each; each kind is one file in `filters`. `dct` and `block` are orthogonal
+projectors: phi(phi(x)) = phi(x), and white noise stays white on the small grid, so that it can be
+drawn there.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from medsynth.diffusion.guidance.filters.base import FilterMethod
 from medsynth.diffusion.noise import Draw
 from medsynth.domains.methods import FILTERS
 
@@ -26,9 +27,10 @@ class LowPass:
 
     def __init__(self, kind: str, *, size: tuple[int, int], factor: int):
         self.kind, self.size, self.factor = kind, size, factor
-        self.projector = factor == 1 or kind != "bicubic"
+        declared: FilterMethod = FILTERS[kind].load()
+        self.projector = factor == 1 or declared.projector
         # factor 1 lets everything pass: its coefficients are the pixels, whatever the kind
-        axis = FILTERS[kind].load() if factor > 1 else _identity
+        axis = declared.make if factor > 1 else _identity
         self.matrices = tuple(axis(length, factor) for length in size)
         self._cast = lru_cache(maxsize=4)(self._cast_matrices)
 
@@ -108,64 +110,6 @@ def _build(kind: str, size: tuple[int, int], factor: int) -> LowPass:
 def _identity(length: int, factor: int) -> tuple[Tensor, Tensor]:
     unchanged = torch.eye(length, dtype=torch.float64)
     return unchanged, unchanged
-
-
-def dct_modes(length: int, count: int) -> Tensor:
-    """The lowest `count` modes of the orthonormal DCT-II of `length` points, float64 (count, length)."""
-    modes = torch.arange(count, dtype=torch.float64)[:, None]
-    places = torch.arange(length, dtype=torch.float64) + 0.5
-    rows = math.sqrt(2 / length) * torch.cos(math.pi / length * modes * places)
-    rows[0] /= math.sqrt(2)
-    return rows
-
-
-def dct(length: int, factor: int) -> tuple[Tensor, Tensor]:
-    """The lowest ceil(length / factor) modes (down, up)."""
-    down = dct_modes(length, math.ceil(length / factor))
-    return down, down.T
-
-
-def block(length: int, factor: int) -> tuple[Tensor, Tensor]:
-    """Means of blocks of `factor` pixels; the last block is shorter where factor does not divide."""
-    blocks = torch.arange(length) // factor
-    up = torch.nn.functional.one_hot(blocks).to(torch.float64)
-    return (up / up.sum(dim=0)).T, up
-
-
-def bicubic(length: int, factor: int) -> tuple[Tensor, Tensor]:
-    """ILVR's resizer: antialiased cubic reduction to ceil(length / factor), cubic enlargement.
-
-    Where factor does not divide, the small grid still spans the image: its pixels are length /
-    ceil(length / factor) wide.
-    """
-    small = math.ceil(length / factor)
-    return _resize(length, small), _resize(small, length)
-
-
-def _resize(length: int, new_length: int) -> Tensor:
-    """Cubic resampling with mirrored borders, float64 (new_length, length).
-
-    Reducing stretches the kernel by the reduction (antialiasing); each row sums to 1.
-    """
-    step = length / new_length
-    width = max(step, 1.0)
-    centers = (torch.arange(new_length, dtype=torch.float64)[:, None] + 0.5) * step - 0.5
-    reach = math.ceil(2 * width)
-    places = centers.floor() + torch.arange(-reach, reach + 2, dtype=torch.float64)
-    weights = _cubic((places - centers) / width)
-    weights = weights / weights.sum(dim=1, keepdim=True)
-    mirrored = places.long() % (2 * length)
-    mirrored = torch.where(mirrored >= length, 2 * length - 1 - mirrored, mirrored)
-    matrix = torch.zeros(new_length, length, dtype=torch.float64)
-    return matrix.scatter_add_(1, mirrored, weights)
-
-
-def _cubic(x: Tensor) -> Tensor:
-    """Keys 1981 with a = -0.5, the kernel of MATLAB's and ILVR's bicubic."""
-    x = x.abs()
-    near = 1.5 * x**3 - 2.5 * x**2 + 1
-    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
-    return torch.where(x <= 1, near, torch.where(x < 2, far, torch.zeros_like(x)))
 
 
 def _each(x: Tensor, matrix: Tensor) -> Tensor:

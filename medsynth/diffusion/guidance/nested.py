@@ -22,6 +22,7 @@ from medsynth.diffusion.guidance.bands import (
     region_shares,
     summed,
 )
+from medsynth.registry import Method
 
 
 def nested(references: Sequence[LowPassReference]) -> Composition:
@@ -97,3 +98,6 @@ def _reach(
         return None
     owners = [*reaching, rest] if background and rest is not None else reaching
     return summed(owners)
+
+
+COMPOSITION = Method(title="Nested bands, stable", make=nested, rank=1)

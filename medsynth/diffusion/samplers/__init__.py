@@ -18,4 +18,4 @@ def build(name: str, **options: object) -> Sampler:
     """
     if name not in SAMPLERS:
         raise ValueError(f"unknown sampler {name!r}, expected one of {', '.join(SAMPLERS)}")
-    return cast(Sampler, SAMPLERS[name].load()(**options))
+    return cast(Sampler, SAMPLERS[name].load().make(**options))

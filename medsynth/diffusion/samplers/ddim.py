@@ -12,6 +12,7 @@ from medsynth.diffusion.denoiser import Prediction
 from medsynth.diffusion.samplers.base import Earlier, Estimate, fresh
 from medsynth.diffusion.schedule import Schedule
 from medsynth.diffusion.step import Step, plan, uniform_in_time
+from medsynth.registry import Method
 
 
 @dataclass(frozen=True)
@@ -55,3 +56,6 @@ class DDIM:
         epsilon = (x - math.sqrt(abar) * x0) / math.sqrt(1 - abar)
         x_next = math.sqrt(abar_next) * x0 + math.sqrt(1 - abar_next - variance) * epsilon
         return x_next + math.sqrt(variance) * fresh(noise) if variance else x_next
+
+
+SAMPLER = Method(title="DDIM, deterministic", make=DDIM, rank=3)

@@ -17,6 +17,7 @@ from medsynth.diffusion.denoiser import Prediction
 from medsynth.diffusion.samplers.base import Earlier, Estimate, fresh
 from medsynth.diffusion.schedule import Schedule
 from medsynth.diffusion.step import Step, plan, uniform_in_time
+from medsynth.registry import Method
 
 VARIANCES = ("fixed_small", "fixed_large", "learned")
 
@@ -90,3 +91,6 @@ class DDPM:
             )
         # Nichol & Dhariwal eq. 15 with the respaced beta and beta~; half of the log is the root
         return torch.exp((weight * math.log(beta) + (1 - weight) * math.log(posterior)) / 2)
+
+
+SAMPLER = Method(title="DDPM, ancestral, wants hundreds of steps", make=DDPM, rank=4)

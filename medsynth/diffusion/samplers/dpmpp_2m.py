@@ -12,6 +12,7 @@ from medsynth.diffusion.denoiser import Prediction
 from medsynth.diffusion.samplers.base import Earlier, Estimate
 from medsynth.diffusion.schedule import Schedule
 from medsynth.diffusion.step import Step, plan, uniform_in_log_snr
+from medsynth.registry import Method
 
 
 @dataclass(frozen=True)
@@ -61,3 +62,6 @@ class DPMpp2M:
         # D = (1 + 1 / 2r) x0 - 1 / 2r x0_before, added in place: three passes over the image
         x_next = (ratio * x).add_(x0, alpha=gain * (1 + 1 / (2 * r)))
         return x_next.add_(x0_before, alpha=-gain / (2 * r))
+
+
+SAMPLER = Method(title="DPM-Solver++ 2M, deterministic", make=DPMpp2M, rank=1)

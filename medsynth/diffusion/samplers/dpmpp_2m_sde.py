@@ -16,6 +16,7 @@ from medsynth.diffusion.denoiser import Prediction
 from medsynth.diffusion.samplers.base import Earlier, Estimate, fresh
 from medsynth.diffusion.samplers.dpmpp_2m import DPMpp2M
 from medsynth.diffusion.step import Step
+from medsynth.registry import Method
 
 
 @dataclass(frozen=True)
@@ -50,3 +51,6 @@ class DPMpp2MSDE(DPMpp2M):
             r = (step.log_snr - before.log_snr) / (2 * h)
             x_next = x_next + gain / (2 * r) * (x0 - x0_before)
         return x_next + deviation_next * math.sqrt(-math.expm1(-2 * h)) * fresh(noise)
+
+
+SAMPLER = Method(title="SDE-DPM-Solver++ 2M, most natural texture", make=DPMpp2MSDE, rank=2)

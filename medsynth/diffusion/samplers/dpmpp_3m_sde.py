@@ -17,6 +17,7 @@ from medsynth.diffusion.denoiser import Prediction
 from medsynth.diffusion.samplers.base import Earlier, Estimate, fresh
 from medsynth.diffusion.samplers.dpmpp_2m import DPMpp2M
 from medsynth.diffusion.step import Step
+from medsynth.registry import Method
 
 
 @dataclass(frozen=True)
@@ -91,3 +92,6 @@ def _differences(
     r_1 = (before.log_snr - oldest.log_snr) / 2 / h
     second = (first - (x0_before - x0_oldest) / r_1) / (r_0 + r_1)
     return first + r_0 * second, 2 * second
+
+
+SAMPLER = Method(title="SDE-DPM-Solver++ 3M, stochastic, three estimates", make=DPMpp3MSDE, rank=6)

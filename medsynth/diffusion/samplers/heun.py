@@ -12,6 +12,7 @@ from medsynth.diffusion.denoiser import Prediction
 from medsynth.diffusion.samplers.base import Earlier, Estimate
 from medsynth.diffusion.schedule import Schedule
 from medsynth.diffusion.step import Step, check_steps, plan
+from medsynth.registry import Method
 
 
 @dataclass(frozen=True)
@@ -70,3 +71,6 @@ class Heun:
         x0_next = estimate_next(math.sqrt(step.abar_next) * euler)
         slope_next = (euler - x0_next) / step.sigma_next
         return math.sqrt(step.abar_next) * (scaled + length * (slope + slope_next) / 2)
+
+
+SAMPLER = Method(title="Heun, deterministic, two network calls a step", make=Heun, rank=5)

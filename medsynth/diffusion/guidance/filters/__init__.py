@@ -1,0 +1,1 @@
+"""The low-pass filters, one file each, found by itself; `low_pass` builds them."""
