@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medsynth import threads
-from medsynth.evaluation.names import AUDITS, FIGURES
+from medsynth.evaluation.names import AUDITS, METRICS
 from medsynth.events import Listener
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ far they are from real ones: each figure per window, with its interval, beside t
 real slices. Writes OUT/report.html (look at this), OUT/figures.json, OUT/sheet.png, and the slices
 themselves in OUT/pairs.npz, from which --reuse makes the figures again."""
 
-EPILOG = f"""\
-figures: {", ".join((*FIGURES, *AUDITS))}
+EPILOG = """\
+figures: {figures}
 
 examples:
   medsynth evaluate lung_ct --data path/to/lung_ct -o figures
@@ -36,7 +36,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "evaluate",
         help="measure a network on held-out patients",
         description=DESCRIPTION,
-        epilog=EPILOG,
+        epilog=EPILOG.format(figures=", ".join((*METRICS, *AUDITS))),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("recipe", metavar="RECIPE", help="the recipe that says who is held out")

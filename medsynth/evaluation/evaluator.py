@@ -19,7 +19,8 @@ from medsynth.diffusion.denoiser import Denoiser
 from medsynth.domains import Preset
 from medsynth.evaluation import audits, figures, held_out
 from medsynth.evaluation.learned_features import ImageNet
-from medsynth.evaluation.names import AUDITS, FIGURES
+from medsynth.evaluation.metrics.base import MetricInputs
+from medsynth.evaluation.names import AUDITS, METRICS
 from medsynth.evaluation.page import write_page
 from medsynth.events import Event, Listener, ignore
 from medsynth.networks import load_denoiser, sha256
@@ -122,7 +123,7 @@ class Evaluator:
         try:
             found, drawn = figures.measure(
                 self._inputs(pairs),
-                only=[name for name in self._chosen if name in FIGURES],
+                only=[name for name in self._chosen if name in METRICS],
                 listener=self.listener,
             )
             sections = self._audit(pairs, found)
@@ -187,8 +188,8 @@ class Evaluator:
             held_out.save_pairs(pairs, file, made_by=self.made_by)
         return pairs
 
-    def _inputs(self, pairs: held_out.Pairs) -> figures.Material:
-        return figures.Material(
+    def _inputs(self, pairs: held_out.Pairs) -> MetricInputs:
+        return MetricInputs(
             pairs,
             self.preset,
             training=lambda: self._read(held_out=False).images,
@@ -253,7 +254,7 @@ class Evaluator:
         self,
         record: dict[str, Any],
         pairs: held_out.Pairs,
-        drawn: figures.Drawn,
+        drawn: figures.PlotData,
         extra: list[tuple[str, str]],
     ) -> None:
         """Sheet, page and figures."""
@@ -275,7 +276,7 @@ def _chosen(only: Sequence[str] | None) -> tuple[str, ...]:
     Raises:
         ValueError: one of them does not exist.
     """
-    known = (*FIGURES, *AUDITS)
+    known = (*METRICS, *AUDITS)
     names = known if only is None else tuple(aliases.current_key(name) for name in only)
     for name in names:
         if name not in known:

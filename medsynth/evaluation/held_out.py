@@ -14,7 +14,7 @@ from medsynth.diffusion.denoiser import Denoiser
 from medsynth.diffusion.sampling import slice_noise
 from medsynth.domains import Preset, Window
 from medsynth.errors import GeometryError
-from medsynth.evaluation.metrics.spectrum import BANDS, power, ring_means
+from medsynth.evaluation.radial_power import BANDS, power, ring_means
 from medsynth.events import Listener, Stage, ignore
 from medsynth.generators.guided_diffusion import GuidedDiffusion
 from medsynth.lesions.body import body_array

@@ -1,5 +1,7 @@
-"""Names of the figures, for the command line; imports nothing heavy."""
+"""Names of the metrics, for the command line; imports nothing heavy."""
 
-FIGURES = ("two_sample", "spectrum", "noise", "histograms", "tissues", "features", "diversity")
+from medsynth.registry import Registry
+
+METRICS = Registry("medsynth.evaluation.metrics", "METRIC")
 # Measured on samples of their own, against the training images.
 AUDITS = ("memorization",)

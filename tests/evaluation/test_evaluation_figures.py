@@ -6,12 +6,23 @@ import re
 import numpy as np
 import pytest
 import torch
+from added_files import added
 
 from medsynth import domains as presets
+from medsynth.cli.app import main
 from medsynth.domains import Window
 from medsynth.errors import MissingExtra
 from medsynth.evaluation import bootstrap, features, figures, held_out, learned_features, page
-from medsynth.evaluation.metrics import distances, diversity, histograms, spectrum, two_sample
+from medsynth.evaluation.metrics import (
+    distances,
+    diversity,
+    histograms,
+    noise,
+    spectrum,
+    two_sample,
+)
+from medsynth.evaluation.metrics.base import MetricInputs
+from medsynth.evaluation.names import METRICS
 
 PRESET = presets.get("lung_ct")
 WINDOW = Window("soft tissue", 40, 400)
@@ -144,12 +155,12 @@ def test_noise_power_of_white_noise_is_its_variance_at_every_frequency():
     louder = 40 + ramp + rng.normal(0, 15, (8, 96, 96))
     inside = np.ones(real.shape, dtype=bool)
     options = {"limits": (-50, 130), "patients": PATIENTS[:8]}
-    found, drawn = spectrum.noise_power(real, louder, inside, **options)
+    found, drawn = noise.noise_power(real, louder, inside, **options)
     assert found["std_real"] == pytest.approx(10, rel=0.05)
     assert found["value"] == pytest.approx(1.5, rel=0.05)
     assert found["floor_interval"][0] < 1 < found["floor_interval"][1]
     assert np.allclose(drawn["real"].mean(0)[2:], 100, rtol=0.2)
-    assert spectrum.noise_power(real, louder, inside, limits=(500, 600), patients="ab" * 4) is None
+    assert noise.noise_power(real, louder, inside, limits=(500, 600), patients="ab" * 4) is None
 
 
 def test_ms_ssim_is_1_for_a_copy_and_diversity_sees_a_collapse():
@@ -228,16 +239,20 @@ def test_every_figure_of_a_domain_is_measured_and_on_the_page(name, tmp_path):
     pairs = held_out.Pairs(
         real.astype(np.float32), synthetic.astype(np.float32), (1e-6,) * 12, ("a",) * 6 + ("b",) * 6
     )
-    material = figures.Material(
+    material = MetricInputs(
         pairs,
         preset,
         training=lambda: real.astype(np.float32),
-        effort=two_sample.Effort(channels=(8, 8), patch=48, places=4, scored=4, passes=1),
-        learn_steps=5,
+        settings={
+            "two_sample": two_sample.Effort(
+                channels=(8, 8), patch=48, places=4, scored=4, passes=1
+            ),
+            "features": 5,
+        },
     )
     windows = {window.name for window in preset.windows}
     found, drawn = figures.measure(material)
-    assert tuple(found) == figures.FIGURES
+    assert tuple(found) == tuple(METRICS)
     for key in ("two_sample", "spectrum", "histograms", "diversity"):
         assert set(found[key]["windows"]) == windows
     assert set(found["features"]["sets"]) == {"radiomic", "domain"}
@@ -245,14 +260,14 @@ def test_every_figure_of_a_domain_is_measured_and_on_the_page(name, tmp_path):
     json.dumps(found, allow_nan=False)
     record = {
         **{"weights": "made-up.safetensors", "patients": ["a", "<b>"], "slices": 12, "factor": 8},
-        **{"nfe": 20, "sampler": "ddim", "low_band_error": 1e-6, "figures": found},
+        **{"nfe": 20, "sampler": "ddim", "guidance_error": 1e-6, "figures": found},
     }
     page.write_page(tmp_path / "p.html", record=record, pairs=pairs, drawn=drawn, preset=preset)
     text = (tmp_path / "p.html").read_text()
     assert "{{" not in text
     assert "<b>," not in text
-    for title, _ in page.NOTES.values():
-        assert title in text
+    for entry in METRICS.values():
+        assert entry.title in text
     assert not re.findall(r'(?:src|href)="(?!data:)', text)  # nothing outside the file
     auc = found["two_sample"]["windows"][preset.windows[0].name]["auc"]
     assert f"<b>{auc:.2f}</b>" in text
@@ -261,7 +276,67 @@ def test_every_figure_of_a_domain_is_measured_and_on_the_page(name, tmp_path):
 def test_a_figure_that_does_not_exist_is_refused():
     pairs = held_out.Pairs(np.zeros((4, 8, 8)), np.zeros((4, 8, 8)), (0.0,) * 4)
     with pytest.raises(ValueError, match="no figure 'fidelity', expected some of two_sample"):
-        figures.measure(figures.Material(pairs, PRESET), only=["fidelity"])
+        figures.measure(MetricInputs(pairs, PRESET), only=["fidelity"])
+
+
+MEAN = '''
+"""How far the mean of the body is off."""
+
+from medsynth.evaluation import plots
+from medsynth.evaluation.metrics.base import Measured, Metric, TableRow
+
+
+def measure(inputs):
+    ours, theirs = (p[inputs.inside] for p in (inputs.pairs.synthetic, inputs.pairs.real))
+    curve = {"frequency": [0.1, 0.2], "real": [[1, 2], [2, 3]], "synthetic": [[2, 2], [2, 2]]}
+    import numpy as np
+
+    curves = {"all": {key: np.array(values) for key, values in curve.items()}}
+    return Measured({"value": float(ours.mean() - theirs.mean())}, curves)
+
+
+def rows(record):
+    yield TableRow("mean, synthetic - real", "body", record)
+
+
+def picture(curves, preset):
+    return plots.overlay_spectra(curves)
+
+
+METRIC = Metric(
+    title="Mean of the body",
+    note="Zero is equal.",
+    measure=measure,
+    rows=rows,
+    picture=picture,
+    name="mean_value",
+)
+'''
+
+
+def test_a_metric_is_one_file(tmp_path, capsys):
+    """Named by --only, measured, in the table and on the page with its note and picture."""
+    disc = np.hypot(*(np.indices((64, 64)) - 31.5)) < 28
+    real = np.where(disc, 40.0, -1000.0) * np.ones((4, 1, 1))
+    pairs = held_out.Pairs(real, real + 12.5, (0.0,) * 4)
+    with added(METRICS, "mean_of_body", MEAN, tmp_path / "more"):
+        found, drawn = figures.measure(MetricInputs(pairs, PRESET), only=["mean_value"])
+        assert found == {"mean_value": {"value": pytest.approx(12.5)}}
+        record = {
+            **{"weights": "none", "patients": ["a"], "slices": 4, "factor": 8, "nfe": 20},
+            **{"sampler": "ddim", "guidance_error": 0.0, "figures": found},
+        }
+        page.write_page(tmp_path / "p.html", record=record, pairs=pairs, drawn=drawn, preset=PRESET)
+        with pytest.raises(SystemExit):
+            main(["evaluate", "--help"])
+    text = (tmp_path / "p.html").read_text()
+    assert "<h2>Mean of the body</h2>" in text
+    assert "<p>Zero is equal.</p>" in text
+    assert "Mean of the body: real (black), synthetic (orange)" in text
+    assert "<td>mean, synthetic - real</td><td><b>12.50</b>" in text
+    assert "mean_value" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="no figure 'mean_value'"):
+        figures.measure(MetricInputs(pairs, PRESET), only=["mean_value"])
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ several slices, and the same pairs in both.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,13 @@ from monai.metrics import MultiScaleSSIMMetric
 
 from medsynth.domains import Window
 from medsynth.evaluation import bootstrap
+from medsynth.evaluation.metrics.base import (
+    Measured,
+    Metric,
+    MetricInputs,
+    TableRow,
+    rows_by_window,
+)
 from medsynth.evaluation.patches import windowed
 
 PAIRS = 24
@@ -69,3 +76,29 @@ def compare(
         "floor": floor,
         "floor_interval": floor_spread,
     }
+
+
+def measure(inputs: MetricInputs) -> Measured:
+    """In every window."""
+    pairs = inputs.pairs
+    found = {
+        window.name: compare(pairs.real, pairs.synthetic, window=window, **inputs.options)
+        for window in inputs.preset.windows
+    }
+    floor = "MS-SSIM between the real slices of the same pairs"
+    return Measured({"floor_is": floor, "windows": found})
+
+
+def rows(record: dict[str, Any]) -> Iterable[TableRow]:
+    """One row, a column for each window."""
+    return rows_by_window(record, "MS-SSIM")
+
+
+METRIC = Metric(
+    title="Diversity",
+    note="MS-SSIM between different synthetic slices, beside that of the real slices in the same pairs. "
+    "Well above it means that they are too much alike.",
+    measure=measure,
+    rows=rows,
+    rank=7,
+)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
-from medsynth.domains import Window
-from medsynth.evaluation import bootstrap
+from medsynth.domains import Preset, Window
+from medsynth.evaluation import bootstrap, plots
+from medsynth.evaluation.metrics.base import (
+    Measured,
+    Metric,
+    MetricInputs,
+    TableRow,
+    rows_by_window,
+)
 
 BINS = 200
 
@@ -60,3 +68,37 @@ def _mean(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
     total = weights.sum(1, keepdims=True).astype(float)
     total[total == 0] = np.nan  # a resample without any slice of this half
     return weights @ values / total
+
+
+def measure(inputs: MetricInputs) -> Measured:
+    """In every window."""
+    pairs, found, curves = inputs.pairs, {}, {}
+    for window in inputs.preset.windows:
+        found[window.name] = compare(
+            pairs.real, pairs.synthetic, inputs.inside, window=window, **inputs.options
+        )
+        curves[window.name] = {
+            name: histograms(planes, inputs.inside, window).mean(0)
+            for name, planes in (("real", pairs.real), ("synthetic", pairs.synthetic))
+        }
+    return Measured({"units": inputs.preset.units, "windows": found}, curves)
+
+
+def rows(record: dict[str, Any]) -> Iterable[TableRow]:
+    """One row, a column for each window."""
+    return rows_by_window(record, f"distance, {record['units']}")
+
+
+def picture(curves: dict[str, Any], preset: Preset) -> bytes:
+    """Both histograms in every window."""
+    return plots.overlay_histograms(curves, preset)
+
+
+METRIC = Metric(
+    title="Histogram of values in the body",
+    note="Wasserstein-1 distance between the histograms of synthetic and real slices; 0 is equal.",
+    measure=measure,
+    rows=rows,
+    picture=picture,
+    rank=4,
+)

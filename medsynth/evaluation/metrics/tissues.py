@@ -6,13 +6,15 @@ are the figure.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
 from medsynth.domains import Tissue
 from medsynth.evaluation import bootstrap
+from medsynth.evaluation.metrics.base import Measured, Metric, MetricInputs, TableRow
 
 
 def peak_counts(planes: np.ndarray, inside: np.ndarray, tissue: Tissue) -> np.ndarray:
@@ -68,3 +70,46 @@ def texture(planes: np.ndarray, tissue: Tissue) -> float:
         values.append((plane - smooth)[inside])
     joined = np.concatenate(values)
     return float(joined.std()) if joined.size else float("nan")
+
+
+def measure(inputs: MetricInputs) -> Measured:
+    """Every tissue of the domain."""
+    pairs, found = inputs.pairs, {}
+    half = bootstrap.halves(pairs.owners)
+    for name, tissue in inputs.preset.tissues.items():
+        found[name] = {
+            "peak": compare_peaks(
+                pairs.real, pairs.synthetic, inputs.inside, tissue=tissue, **inputs.options
+            )
+        }
+        if tissue.texture:
+            found[name]["texture"] = {
+                "synthetic": texture(pairs.synthetic, tissue),
+                "real": texture(pairs.real, tissue),
+                "real_halves": [texture(pairs.real[h], tissue) for h in (half, ~half)],
+            }
+    return Measured({"units": inputs.preset.units, "tissues": found})
+
+
+def rows(record: dict[str, Any]) -> Iterable[TableRow]:
+    """Peak and texture, a column for each tissue."""
+    for where, figures in record["tissues"].items():
+        yield TableRow(f"peak, {record['units']}", where, figures["peak"])
+        if "texture" in figures:
+            graininess = figures["texture"]
+            cell = {
+                "value": graininess["synthetic"],
+                "floor": graininess["real"],
+                "floor_interval": graininess["real_halves"],
+            }
+            yield TableRow(f"texture, {record['units']}", where, cell)
+
+
+METRIC = Metric(
+    title="Tissue peaks and texture",
+    note="How far the histogram's peak of a tissue lies above the real one; 0 is equal. Texture: standard "
+    "deviation of what a Gaussian of 1.5 pixels removes.",
+    measure=measure,
+    rows=rows,
+    rank=5,
+)

@@ -9,7 +9,7 @@ the chance of training goes besides, the floor shows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from medsynth.domains import Window
 from medsynth.evaluation import bootstrap
+from medsynth.evaluation.metrics.base import Measured, Metric, MetricInputs, TableRow
 from medsynth.evaluation.patches import cut, draw_places, windowed
 from medsynth.evaluation.small_network import scale_of, small_network
 from medsynth.events import Listener, Stage, ignore
@@ -261,3 +262,42 @@ def _scores(network: nn.Sequential, patches: Tensor) -> np.ndarray:
     mean, std = network.get_buffer("mean"), network.get_buffer("std")
     flat = (patches.flatten(0, 1) - mean) / std
     return torch.cat([network(part)[:, 0] for part in flat.split(256)]).unflatten(0, shape).numpy()
+
+
+def measure(inputs: MetricInputs) -> Measured:
+    """The test of the pairs in every window."""
+    found = paired_test(
+        inputs.pairs.real,
+        inputs.pairs.synthetic,
+        inputs.inside,
+        windows=inputs.preset.windows,
+        patients=inputs.pairs.owners,
+        effort=inputs.settings.get("two_sample"),
+        seed=inputs.seed,
+        listener=inputs.listener,
+    )
+    return Measured(found)
+
+
+def rows(record: dict[str, Any]) -> Iterable[TableRow]:
+    """By patch and by whole slice."""
+    for where, test in record["windows"].items():
+        for what, end in (("AUC", ""), ("AUC of whole slices", "_slice")):
+            figures = {
+                "value": test[f"auc{end}"],
+                "interval": test[f"interval{end}"],
+                "floor": test["floor"][f"auc{end}"],
+                "floor_interval": test["floor"][f"interval{end}"],
+            }
+            yield TableRow(what, where, figures)
+
+
+METRIC = Metric(
+    title="Can they be told apart?",
+    note="Paired two-sample test: a network learns to tell synthetic patches from the real patches "
+    "at the same places and is tested on slices it has not seen. AUC 0.5: it cannot; 1: always.",
+    measure=measure,
+    rows=rows,
+    rank=1,
+    reports_progress=True,
+)
