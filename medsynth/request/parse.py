@@ -66,6 +66,8 @@ def parse(raw: Mapping[str, Any], base_folder: Path | str = ".") -> Request:
         steps=_steps(raw, preset),
         seed=fields.integer(raw.get("seed", 0), "seed", low=0, high=LARGEST_SEED),
         weights=_path(raw, "weights", "", base=base),
+        # Another program may have registered it: whether it is there is asked when it is to draw.
+        generator=fields.text(raw.get("generator", Request.generator), "generator"),
         margin_mm=fields.number(raw.get("margin_mm", Request.margin_mm), "margin_mm", low=0),
         feather_mm=fields.number(raw.get("feather_mm", Request.feather_mm), "feather_mm", low=0),
         conditions=parse_conditions(raw.get("conditions", ())),
@@ -137,7 +139,6 @@ def _choices(
         "filter": model.FILTERS,
         "guidance": model.GUIDANCE,
         "device": model.DEVICES,
-        "generator": model.GENERATORS,
     }
     given = {k: fields.one_of(raw[k], k, choices=c) for k, c in words.items() if k in raw}
     chosen = {"sampler": preset.sampler, **given}
