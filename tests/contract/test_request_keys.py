@@ -114,6 +114,7 @@ def test_every_field_is_written(folder):
             "noise=12",
             "output.paths=names",
             "output.write=[dicom, nifti]",
+            "conditions=[histogram]",
             "anatomy.series_uid=1.2.3",
             "anatomy.slice=2",
             "steps=5",
