@@ -166,11 +166,9 @@ def memorization(
 
 def _unguided(samples: Samples, count: int) -> np.ndarray:
     """Free samples (N, H, W) in physical units; those of an earlier run are taken from OUT."""
-    import torch
-
-    from medsynth.diffusion import samplers
     from medsynth.diffusion.sampling import generators, slice_noise
     from medsynth.generators.cascade import load_low_pass_network, sample_unguided
+    from medsynth.generators.guided_diffusion import GuidedDiffusion
     from medsynth.networks import sha256
 
     file = samples.out / UNGUIDED
@@ -187,21 +185,20 @@ def _unguided(samples: Samples, count: int) -> np.ndarray:
             if earlier == made_by and len(kept["images"]) >= count:
                 return kept["images"][:count]
     preset, seed = samples.preset, samples.made_by["seed"]
-    denoiser, solver = samples.denoiser(), samplers.build(samples.made_by["sampler"])
+    generator = GuidedDiffusion(
+        samples.denoiser(), preset, samples.made_by["sampler"], samples.made_by["nfe"]
+    )
     made = []
     noises = slice_noise(seed, range(count), size=preset.grid, length_mm=0)
     with Stage("free samples", total=count, listener=samples.listener) as stage:
         for index, (_, noise) in enumerate(noises):
-            x0 = sample_unguided(
-                denoiser,
-                solver,
-                steps=samples.made_by["nfe"],
-                noise=noise,
+            batch = sample_unguided(
+                generator,
+                noise,
                 generators=generators(seed, [index]),
                 low_pass_network=low_pass,
             )
-            unit = torch.clamp(x0[0, 0], -1, 1).float().numpy()
-            made.append(preset.intensity.from_unit(unit))
+            made.append(batch.images[0])
             stage.advance()
     images = np.stack(made).astype(np.float32)
     with new_file(file, overwrite=True) as partial:

@@ -1,27 +1,27 @@
-"""Unguided images from a cascade: a small network draws the low-pass image, the conditioned network the rest.
+"""Unguided images from a cascade: a small network draws the low-pass image, the large one the rest.
 
 p(x0) = p(phi_n x0) p(x0 | phi_n x0), the cascade of Ho et al. 2022 (arXiv:2106.15282) with the low
-pass of the guidance between its two stages: the large network samples as it does behind any
-reference, only that nobody gave this one. What is drawn is the low-pass image on a grid of its own,
+pass of the guidance between its two stages: the large network is conditioned on it as on any
+reference. What is drawn is the low-pass image on a grid of its own,
 ceil(H / n) x ceil(W / n) pixels, where the shape of a whole chest costs a hundredth.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from medsynth.diffusion.denoiser import Denoiser
-from medsynth.diffusion.guidance import LowFrequency, LowFrequencyGuidance
+from medsynth.diffusion.guidance import Condition, ReferenceGuidance
 from medsynth.diffusion.guidance.reduced import FILTER, enlarged, reduced_size
 from medsynth.diffusion.noise import PerSampleNoise
-from medsynth.diffusion.samplers import Sampler
-from medsynth.diffusion.sampling import OnStep, sample, silent
+from medsynth.diffusion.sampling import OnStep, silent
 from medsynth.errors import CheckpointError
+from medsynth.generators.guided_diffusion import GuidedDiffusion, SampledBatch
 from medsynth.networks import load_denoiser, read_metadata
 
 
@@ -34,24 +34,20 @@ class LowPassNetwork:
 
     def draw(
         self,
-        sampler: Sampler,
+        generator: GuidedDiffusion,
         *,
-        steps: int,
-        size: Sequence[int],
+        size: tuple[int, int],
         generators: Sequence[torch.Generator],
-        device: str = "cpu",
     ) -> Tensor:
-        """A low-pass image (B, 1, *size) in about [-1, 1], one of each generator."""
+        """A low-pass image (B, 1, *size) in about [-1, 1], one of each of `generators`.
+
+        With the sampler, the steps and on the device of `generator`.
+        """
         grid = reduced_size(size, self.factor)
-        draw = PerSampleNoise(generators, like=torch.empty(len(generators), 1, 1, 1, device=device))
-        small = sample(
-            self.denoiser,
-            sampler,
-            steps=steps,
-            noise=draw((1, *grid)),
-            generators=generators,
-        )
-        return enlarged(small, self.factor, size=size)
+        like = torch.empty(len(generators), 1, 1, 1, device=generator.device)
+        noise = PerSampleNoise(generators, like=like)((1, *grid))
+        small = replace(generator, denoiser=self.denoiser)
+        return enlarged(small.sample(noise, generators=generators).x0, self.factor, size=size)
 
 
 def check_low_pass_weights(path: Path, *, preset: str) -> int:
@@ -82,48 +78,32 @@ def load_low_pass_network(path: Path, *, preset: str, device: str = "cpu") -> Lo
 
 
 def sample_unguided(
-    denoiser: Denoiser,
-    sampler: Sampler,
-    *,
-    steps: int,
+    generator: GuidedDiffusion,
     noise: Tensor,
+    *,
     generators: Sequence[torch.Generator],
     low_pass_network: LowPassNetwork | None = None,
     on_step: OnStep = silent,
-) -> Tensor:
-    """x0 (B, 1, H, W) for a batch of noise, unconditional; see `medsynth.diffusion.sampling.sample`.
+) -> SampledBatch:
+    """A batch for noise (B, 1, H, W), unconditional.
 
-    With `low_pass_network` (for a reference-conditioned denoiser) its draw, taken first from the
-    generators, is the only reference. It makes `steps` calls of its own, each a hundredth of a call of the other.
+    With `low_pass_network` (for a reference-conditioned denoiser) its draw, taken first from
+    `generators`, is the only reference. It makes as many calls of its own, each a hundredth of a call
+    of the other.
 
     Raises:
         ValueError: `low_pass_network` for a denoiser that is not reference-conditioned.
     """
-    conditions = []
+    conditions: list[Condition] = []
     if low_pass_network is not None:
-        if not denoiser.reference_conditioned:
+        if not generator.denoiser.reference_conditioned:
             raise ValueError(
-                "a low-pass image is only drawn for a reference-conditioned network; leave out "
-                "low_pass_network"
+                "a low-pass image can only be drawn for a reference-conditioned network; leave "
+                "low_pass_network out"
             )
-        reference = low_pass_network.draw(
-            sampler,
-            steps=steps,
-            size=noise.shape[-2:],
-            generators=generators,
-            device=str(noise.device),
-        )
-        conditions = [
-            LowFrequencyGuidance(
-                [LowFrequency("low_pass_image", reference, low_pass_network.factor, filter=FILTER)]
-            )
-        ]
-    return sample(
-        denoiser,
-        sampler,
-        steps=steps,
-        noise=noise,
-        conditions=conditions,
-        generators=generators,
-        on_step=on_step,
-    )
+        height, width = noise.shape[-2:]
+        image = low_pass_network.draw(generator, size=(height, width), generators=generators)
+        guidance = ReferenceGuidance(filter=FILTER)
+        reference = guidance.reference("low_pass_image", image, low_pass_network.factor)
+        conditions = guidance.conditions([reference])
+    return generator.sample(noise, conditions=conditions, generators=generators, on_step=on_step)

@@ -95,6 +95,17 @@ def test_a_condition_never_imports_a_sampler():
         assert "samplers" not in path.read_text(), path
 
 
+def test_one_place_guides_samples_and_maps_back_to_units():
+    users = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module == "medsynth.diffusion.sampling"
+        if "sample" in {alias.name for alias in node.names}
+    }
+    assert users == {"generators/guided_diffusion.py"}
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(PACKAGE).as_posix())
 def test_files_stay_readable(path):
     assert len(path.read_text().splitlines()) <= 400

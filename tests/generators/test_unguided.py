@@ -6,13 +6,14 @@ import torch
 
 from medsynth import domains as presets
 from medsynth.datasets.data import Slices
-from medsynth.diffusion import samplers, schedule
+from medsynth.diffusion import schedule
 from medsynth.diffusion.denoiser import Denoiser
 from medsynth.diffusion.guidance import low_pass
 from medsynth.diffusion.guidance.reduced import enlarged, reduced, reduced_size
 from medsynth.diffusion.sampling import generators
 from medsynth.errors import CheckpointError
 from medsynth.generators.cascade import LowPassNetwork, load_low_pass_network, sample_unguided
+from medsynth.generators.guided_diffusion import GuidedDiffusion
 from medsynth.networks import PatchUNet, PatchUNetConfig, read_metadata, save_weights
 from medsynth.pipeline.synthesize import check_metadata
 from medsynth.training.batches import draw_batch
@@ -62,13 +63,11 @@ def denoiser(value, **options):
 
 def unguided(large, low_pass_image, size=(64, 64)):
     return sample_unguided(
-        large,
-        samplers.build("dpmpp_2m"),
-        steps=3,
-        noise=noise(1, 1, *size),
+        GuidedDiffusion(large, PRESET, "dpmpp_2m", 3),
+        noise(1, 1, *size),
         generators=generators(0, [0]),
         low_pass_network=low_pass_image,
-    )
+    ).x0
 
 
 @pytest.mark.parametrize("size", [(64, 64), (50, 36)])
@@ -92,17 +91,14 @@ def test_the_reference_is_what_the_small_network_drew_with_the_projector_of_both
     torch.manual_seed(0)
     network = PatchUNet(PatchUNetConfig((8, 8), 1, (32, 32), (False, False), 1, 32))
     low_pass_image = LowPassNetwork(Denoiser(network.requires_grad_(False), LEVELS), 8)
-    solver, options = samplers.build("dpmpp_2m"), {"steps": 3}
-    large = denoiser(-0.5, reference_conditioned=True)
+    large = GuidedDiffusion(denoiser(-0.5, reference_conditioned=True), PRESET, "dpmpp_2m", 3)
     x0 = sample_unguided(
         large,
-        solver,
-        noise=noise(2, 1, 64, 64),
+        noise(2, 1, 64, 64),
         generators=generators(0, [0, 1]),
         low_pass_network=low_pass_image,
-        **options,
-    )
-    drawn = low_pass_image.draw(solver, size=(64, 64), generators=generators(0, [0, 1]), **options)
+    ).x0
+    drawn = low_pass_image.draw(large, size=(64, 64), generators=generators(0, [0, 1]))
     phi = low_pass.build("dct", size=(64, 64), factor=8)
     assert drawn.std() > 0.1
     assert torch.allclose(phi(x0), drawn, atol=1e-4)
@@ -119,10 +115,9 @@ def test_every_sample_has_a_low_pass_image_of_its_own_seed():
     config = PatchUNetConfig((8, 8), 1, (32, 32), (False, False), 1, 32)
     network = PatchUNet(config).requires_grad_(False)
     low_pass_image = LowPassNetwork(Denoiser(network, LEVELS), 8)
-    options = {"steps": 2, "size": (64, 64)}
-    solver = samplers.build("dpmpp_2m_sde")
-    both = low_pass_image.draw(solver, generators=generators(0, [0, 1]), **options)
-    again = low_pass_image.draw(solver, generators=generators(0, [1]), **options)
+    large = GuidedDiffusion(denoiser(-0.5), PRESET, "dpmpp_2m_sde", 2)
+    both = low_pass_image.draw(large, size=(64, 64), generators=generators(0, [0, 1]))
+    again = low_pass_image.draw(large, size=(64, 64), generators=generators(0, [1]))
     assert torch.allclose(both[1:], again, atol=1e-5)
     assert (both[0] - both[1]).abs().max() > 0.01
 
