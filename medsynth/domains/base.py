@@ -147,7 +147,8 @@ class Preset:
     `organ` is where its lesions belong. `body_part` is DICOM's Body Part Examined. `shown_hu` is the
     window (center, width) in which a reference in HU is shown to a network of display units.
     `patch_pipeline`: lesions of annotated images go through `medsynth.lesions.patch`. `tissues` have
-    known values in its units. `places` are where a data set may put lesions, the usual one first, and
+    known values in its units. `typical`: between which values the numbers of
+    `medsynth.images.appearance` lie; of others a reference is said not to look like one of the domain. `places` are where a data set may put lesions, the usual one first, and
     `structures` what it can keep them away from. Lists show domains by `rank`, then by name.
     """
 
@@ -183,6 +184,7 @@ class Preset:
     tissues: Mapping[str, Tissue] = field(default_factory=dict)
     places: Mapping[str, OrganFinder] = field(default_factory=dict)
     structures: Mapping[str, OrganFinder] = field(default_factory=dict)
+    typical: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     rank: int = 100
 
     @property

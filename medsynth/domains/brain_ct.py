@@ -20,6 +20,15 @@ PRESET = Preset(
     organ=OrganFinder("skull", "medsynth.lesions.regions:inside_skull_ct"),
     places={"brain": OrganFinder("brain", "medsynth.lesions.places.head:brain_ct")},
     body_part="BRAIN",
+    # Of 133 slices, as in mammography.py.
+    typical={
+        "dark": (0.09, 0.35),
+        "aspect": (0.91, 1.54),
+        "spread": (0.13, 0.38),
+        "rim": (-0.12, 0.65),
+        "mean": (0.29, 0.79),
+        "bottom": (0.07, 0.79),
+    },
     patch_pipeline=True,
     rank=5,
     **DISPLAY_UNITS,

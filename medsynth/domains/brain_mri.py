@@ -14,6 +14,13 @@ PRESET = Preset(
     organ=OrganFinder("skull", "medsynth.lesions.regions:inside_skull_mr"),
     places={"brain": OrganFinder("brain", "medsynth.lesions.places.head:brain_mr")},
     body_part="BRAIN",
+    # Of 181 slices, as in mammography.py.
+    typical={
+        "aspect": (1.01, 1.46),
+        "rim": (-0.35, 0.23),
+        "mean": (0.14, 0.58),
+        "mirror": (0.6, 0.98),
+    },
     patch_pipeline=True,
     rank=4,
     **DISPLAY_UNITS,

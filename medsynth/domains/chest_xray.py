@@ -17,6 +17,13 @@ PRESET = Preset(
         for name in ("lung_fields", "left_lung_field", "right_lung_field")
     },
     body_part="CHEST",
+    # Of 950 radiographs, as in mammography.py.
+    typical={
+        "aspect": (0.76, 1.23),
+        "bottom": (0.22, 1.05),
+        "rim": (-0.37, 0.35),
+        "mean": (0.29, 0.85),
+    },
     patch_pipeline=True,
     rank=3,
     **DISPLAY_UNITS,

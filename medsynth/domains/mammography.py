@@ -16,6 +16,13 @@ PRESET = Preset(
     organ=OrganFinder("breast", "medsynth.lesions.mammogram:breast_array"),
     places={"breast": OrganFinder("breast", "medsynth.lesions.places.breast:breast")},
     body_part="BREAST",
+    # Of 290 mammograms; and so below: lowest and highest, and 0.15 of the range of 98 % beyond them.
+    typical={
+        "side": (0.75, 1.03),
+        "bottom": (-0.1, 0.98),
+        "mirror": (-0.9, 0.72),
+        "dark": (0.03, 0.42),
+    },
     patch_pipeline=True,
     has_surroundings=True,
     surroundings="reference",

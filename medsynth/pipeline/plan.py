@@ -24,6 +24,7 @@ from medsynth.images import (
     resample_mask,
     to_display_units,
 )
+from medsynth.images.appearance import unlike
 from medsynth.lesions import (
     Lesion,
     Steps,
@@ -136,7 +137,12 @@ def naming(at: str) -> Iterator[None]:
 
 def _unlike_training(request: Request, reference: ReferenceImage, preset: Preset) -> list[str]:
     """Warnings where the preset's network has not seen such pixels or sizes; of others nobody knows."""
-    if request.weights is not None or preset.trained_pixel_mm is None:
+    if request.weights is not None:
+        return []
+    if preset.in_display_units and request.anatomy.image is not None:
+        note = unlike(_fullest_slice(reference.image), preset)
+        return [f"{reference.source} {note}"] if note else []
+    if preset.trained_pixel_mm is None:
         return []
     x_mm, y_mm = reference.image.GetSpacing()[:2]
     columns, rows = reference.image.GetSize()[:2]
@@ -158,6 +164,13 @@ def _unlike_training(request: Request, reference: ReferenceImage, preset: Preset
             f"{preset.units}"
         )
     return notes
+
+
+def _fullest_slice(image: sitk.Image) -> np.ndarray:
+    """The slice with the largest sum: of a head, one that shows most of it."""
+    values = sitk.GetArrayViewFromImage(image)
+    fullest: np.ndarray = values[np.argmax(values.sum(axis=(1, 2)))]
+    return fullest
 
 
 def _check_factors(request: Request, image: sitk.Image) -> None:
