@@ -60,6 +60,7 @@ class LesionKind:
         reach_mm: how far the kind may stand out beyond its outline.
         detail_mm: how fine the smallest part is; None: as the lesion's size asks for.
         lobes: the bumps of its outline.
+        factor: how closely it is followed unless a request says; None: as its domain has it.
         seen_through: it adds to what it lies upon, as a shadow, instead of taking its place.
     """
 
@@ -73,6 +74,7 @@ class LesionKind:
     detail_mm: float | None = None
     lobes: Lobes = field(default_factory=Lobes)
     seen_through: bool = False
+    factor: int | None = None
 
     @property
     def options(self) -> dict[str, tuple[Any, ...]]:

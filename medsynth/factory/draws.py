@@ -12,7 +12,6 @@ from medsynth.factory.distributions import Distribution
 from medsynth.factory.plan import AnatomySource, LesionSource, Plan
 from medsynth.factory.rows import PlanRow
 from medsynth.factory.seeds import item_id, seed_of, stream
-from medsynth.request.parse import FACTORS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -124,7 +123,8 @@ def _lesions(
         index = _weighted(there, generator)
         source = asked.sources[index]
         lesion = _lesion(source, catalog, index, split, generator)
-        factor = source.factor or FACTORS.get(lesion["kind"]) or preset.pathology_factor
+        kind = KINDS.get(lesion["kind"])
+        factor = source.factor or (kind and kind.factor) or preset.pathology_factor
         lesions.append(
             {
                 **lesion,

@@ -26,7 +26,7 @@ from medsynth.factory.plan import (
 from medsynth.request import fields, read_mapping
 from medsynth.request.aliases import lesion_kind, lesion_options
 from medsynth.request.model import LARGEST_SEED
-from medsynth.request.parse import DIAMETER_MM, FACTORS
+from medsynth.request.parse import DIAMETER_MM
 from medsynth.request.phantom import parse_phantom
 
 KEYS = (
@@ -227,8 +227,9 @@ def _source(value: Any, at: str, preset: domains.Preset) -> LesionSource:
         if key in raw:
             raise ValueError(f"{at}.{key}: acts on annotated studies; remove it")
     kinds, options = _procedural(raw["procedural"], f"{at}.procedural", preset)
-    if factor is None and len({FACTORS.get(kind) for kind in kinds}) == 1 and kinds[0] in FACTORS:
-        factor = Distribution("uniform", (FACTORS[kinds[0]],) * 2, whole=True)
+    own = KINDS[kinds[0]].factor
+    if factor is None and own is not None and {KINDS[kind].factor for kind in kinds} == {own}:
+        factor = Distribution("uniform", (own, own), whole=True)
     return LesionSource(weight=_weight(raw, at), factor=factor, kinds=kinds, options=options)
 
 

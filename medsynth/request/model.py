@@ -32,6 +32,12 @@ NOISE_LEVEL = (1.0, 100.0)  # standard deviation, in the preset's units
 # Of projections, by the preset's modality: as in medsynth.dicom.projection; a test holds them equal.
 VIEWS = {"MG": ("CC", "MLO", "ML", "LM"), "DX": ("PA", "AP", "LL", "RL")}
 LATERALITIES = ("L", "R")
+# Of a drawn breast: as in medsynth.phantoms.breast.shape; a test holds them equal.
+BREAST_WORDS = {
+    "view": ("MLO", "CC"),
+    "laterality": ("L", "R"),
+    "density": ("fatty", "scattered", "heterogeneous", "dense"),
+}
 PIXEL_MM = (0.01, 10.0)
 DEVICES = ("auto", "cpu", "cuda")
 LARGEST_SEED = 2**63 - 1

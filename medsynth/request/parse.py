@@ -11,10 +11,11 @@ from typing import Any
 
 from medsynth import domains as presets
 from medsynth import limits
+from medsynth.domains.lesion_kinds import KINDS
 from medsynth.request import fields, model
 from medsynth.request.conditions import parse_conditions
 from medsynth.request.labels import parse_labels
-from medsynth.request.model import LARGEST_SEED, Anatomy, Pathology, Request, Stop
+from medsynth.request.model import LARGEST_SEED, Anatomy, Pathology, Request, Source, Stop
 from medsynth.request.phantom import parse_phantom
 from medsynth.request.source import parse_source
 
@@ -32,8 +33,6 @@ PATHOLOGY_KEYS = (
     *("roi", "center_mm", "slice", "pixel", "diameter_mm", "source", "factor", "stop", "weight"),
 )
 DIAMETER_MM = (2.0, 150.0)
-# Of a speck of one pixel a larger factor would leave nothing.
-FACTORS = {"microcalcifications": 1}
 
 
 def parse(raw: Mapping[str, Any], base_folder: Path | str = ".") -> Request:
@@ -277,14 +276,19 @@ def _place(raw: Mapping[str, Any], at: str, *, base: Path) -> dict[str, Any]:
     return place
 
 
+def _usual_factor(source: Source, preset: presets.Preset) -> int:
+    """That of the lesion's kind, else of the domain."""
+    own = KINDS[source.procedural["kind"]].factor if source.procedural else None
+    return preset.pathology_factor if own is None else own
+
+
 def _pathology(value: Any, at: str, *, base: Path, preset: presets.Preset) -> Pathology:
     raw = fields.mapping(value, at, keys=PATHOLOGY_KEYS)
     place = _place(raw, at, base=base)
     example = f"source: {{procedural: {{kind: {(*preset.lesion_kinds, 'solid')[0]}}}}}"
     source = fields.required(raw, "source", at, example=example)
     source = parse_source(source, f"{at}.source", base=base, preset=preset, painted="roi" in raw)
-    kind = (source.procedural or {}).get("kind", "")
-    factor = raw.get("factor", FACTORS.get(kind, preset.pathology_factor))
+    factor = raw.get("factor", _usual_factor(source, preset))
     # The pipeline of the paper ends in its spherical Gaussian.
     weight = raw.get("weight", "mask" if source.patch is None else "gaussian")
     return Pathology(

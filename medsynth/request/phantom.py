@@ -7,7 +7,7 @@ from typing import Any
 
 from medsynth import domains as presets
 from medsynth.request import fields
-from medsynth.request.model import LARGEST_SEED, Phantom
+from medsynth.request.model import BREAST_WORDS, LARGEST_SEED, Phantom
 
 GRID_KEYS = ("slices", "spacing_mm", "size", "level_mm")
 # Lowest and highest, as in medsynth.phantoms.thorax.habitus; a test holds the two tables equal.
@@ -25,12 +25,6 @@ HABITUS = {
     "variation": (0.0, 2.0),
 }
 PERSON_KEYS = ("seed", "sex", "table", *HABITUS)
-# As in medsynth.phantoms.breast.shape; a test holds the tables equal.
-BREAST_WORDS = {
-    "view": ("MLO", "CC"),
-    "laterality": ("L", "R"),
-    "density": ("fatty", "scattered", "heterogeneous", "dense"),
-}
 BREAST_NUMBERS = {"nipple_mm": (55.0, 115.0), "glandular": (0.02, 0.95)}
 BREAST_KEYS = ("seed", *BREAST_WORDS, *BREAST_NUMBERS)
 # What may be said of each kind, besides `kind` and `control_points`: its grid, and who it is.

@@ -161,27 +161,6 @@ def test_the_library_never_imports_slicer_or_qt():
             assert not {n.split(".")[0] for n in names} & {"slicer", "qt", "ctk", "vtk"}, file
 
 
-def tablesOf(file):
-    """The module-level tables of a source file, by name, as syntax trees."""
-    return {
-        node.targets[0].id: node.value
-        for node in ast.parse(file.read_text()).body
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-    }
-
-
-def test_the_words_that_the_module_repeats_are_the_librarys():
-    panel = tablesOf(MODULE / "MedSynthLib" / "vocabulary.py")
-    request = ROOT / "medsynth" / "request"
-    breast = ast.literal_eval(tablesOf(request / "phantom.py")["BREAST_WORDS"])
-    assert ast.literal_eval(panel["PHANTOM_VIEWS"]) == list(breast["view"])
-    assert ast.literal_eval(panel["PHANTOM_SIDES"]) == list(breast["laterality"])
-    densities = [ast.literal_eval(word) for word in panel["DENSITIES"].elts[1:]]
-    assert densities == list(breast["density"])
-    factors = ast.literal_eval(tablesOf(request / "parse.py")["FACTORS"])
-    assert ast.literal_eval(panel["FACTORS"]) == factors
-
-
 def test_the_module_file_is_thin():
     assert len((MODULE / "MedSynth.py").read_text().splitlines()) < 200
 

@@ -33,8 +33,6 @@ KINDS = [*dict.fromkeys(k for p in PRESETS.values() for k in p.lesion_kinds), FR
 KIND_TITLES = {k: _lesionTitles.titled(k) for k in KINDS[:-1]} | {
     FROM_VOLUME: "From another volume"
 }
-# Lesions that a larger factor would wash out, as in medsynth.request.parse; a test holds them equal.
-FACTORS = {"microcalcifications": 1}
 PRESET_NAMES = list(PRESETS)
 PRESET_TITLES = {name: preset.title for name, preset in PRESETS.items()}
 FIRST = next(iter(PRESETS.values()))
@@ -49,11 +47,9 @@ DEVICES = list(_model.DEVICES)
 VIEWS = _model.VIEWS  # by the preset's modality
 LATERALITIES = _model.LATERALITIES
 PIXEL_MM = _model.PIXEL_MM
-# Of the breast phantom, as in medsynth.request.phantom; a test holds them equal.
-PHANTOM_VIEWS = ["MLO", "CC"]
-PHANTOM_SIDES = ["L", "R"]
+PHANTOM_VIEWS, PHANTOM_SIDES = (list(_model.BREAST_WORDS[k]) for k in ("view", "laterality"))
 ANY_DENSITY = "any density"
-DENSITIES = [ANY_DENSITY, "fatty", "scattered", "heterogeneous", "dense"]
+DENSITIES = [ANY_DENSITY, *_model.BREAST_WORDS["density"]]
 
 
 def setDefaults(parameters, preset) -> None:
@@ -71,4 +67,6 @@ def kindsOf(preset) -> list[str]:
 def factorOf(kind) -> int:
     """The factor of a lesion kind, in the preset that draws it."""
     drawing = (p.pathology_factor for p in PRESETS.values() if kind in p.lesion_kinds)
-    return FACTORS.get(kind, next(drawing, FIRST.pathology_factor))
+    declared = _lesionTitles.KINDS
+    own = declared[kind].factor if kind in declared else None
+    return next(drawing, FIRST.pathology_factor) if own is None else own

@@ -72,4 +72,5 @@ KIND = LesionKind(
         Option("elongation", (1.0, 2.5), (1.0, 1.5), ELONGATION),
     ),
     detail_mm=0.05,
+    factor=1,  # of a speck of one pixel a larger one would leave nothing
 )
