@@ -280,6 +280,7 @@ def test_a_closed_study_takes_nothing_and_an_open_one_tells_nothing(study, tmp_p
     assert session.state(session.design.readers[0]) == {"status": "closed"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["real_fake_unsure", "real_fake", "confidence", "pair", "finding"])
 def test_a_report_of_every_kind_and_the_same_from_its_csv(tmp_path, kind):
     study = tmp_path / "study"
@@ -305,6 +306,7 @@ def test_a_report_of_every_kind_and_the_same_from_its_csv(tmp_path, kind):
     assert again["naive"] == record["naive"]
 
 
+@pytest.mark.slow
 def test_the_figures_are_those_of_the_rows(tmp_path):
     """Counted by hand from the CSV."""
     study = tmp_path / "study"
@@ -361,6 +363,7 @@ def test_command_lines_that_are_refused(tmp_path, monkeypatch, capsys, words, me
     assert re.match(f"medsynth: error: .*{message}", err)
 
 
+@pytest.mark.slow
 def test_a_machine_is_a_line_of_comparison_and_never_in_the_pool(tmp_path, capsys):
     study = tmp_path / "study"
     make_study(study, items=12)

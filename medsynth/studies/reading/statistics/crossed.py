@@ -58,10 +58,11 @@ class CrossedFigures:
         mean_square = float(self.theta.var(ddof=1))
         equal_skill = float(np.diag(covariance).mean()) - between
         total = max(mean_square, equal_skill) + readers * between
-        if mean_square <= 0:
-            return float(self.theta.mean()), total / readers, np.inf
-        df = total**2 / (mean_square**2 / (readers - 1))
-        return float(self.theta.mean()), total / readers, df
+        _, fixed, fixed_df = self.of_these_readers()
+        hillis = total**2 / (mean_square**2 / (readers - 1)) if mean_square > 0 else np.inf
+        # Other readers can only be less certain than these.
+        variance, df = max(total / readers, fixed), min(hillis, fixed_df)
+        return float(self.theta.mean()), variance, df
 
 
 def shares(right: np.ndarray, strata: np.ndarray) -> CrossedFigures:
