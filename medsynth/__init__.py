@@ -20,14 +20,19 @@ _PUBLIC = {
     "Result": "medsynth.records.result",
 }
 
-__all__ = ["__version__", *_PUBLIC]
+# Packages that are public under their own name.
+_PACKAGES = ("domains",)
+
+__all__ = ["__version__", *_PUBLIC, *_PACKAGES]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return import_module(f"{__name__}.{name}")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'medsynth' has no attribute {name!r}")
     return getattr(import_module(_PUBLIC[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_PUBLIC])
+    return sorted({*globals(), *_PUBLIC, *_PACKAGES})
