@@ -102,7 +102,9 @@ def _metric_section(
         body.append(picture(caption, "image/png", metric.picture(curves, preset)))
     rows = list(metric.rows(found))
     body.append(_table(rows) if rows else "<p>Nothing to measure here in this domain.</p>")
-    about = [found[key] for key in ("judge", "split") if key in found] or found.get("floor_is")
+    about = [found[key] for key in ("discriminator", "split") if key in found] or found.get(
+        "floor_is"
+    )
     if about:
         words = about if isinstance(about, str) else "; ".join(about)
         body.append(f'<p class="small">{html.escape(words)}.</p>')

@@ -1,4 +1,4 @@
-"""The small networks that judge patches: strided convolutions and a mean over the patch."""
+"""The small networks that assess patches: strided convolutions and a mean over the patch."""
 
 from __future__ import annotations
 

@@ -39,6 +39,7 @@ NOT_IN_PROSE = {
     r"guided by nobody|by nobody": "unconditional",
     r"reference-aware": "reference-conditioned",
     r"refining loss|judging loss": "adversarial loss, discriminator loss",
+    r"(a|the|one|each|wide|narrower) judge|judges": "discriminator",
     r"a pool of": "paired crops",
 }
 NOT_AS_NAME = {

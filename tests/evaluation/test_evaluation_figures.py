@@ -244,7 +244,7 @@ def test_every_figure_of_a_domain_is_measured_and_on_the_page(name, tmp_path):
         preset,
         training=lambda: real.astype(np.float32),
         settings={
-            "two_sample": two_sample.Effort(
+            "two_sample": two_sample.TrainingBudget(
                 channels=(8, 8), patch=48, places=4, scored=4, passes=1
             ),
             "features": 5,

@@ -14,7 +14,9 @@ from medsynth.evaluation.small_network import small_network
 from medsynth.events import Stage, ignore
 
 WINDOW = Window("soft tissue", 40, 400)
-QUICK = two_sample.Effort(channels=(16, 32, 64), patch=48, places=8, scored=8, passes=20, batch=16)
+QUICK = two_sample.TrainingBudget(
+    channels=(16, 32, 64), patch=48, places=8, scored=8, passes=20, batch=16
+)
 PATIENTS = ["a"] * 6 + ["b"] * 6
 INSIDE = np.ones((12, 96, 96), dtype=bool)
 
@@ -30,7 +32,7 @@ def textures(seed):
 
 def test_of(real, synthetic, **options):
     found = two_sample.paired_test(
-        real, synthetic, INSIDE, windows=[WINDOW], patients=PATIENTS, **{"effort": QUICK, **options}
+        real, synthetic, INSIDE, windows=[WINDOW], patients=PATIENTS, **{"budget": QUICK, **options}
     )
     return found["windows"]["soft tissue"]
 
@@ -59,7 +61,7 @@ def test_equal_distributions_are_not_told_apart():
 
 def test_the_same_seed_gives_the_same_figure():
     real, synthetic = textures(0), textures(1)
-    few = {"seed": 3, "effort": replace(QUICK, places=4, scored=4, passes=2)}
+    few = {"seed": 3, "budget": replace(QUICK, places=4, scored=4, passes=2)}
     assert test_of(real, synthetic, **few) == test_of(real, synthetic, **few)
 
 
@@ -134,9 +136,9 @@ def test_a_slice_is_scored_by_as_many_patches_as_the_judge_says(monkeypatch):
     ours = torch.tensor([1.0, 1.0, -9.0, -9.0]).expand(8, 4)[..., None, None, None]
     folds = [(np.arange(4), np.arange(4, 8)), (np.arange(4, 8), np.arange(4))]
     for scored, auc in ((2, 1.0), (4, 0.0)):
-        effort = replace(QUICK, places=4, scored=scored)
+        budget = replace(QUICK, places=4, scored=scored)
         with Stage("", total=2, listener=ignore) as stage:
-            found = two_sample._cross_fit(ours, -ours, folds, effort=effort, seed=0, stage=stage)
+            found = two_sample._cross_fit(ours, -ours, folds, budget=budget, seed=0, stage=stage)
         assert found["auc_slice"] == auc
         assert found["interval_slice"] == [auc, auc]
         assert found["auc"] == 0.25
@@ -151,20 +153,22 @@ def test_everyone_is_learned_from_once_in_a_pass():
 
 
 def test_the_judge_is_as_wide_as_it_says_and_named_in_the_record():
-    widths = two_sample.Effort().channels
+    widths = two_sample.TrainingBudget().channels
     network = small_network(2, 1, torch.Generator().manual_seed(0), widths=widths)
     of_layers = [layer.out_channels for layer in network if isinstance(layer, torch.nn.Conv2d)]
     assert of_layers == [24, 48, 96, 128]
     assert network(torch.zeros(3, 2, 64, 64)).shape == (3, 1)
     quick = replace(QUICK, places=2, scored=1, passes=1)
     found = two_sample.paired_test(
-        textures(0), textures(1), INSIDE, windows=[WINDOW], patients=PATIENTS, effort=quick
+        textures(0), textures(1), INSIDE, windows=[WINDOW], patients=PATIENTS, budget=quick
     )
-    assert found["judge"].startswith("network of 16-32-64 channels, 48 x 48 patches, 2 a slice")
+    assert found["discriminator"].startswith(
+        "network of 16-32-64 channels, 48 x 48 patches, 2 a slice"
+    )
     assert found["patch_pixels"] == 48
 
 
 @pytest.mark.parametrize("fault", [{"places": 8, "scored": 9}, {"scored": 0}, {"passes": 0}])
 def test_a_judge_that_cannot_be_is_refused(fault):
-    with pytest.raises(ValueError, match="a judge needs at least 1"):
+    with pytest.raises(ValueError, match="a discriminator needs at least 1"):
         replace(QUICK, **fault)

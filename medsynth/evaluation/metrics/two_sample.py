@@ -30,12 +30,12 @@ GAP = 1  # slices left out on either side of a block that is tested on
 
 
 @dataclass(frozen=True)
-class Effort:
-    """The judge, and how long it learns in each fold.
+class TrainingBudget:
+    """The discriminator, and how long it is trained in each fold.
 
     A network of `channels` sees `places` patches of `patch` pixels a slice, each `passes` times in
     batches of `batch` pairs; a slice's score is the mean over `scored` of its patches. The default is
-    the judge of the model cards. A narrower one on fewer patches flatters: with 16-32-64 channels, 48
+    the discriminator of the model cards. A narrower one on fewer patches flatters: with 16-32-64 channels, 48
     pixels and 24 places it gave 0.53 where this one gave 0.93.
 
     Raises:
@@ -53,12 +53,12 @@ class Effort:
     def __post_init__(self) -> None:
         if not 1 <= self.scored <= self.places or min(self.patch, self.passes, self.batch) < 1:
             raise ValueError(
-                "a judge needs at least 1 of patch, passes, batch and scored, and no more scored than "
+                "a discriminator needs at least 1 of patch, passes, batch and scored, and no more scored than "
                 f"places, got {self}"
             )
 
     @property
-    def judge(self) -> str:
+    def discriminator(self) -> str:
         """What it is, in words."""
         return (
             f"network of {'-'.join(map(str, self.channels))} channels, {self.patch} x {self.patch} "
@@ -73,7 +73,7 @@ def paired_test(
     *,
     windows: Sequence[Window],
     patients: Sequence[str],
-    effort: Effort | None = None,
+    budget: TrainingBudget | None = None,
     seed: int = 0,
     listener: Listener = ignore,
 ) -> dict:
@@ -88,20 +88,20 @@ def paired_test(
         inside: which pixels are body, (N, H, W) bool.
         windows: seen through which.
         patients: of each slice.
-        effort: None is the default.
+        budget: None is the default.
         seed: of places, starting weights, batches, resamples.
         listener: hears of every fold.
 
     Returns:
-        `judge` and `split` (who is tested on whom) in words, and per window `auc`, `interval` (95 %,
+        `discriminator` and `split` (who is tested on whom) in words, and per window `auc`, `interval` (95 %,
         bootstrap over slices), `auc_slice` and `interval_slice` (scores averaged over each slice
         first) and `floor` with the same.
     """
-    effort = effort or Effort()
-    places = draw_places(inside, count=2 * effort.places, seed=seed, size=effort.patch)
+    budget = budget or TrainingBudget()
+    places = draw_places(inside, count=2 * budget.places, seed=seed, size=budget.patch)
     kept = np.array([k for k, corners in enumerate(places) if len(corners)])
-    first = [places[k][: effort.places] for k in kept]
-    other = [places[k][effort.places :] for k in kept]
+    first = [places[k][: budget.places] for k in kept]
+    other = [places[k][budget.places :] for k in kept]
     owners = [patients[k] for k in kept]
     folds, split = split_folds(owners)
     per_window = {}
@@ -109,19 +109,19 @@ def paired_test(
         for window in windows:
             ours, theirs = (_channels(planes[kept], window) for planes in (synthetic, real))
             found = [
-                _cross_fit(a, b, folds, effort=effort, seed=seed, stage=stage)
+                _cross_fit(a, b, folds, budget=budget, seed=seed, stage=stage)
                 for a, b in (
-                    (_stack(ours, first, effort.patch), _stack(theirs, first, effort.patch)),
-                    (_stack(theirs, other, effort.patch), _stack(theirs, first, effort.patch)),
+                    (_stack(ours, first, budget.patch), _stack(theirs, first, budget.patch)),
+                    (_stack(theirs, other, budget.patch), _stack(theirs, first, budget.patch)),
                 )
             ]
             per_window[window.name] = found[0] | {"floor": found[1]}
     return {
-        "judge": effort.judge,
+        "discriminator": budget.discriminator,
         "split": split,
         "slices": len(kept),
-        "patches_per_slice": effort.places,
-        "patch_pixels": effort.patch,
+        "patches_per_slice": budget.places,
+        "patch_pixels": budget.patch,
         "floor_is": "real patches against real patches at other places of the same slices",
         "windows": per_window,
     }
@@ -180,7 +180,7 @@ def _cross_fit(
     theirs: Tensor,
     folds: list[tuple[np.ndarray, np.ndarray]],
     *,
-    effort: Effort,
+    budget: TrainingBudget,
     seed: int,
     stage: Stage,
 ) -> dict:
@@ -189,11 +189,11 @@ def _cross_fit(
     above, above_slice = np.zeros((count, count)), np.zeros((count, count))
     fold_of = np.empty(count, dtype=int)
     for index, (learned, tested) in enumerate(folds):
-        network = _train(ours[learned], theirs[learned], effort=effort, seed=seed + index)
+        network = _train(ours[learned], theirs[learned], budget=budget, seed=seed + index)
         a, b = (_scores(network, patches[tested]) for patches in (ours, theirs))
         cell = np.ix_(tested, tested)
         above[cell] = _share_above(a, b)
-        means = (scores[:, : effort.scored].mean(1, keepdims=True) for scores in (a, b))
+        means = (scores[:, : budget.scored].mean(1, keepdims=True) for scores in (a, b))
         above_slice[cell] = _share_above(*means)
         fold_of[tested] = index
         stage.advance()
@@ -218,21 +218,21 @@ def _weighted_auc(above: np.ndarray, same_fold: np.ndarray, weights: np.ndarray)
     return numerator / np.einsum("ri,ij,rj->r", weights, same_fold, weights, optimize=True)
 
 
-def _train(ours: Tensor, theirs: Tensor, *, effort: Effort, seed: int) -> nn.Sequential:
+def _train(ours: Tensor, theirs: Tensor, *, budget: TrainingBudget, seed: int) -> nn.Sequential:
     """A classifier of ours (1) and theirs (0), from patches (n, K, 2, S, S) that go in pairs."""
     generator = torch.Generator().manual_seed(seed)
     ours, theirs = ours.flatten(0, 1), theirs.flatten(0, 1)
     mean, std = scale_of(theirs)
-    network = small_network(2, 1, generator, widths=effort.channels)
+    network = small_network(2, 1, generator, widths=budget.channels)
     network.register_buffer("mean", mean)
     network.register_buffer("std", std)
     network.train()
-    optimizer = torch.optim.AdamW(network.parameters(), lr=effort.learning_rate, weight_decay=1e-2)
-    per_pass = max(1, round(len(ours) / effort.batch))
+    optimizer = torch.optim.AdamW(network.parameters(), lr=budget.learning_rate, weight_decay=1e-2)
+    per_pass = max(1, round(len(ours) / budget.batch))
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, effort.learning_rate, total_steps=effort.passes * per_pass
+        optimizer, budget.learning_rate, total_steps=budget.passes * per_pass
     )
-    for drawn in _batches(len(ours), per_pass, effort.passes, generator):
+    for drawn in _batches(len(ours), per_pass, budget.passes, generator):
         labels = torch.cat([torch.ones(len(drawn)), torch.zeros(len(drawn))])
         flip, row, column = torch.randint(2, (3,), generator=generator).tolist()
         batch = (torch.cat([ours[drawn], theirs[drawn]]) - mean) / std
@@ -272,7 +272,7 @@ def measure(inputs: MetricInputs) -> Measured:
         inputs.inside,
         windows=inputs.preset.windows,
         patients=inputs.pairs.owners,
-        effort=inputs.settings.get("two_sample"),
+        budget=inputs.settings.get("two_sample"),
         seed=inputs.seed,
         listener=inputs.listener,
     )
