@@ -210,7 +210,7 @@ def _outcomes(
     if where.ray is not None:
         from medsynth.factory import ray_engine
 
-        return ray_engine.run(rows, plan, folder, address=where.ray)
+        return ray_engine.run(rows, folder, address=where.ray)
     if where.workers > 0:
         return local_workers.run(rows, folder, workers=where.workers, threads=plan.threads)
     return _here(rows, plan, folder)

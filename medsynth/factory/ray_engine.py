@@ -1,123 +1,81 @@
-"""The same images on a Ray cluster: actors hold the network, rows go to them through Ray Data.
+"""The same images on a Ray cluster: this side hands the rows over and hears what became of them.
 
-Ray starts anew what dies; what was finished is found by its files at the next start, so that no state
-of Ray's own is kept. The folder of the set must be the same on every node.
+The folder of the set must be the same on every node.
 """
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import json
-import logging
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO
 
-from medsynth import threads
 from medsynth.errors import MissingExtra
-from medsynth.factory.outcomes import ImageOutcome, attempt_all
-from medsynth.factory.plan import Plan
-from medsynth.factory.queue_of_rows import units
+from medsynth.factory.outcomes import ImageOutcome
 from medsynth.factory.rows import PlanRow
 
-AUTO = "auto"
+COMMAND = (sys.executable, "-m", "medsynth.factory.ray_driver")
+STOP_SECONDS = 20.0
+GOES_ON = "what is finished stays, the same command goes on"
 
 
-class UnitMaker:
-    """What one actor does: rows of one anatomy in, outcomes out."""
-
-    def __init__(self, folder: str):
-        from medsynth.factory.folder import PLAN
-        from medsynth.factory.item import Maker
-        from medsynth.factory.parse import load_plan
-
-        threads.wait_passively()
-        plan = load_plan(Path(folder) / PLAN)
-        self.threads, self.maker = plan.threads, Maker(plan, Path(folder))
-
-    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        rows = [PlanRow.from_json(line) for unit in batch["rows"] for line in json.loads(str(unit))]
-        with threads.using(self.threads):
-            outcomes = [outcome.to_dict() for outcome in attempt_all(self.maker, rows)]
-        return {"outcome": [json.dumps(outcome) for outcome in outcomes]}
-
-
-def run(
-    rows: Sequence[PlanRow], plan: Plan, folder: Path, *, address: str
-) -> Iterator[ImageOutcome]:
+def run(rows: Sequence[PlanRow], folder: Path, *, address: str) -> Iterator[ImageOutcome]:
     """Every image of `rows`, in the order in which units of one anatomy are finished.
 
     Raises:
         MissingExtra: Ray is not installed.
-        OSError: there is no Ray at `address`, or it went away; the same command goes on.
+        OSError: there is no Ray at `address`, or it went away.
     """
-    ray = _ray()
-    mine = _connect(ray, address, plan)
-    try:
-        yield from _outcomes(ray, rows, plan, folder)
-    except ray.exceptions.RayError as error:
-        said = str(error).strip().splitlines()
-        raise OSError(
-            f"Ray at {address} failed: {said[-1] if said else type(error).__name__}; what is finished "
-            "stays, the same command goes on"
-        ) from error
-    finally:
-        if mine:
-            ray.shutdown()
-
-
-def _ray() -> Any:
-    try:
-        import ray
-        import ray.data
-        import ray.exceptions
-    except ImportError as error:
+    if importlib.util.find_spec("ray") is None:
         raise MissingExtra(
             "--ray needs Ray: pip install 'medsynth-slicer[scale]'; or use --workers"
-        ) from error
-    return ray
+        )
+    with tempfile.TemporaryFile() as log:
+        driver = subprocess.Popen(
+            [*COMMAND, str(folder), address],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            encoding="utf-8",
+        )
+        try:
+            yield from _heard(driver, rows, log, address)
+        finally:
+            _end(driver)
 
 
-def _connect(ray: Any, address: str, plan: Plan) -> bool:
-    """Join a cluster, or start one on this computer; whether it is this run's to leave."""
-    if ray.is_initialized():
-        return False
-    environment = {"OMP_NUM_THREADS": str(plan.threads), "OMP_WAIT_POLICY": "PASSIVE"}
-    options: dict[str, Any] = {
-        "logging_level": logging.ERROR,
-        "log_to_driver": False,
-        "runtime_env": {"env_vars": environment},
-    }
-    try:
-        ray.init(address=address, **options)
-    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
-        if address != AUTO:
-            said = " ".join(str(error).split())
-            raise OSError(
-                f"--ray: no Ray at {address} ({said[:200]}); start it, or use auto"
-            ) from error
-        ray.init(include_dashboard=False, **options)
-    return True
-
-
-def _outcomes(
-    ray: Any, rows: Sequence[PlanRow], plan: Plan, folder: Path
+def _heard(
+    driver: subprocess.Popen[str], rows: Sequence[PlanRow], log: IO[bytes], address: str
 ) -> Iterator[ImageOutcome]:
-    work = units(rows)
-    resources = ray.cluster_resources()
-    cpus, gpus = int(resources.get("CPU", 1)), int(resources.get("GPU", 0))
-    on_gpus = gpus > 0 and plan.request.get("device", "auto") != "cpu"
-    actors = max(1, min(len(work), gpus if on_gpus else cpus // plan.threads))
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    items = [{"rows": json.dumps([row.to_json() for row in unit])} for unit in work]
-    found = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
-        UnitMaker,
-        fn_constructor_args=(str(folder),),
-        batch_size=1,
-        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors),
-        num_cpus=plan.threads,
-        num_gpus=1 if on_gpus else None,
-    )
-    for record in found.iter_rows():
-        yield ImageOutcome(**json.loads(record["outcome"]))
+    assert driver.stdin is not None
+    assert driver.stdout is not None
+    with contextlib.suppress(BrokenPipeError):  # it has died: why is told below
+        driver.stdin.writelines(row.to_json() + "\n" for row in rows)
+        driver.stdin.write("\n")
+        driver.stdin.flush()
+    for line in driver.stdout:
+        record = json.loads(line)
+        if "refused" in record:
+            raise OSError(f"{record['refused']}; {GOES_ON}")
+        yield ImageOutcome(**record)
+    if driver.wait() != 0:
+        log.seek(0)
+        lines = log.read().decode(errors="replace").strip().splitlines()
+        last = lines[-1][-200:] if lines else f"exit code {driver.returncode}"
+        raise OSError(f"Ray at {address} went away ({last}); {GOES_ON}")
+
+
+def _end(driver: subprocess.Popen[str]) -> None:
+    """Stop what still runs; the end of its input ends it too."""
+    if driver.poll() is None:
+        driver.terminate()
+        try:
+            driver.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            driver.kill()

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.slow
 KILLS = int(os.environ.get("MEDSYNTH_KILLS", "3"))
 IMAGES = int(os.environ.get("MEDSYNTH_KILL_IMAGES", "16"))
 WORKER = "medsynth.factory.worker"
+NO_PROGRESS_SECONDS = 400
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def makers(run):
             words = " ".join(process.cmdline())
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
-        if WORKER in words or words.startswith("ray::MapWorker"):
+        if WORKER in words or words.startswith("ray::"):
             found.append(process)
     return found
 
@@ -65,32 +66,41 @@ def made(out):
 
 def until_complete(plan, out, *options):
     """Kill a worker or the whole run now and then; begin again; return how many died of us."""
-    chance, killed, runs = random.Random(0), 0, 0
+    chance, killed, runs = random.Random(0), 0, 1
     run = begin(plan, out, *options)
-    while True:
-        before, waited = made(out), time.monotonic()
-        # Each kill after some progress, at no particular moment of an image.
-        while run.poll() is None and (made(out) <= before or killed >= KILLS):
-            assert time.monotonic() - waited < 240, (
-                run.stderr.read() if run.poll() else "no progress"
-            )
-            time.sleep(0.02)
-        time.sleep(chance.uniform(0, 0.1))
-        if run.poll() is None and killed < KILLS:
-            victims = makers(run)
-            if killed % 3 == 2 or not victims:
-                run.kill()
-                run.wait()
+    try:
+        while True:
+            wait_for_progress(run, out, to_the_end=killed >= KILLS)
+            time.sleep(chance.uniform(0, 0.1))
+            if run.poll() is None:
+                victims = makers(run)
+                if killed % 3 == 2 or not victims:
+                    run.kill()
+                    run.wait()
+                else:
+                    chance.choice(victims).send_signal(signal.SIGKILL)
+                killed += 1
+            elif run.returncode == 0:
+                return killed
             else:
-                victim = chance.choice(victims)
-                victim.send_signal(signal.SIGKILL)
-            killed += 1
-            continue
-        if run.poll() == 0:
-            return killed
-        runs += 1
-        assert runs <= KILLS + 2, run.stderr.read()
-        run = begin(plan, out, *options)
+                assert runs <= KILLS + 2, run.stderr.read()
+                runs += 1
+                run = begin(plan, out, *options)
+    finally:
+        run.kill()
+        run.wait()
+
+
+def wait_for_progress(run, out, *, to_the_end):
+    """Until one more image is there (or the run has ended): no particular moment of an image."""
+    before, since = made(out), time.monotonic()
+    while run.poll() is None:
+        if (now := made(out)) > before:
+            if not to_the_end:
+                return
+            before, since = now, time.monotonic()
+        assert time.monotonic() - since < NO_PROGRESS_SECONDS, "no progress"
+        time.sleep(0.02)
 
 
 def check_same(out, quiet):

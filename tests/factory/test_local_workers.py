@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from medsynth.factory import local_workers
+from medsynth.errors import MissingExtra
+from medsynth.factory import local_workers, ray_engine
 from medsynth.factory.queue_of_rows import UNIT, RowQueue, in_order, units
 from medsynth.factory.rows import PlanRow
 
@@ -87,3 +88,46 @@ def test_units_are_of_one_anatomy_and_not_too_long():
     found = units(mixed)
     assert [len(unit) for unit in found] == [UNIT, 20 - UNIT] * 2
     assert all(len({row.anatomy["id"] for row in unit}) == 1 for unit in found)
+
+
+RAY = """
+import json, sys
+rows = [json.loads(line)["id"] for line in iter(sys.stdin.readline, "\\n")]
+what, folder, address = sys.argv[1:]
+if what == "refused":
+    print(json.dumps({"refused": "--ray: no Ray at " + address}), flush=True)
+    sys.exit(1)
+for number, identifier in enumerate(rows):
+    if what == "gone" and number == 2:
+        print("GCS failed to answer", file=sys.stderr)
+        sys.exit(134)
+    print(json.dumps({"id": identifier, "state": "made"}), flush=True)
+"""
+
+
+def on_ray(monkeypatch, folder, what):
+    monkeypatch.setattr(ray_engine, "COMMAND", (sys.executable, "-c", RAY, what))
+    monkeypatch.setattr(ray_engine.importlib.util, "find_spec", lambda name: name)
+    return ray_engine.run(rows(*"aabb"), folder, address="head:6379")
+
+
+def test_rays_outcomes_come_back(monkeypatch, tmp_path):
+    assert [o.id for o in on_ray(monkeypatch, tmp_path, "fine")] == [f"{n:06d}" for n in range(4)]
+
+
+def test_a_ray_whose_head_goes_away_is_said_and_what_is_finished_counts(monkeypatch, tmp_path):
+    heard = on_ray(monkeypatch, tmp_path, "gone")
+    assert [next(heard).id, next(heard).id] == ["000000", "000001"]
+    with pytest.raises(OSError, match=r"Ray at head:6379 went away \(GCS failed.*goes on"):
+        next(heard)
+
+
+def test_a_ray_that_is_not_there_is_said(monkeypatch, tmp_path):
+    with pytest.raises(OSError, match="--ray: no Ray at head:6379; what is finished stays"):
+        list(on_ray(monkeypatch, tmp_path, "refused"))
+
+
+def test_without_ray_the_extra_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(ray_engine.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"pip install 'medsynth-slicer\[scale\]'"):
+        list(ray_engine.run([], tmp_path, address="auto"))
