@@ -44,13 +44,12 @@ def save(run: Path, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
             old.unlink()
 
 
-def load(run: Path, *, recipe: dict[str, Any], data_digest: str) -> tuple[dict, dict[str, Tensor]]:
-    """The record and the tensors; `recipe` with all of the network's fields.
+def check(run: Path, record: dict[str, Any], *, recipe: dict[str, Any], data_digest: str) -> None:
+    """Refuse to go on with the record of another training; `recipe` with all of the network's fields.
 
     Raises:
-        CheckpointError: of another network, schedule, prediction type or other images; or damaged.
+        CheckpointError: of another network, schedule, prediction type or other images.
     """
-    record = read_record(run)
     if "recipe" not in record:
         raise CheckpointError(f"{run} holds the teaching of a refiner; choose another folder")
     saved = aliases.current(record["recipe"], where=str(run / RECORD))
@@ -65,7 +64,6 @@ def load(run: Path, *, recipe: dict[str, Any], data_digest: str) -> tuple[dict, 
         raise CheckpointError(
             f"{run} was trained on other images; give the same --data or another folder"
         )
-    return record, read_tensors(run, record)
 
 
 def read_record(run: Path) -> dict[str, Any]:
@@ -83,6 +81,11 @@ def read_tensors(run: Path, record: dict[str, Any]) -> dict[str, Tensor]:
         return aliases.current_tensors(load_file(run / record["tensors"]))
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{run / record['tensors']} cannot be read: {error}") from error
+
+
+def named(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors under names that begin with `name`; `below` undoes it."""
+    return {f"{name}.{key}": value for key, value in tensors.items()}
 
 
 def below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

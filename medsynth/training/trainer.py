@@ -7,12 +7,12 @@ levels, step), `weights.safetensors` (EMA, ready to sample with), `losses.csv` a
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +28,7 @@ from medsynth.diffusion.noise_level import NoiseLevelScale
 from medsynth.diffusion.preconditioning import ResidualPreconditioning
 from medsynth.domains import Preset, get
 from medsynth.errors import CheckpointError
-from medsynth.events import Listener, Stage, ignore
+from medsynth.events import Listener, ignore
 from medsynth.networks import PatchUNet, PatchUNetConfig, save_weights
 from medsynth.networks.checkpoint import fastest_dtype
 from medsynth.networks.initial import placed
@@ -41,9 +41,10 @@ from medsynth.training.batches import (
     draw_batch,
 )
 from medsynth.training.distributed import DistributedContext
-from medsynth.training.learning_rate import learning_rate, update_average
+from medsynth.training.learning_rate import update_average
 from medsynth.training.recipe import Recipe
-from medsynth.training.stopping import Interrupt, Limits
+from medsynth.training.resumable import Learner, ResumableTrainer, StopRequests
+from medsynth.training.stopping import Limits
 from medsynth.training.timestep_log import LevelLog
 from medsynth.training.warm_start import warm_start
 from medsynth.training.workers import drawn_ahead, leave_to_parent
@@ -67,7 +68,7 @@ class _Steps(Dataset):
         )
 
 
-class Trainer:
+class Trainer(ResumableTrainer[Batch]):
     """Trains the network of `recipe` on `slices` into the folder `run`.
 
     Bit-identical continuation on one CPU configuration: all randomness is a function of
@@ -78,6 +79,9 @@ class Trainer:
         ValueError: recipe values that cannot be used, or batches too small for the processes.
         CheckpointError: `run` holds a checkpoint of another network, schedule or data.
     """
+
+    title = "training"
+    header = ("step", "loss", "learning_rate")
 
     def __init__(
         self,
@@ -90,7 +94,7 @@ class Trainer:
         context: DistributedContext = DistributedContext(),  # noqa: B008 (frozen)
         listener: Listener = ignore,
     ):
-        self.recipe, self.slices, self.run, self.device = recipe, slices, run, device
+        self.recipe, self.slices, self.device = recipe, slices, device
         self.context = context
         for phase in recipe.phases:
             context.share(phase.batch_size)
@@ -126,7 +130,6 @@ class Trainer:
             PatchUNet(self.config) if start_from is None else warm_start(start_from, self.config)
         )
         self.network = placed(network, device)
-        self.ema = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(),
             lr=recipe.optimizer.lr,
@@ -134,18 +137,15 @@ class Trainer:
             fused=True,
         )
         self.dtype = _dtype(recipe.precision, device)
-        self.step = 0
-        self.losses: list[tuple[float, ...]] = []
-        self._between_steps = True
-        run.mkdir(parents=True, exist_ok=True)
-        if checkpoint.exists(run):
-            self._load()
+        super().__init__(
+            run,
+            [Learner("network", self.network, self.optimizer, "optimizer")],
+            steps=recipe.steps,
+            rates=recipe.optimizer,
+            checkpoint_every=recipe.checkpoint_every,
+        )
+        self._take_up()
         self._forward = context.wrapped(_compiled(self.network) if recipe.compile else self.network)
-
-    @property
-    def weights(self) -> Path:
-        """The EMA weights, ready to sample with."""
-        return self.run / "weights.safetensors"
 
     def denoiser(self) -> Denoiser:
         """Of the EMA weights as they are now."""
@@ -179,38 +179,12 @@ class Trainer:
             KeyboardInterrupt: the user stopped it.
             ValueError: the loss is no longer a number; the checkpoint before stays.
         """
-        limits = limits or Limits()
-        last = min(self.recipe.steps, limits.step or self.recipe.steps)
-        stop, interrupt = [False, False], Interrupt()
-        with (
-            interrupt.listening(),
-            self._saved_at_the_end(),
-            Stage("training", total=last - self.step, listener=listener) as stage,
-        ):
-            for batch in drawn_ahead(self._batches(last)):
-                stop = self._optimize(batch, [interrupt.requested, limits.over])
-                stage.advance(message=f"loss {self.losses[-1][1]:.4f}", step=self.step)
-                if self.step % self.recipe.checkpoint_every == 0:
-                    self.save()
-                if on_step:
-                    on_step(self)
-                if any(stop):
-                    break
-        if stop[0]:
-            raise KeyboardInterrupt
-
-    @contextlib.contextmanager
-    def _saved_at_the_end(self) -> Iterator[None]:
-        """A checkpoint however the training ends, except in the middle of a step."""
-        try:
-            yield
-        finally:
-            if self._between_steps:
-                self.save()
-
-    def learning_rate(self, step: int) -> float:
-        """As the recipe's optimizer wants it."""
-        return learning_rate(step, steps=self.recipe.steps, schedule=self.recipe.optimizer)
+        self._train(
+            lambda last: drawn_ahead(self._batches(last)),
+            limits=limits,
+            listener=listener,
+            after_step=lambda: on_step(self) if on_step else None,
+        )
 
     def _placed(self, slices: Slices) -> BatchSource:
         """The images where batches are drawn: in the GPU's memory, if the recipe says so."""
@@ -233,8 +207,12 @@ class Trainer:
             pin_memory=self.device.startswith("cuda") and not self.recipe.data_on_device,
         )
 
-    def _optimize(self, batch: Batch, stop_requests: list[bool]) -> list[bool]:
+    def _progress(self) -> str:
+        return f"loss {self.losses[-1][1]:.4f}"
+
+    def _optimize(self, batch: Batch, requests: Callable[[], StopRequests]) -> StopRequests:
         """One step; the wishes of any process."""
+        stop_requests = requests()
         rate = self.learning_rate(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -257,16 +235,15 @@ class Trainer:
                 f"training diverged at step {self.step + 1} (loss {loss:g}, gradient norm "
                 f"{float(norm):g}); go on from the checkpoint with a lower optimizer.lr"
             )
-        self._between_steps = False
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        state = self.network.state_dict()
-        update_average(self.ema, state, step=self.step, ema=self.recipe.optimizer.ema)
-        self.timestep_sampler.update(t, losses)
-        self.level_log.add(t, losses)
-        self.step += 1
-        self.losses.append((self.step, loss, rate))
-        self._between_steps = True
+        with self._moving():
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+            state = self.network.state_dict()
+            update_average(self.ema, state, step=self.step, ema=self.recipe.optimizer.ema)
+            self.timestep_sampler.update(t, losses)
+            self.level_log.add(t, losses)
+            self.step += 1
+            self.losses.append((self.step, loss, rate))
         return stop_requests
 
     def _predict(self, x_t: Tensor, timesteps: Tensor, **options: object) -> Tensor:
@@ -309,38 +286,26 @@ class Trainer:
         }
 
     def save(self) -> None:
-        """Write checkpoint, EMA weights and the loss tables; each file replaces its older self."""
-        if not self.context.first:
-            return
-        parts = {
-            "network": self.network.state_dict(),
-            "ema": self.ema,
-            "optimizer": checkpoint.optimizer_tensors(self.optimizer),
-            "timestep_sampler": self.timestep_sampler.state(),
-        }
-        tensors = {f"{part}.{k}": v for part, values in parts.items() for k, v in values.items()}
-        record = {
-            "step": self.step,
-            "recipe": self.recipe.to_dict(),
-            "data_digest": self.slices.digest,
-        }
-        checkpoint.save(self.run, tensors, record)
+        """Checkpoint, EMA weights and the loss tables, by the first process."""
+        if self.context.first:
+            super().save()
+
+    def _write_results(self) -> None:
         save_weights(self.ema, self.weights, metadata=self.metadata())
-        header = ("step", "loss", "learning_rate")
-        checkpoint.write_table(self.run / "losses.csv", header, self.losses)
         self.level_log.write(self.run, step=self.step)
 
-    def _load(self) -> None:
+    def _record(self) -> dict[str, Any]:
+        return {"recipe": self.recipe.to_dict(), "data_digest": self.slices.digest}
+
+    def _check_record(self, record: dict[str, Any]) -> None:
         recipe = self.recipe.to_dict() | {"network": self.config.to_dict()}
-        record, tensors = checkpoint.load(self.run, recipe=recipe, data_digest=self.slices.digest)
-        self.network.load_state_dict(checkpoint.below("network.", tensors))
-        for key, value in checkpoint.below("ema.", tensors).items():
-            self.ema[key].copy_(value)
-        optimizer = checkpoint.below("optimizer.", tensors)
-        checkpoint.load_optimizer(self.optimizer, self.network, optimizer)
+        checkpoint.check(self.run, record, recipe=recipe, data_digest=self.slices.digest)
+
+    def _more_tensors(self) -> dict[str, Tensor]:
+        return checkpoint.named("timestep_sampler", self.timestep_sampler.state())
+
+    def _load_more(self, tensors: dict[str, Tensor]) -> None:
         self.timestep_sampler.load(checkpoint.below("timestep_sampler.", tensors))
-        self.step = record["step"]
-        self.losses = checkpoint.read_table(self.run / "losses.csv", until=self.step)
         self.level_log.read(self.run, until=self.step)
 
 

@@ -77,7 +77,8 @@ def test_the_command_trains_refines_and_goes_on(films, capfd):
     assert cli.main([*refine[:-1], str(films / "again"), *nothing]) == 2
     assert "has no refiner" in capfd.readouterr().err
     with pytest.raises(CheckpointError, match="holds the teaching of a refiner"):
-        checkpoint.load(films / "refined", recipe={}, data_digest="")
+        record = checkpoint.read_record(films / "refined")
+        checkpoint.check(films / "refined", record, recipe={}, data_digest="")
     itself = ["refine", recipe, data, f"--weights={films / 'refined/weights.safetensors'}"]
     assert cli.main([*itself, "-o", str(films / "refined")]) == 2
     assert "would be replaced by its refined self" in capfd.readouterr().err

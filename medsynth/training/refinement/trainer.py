@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from medsynth.diffusion.guidance.low_pass import low_pass
 from medsynth.diffusion.sampling import correction
 from medsynth.domains import Preset
 from medsynth.errors import CheckpointError
-from medsynth.events import Listener, Stage, ignore
+from medsynth.events import Listener, ignore
 from medsynth.marking import png_chunks
 from medsynth.networks import load_network, save_weights
 from medsynth.networks.checkpoint import REFINER
@@ -25,7 +26,7 @@ from medsynth.networks.refiner import Refiner, RefinerConfig
 from medsynth.storage import aliases
 from medsynth.storage.files import new_file
 from medsynth.training import checkpoint
-from medsynth.training.learning_rate import learning_rate, update_average
+from medsynth.training.learning_rate import update_average
 from medsynth.training.recipe import Refinement, plain
 from medsynth.training.refinement.discriminators import (
     Discriminators,
@@ -33,12 +34,12 @@ from medsynth.training.refinement.discriminators import (
     discriminator_loss,
 )
 from medsynth.training.refinement.paired_crops import AIR, CONTENT, PairedCrops
-from medsynth.training.stopping import Interrupt, Limits
+from medsynth.training.resumable import Learner, ResumableTrainer, StopRequests
+from medsynth.training.stopping import Limits
 
 # Random numbers of a step: which part of it they are for.
 DISCRIMINATOR_TURN, REFINER_TURN = 0, 1
 BETAS = (0.0, 0.99)
-TABLE = ("step", "discriminators", "refiner", "correction")
 SHOWN = 4
 DIVERGED = (
     "refinement diverged at step {step}; what was done before stays; begin another run with a lower "
@@ -47,7 +48,7 @@ DIVERGED = (
 GRID = 2  # pixels: patches lie on the refiner's own grid
 
 
-class RefinementTrainer:
+class RefinementTrainer(ResumableTrainer[int]):
     """Trains a refiner for the network in `weights` on `paired_crops`, into the folder `run`.
 
     All randomness is a function of (seed, step). `made_by` says what the crops were made with. A new
@@ -57,6 +58,9 @@ class RefinementTrainer:
         CheckpointError: `run` holds the refinement of another network, other images or settings; or
             `start_from` does not fit.
     """
+
+    title = "refining"
+    header = ("step", "discriminators", "refiner", "correction")
 
     def __init__(
         self,
@@ -72,11 +76,10 @@ class RefinementTrainer:
         device: str = "cpu",
         start_from: Refiner | None = None,
     ):
-        self.options, self.preset, self.run, self.device = options, preset, run, device
+        self.options, self.preset, self.device, self.seed = options, preset, device, seed
         # Read once: the file may be replaced while the refiner is taught.
         self.network, self.network_metadata = load_network(weights)[0].state_dict(), metadata
         self.made_by = made_by | {"refinement": asdict(options)}
-        self.seed, self.step = seed, 0
         self.paired_crops = PairedCrops(
             paired_crops.synthetic.to(device), paired_crops.real.to(device), paired_crops.factors
         )
@@ -91,29 +94,26 @@ class RefinementTrainer:
         torch.manual_seed(seed)  # of the initial weights; what is drawn later has its own
         self.refiner = Refiner(self.config)
         if start_from is not None:
-            self._begin_as(start_from)
+            check_start(start_from, options, run=run)
+            self.refiner.load_state_dict(start_from.state_dict())
         placed(self.refiner, device)
         self.discriminators = placed(Discriminators(preset.windows, preset.intensity), device)
-        self.ema = {k: v.detach().clone() for k, v in self.refiner.state_dict().items()}
         self.players = {"refiner": self.refiner, "discriminators": self.discriminators}
         self.optimizers = {
             name: torch.optim.AdamW(player.parameters(), lr=options.lr, betas=BETAS)
             for name, player in self.players.items()
         }
-        self.losses: list[tuple[float, ...]] = []
-        self._between_steps = True
-        run.mkdir(parents=True, exist_ok=True)
-        if checkpoint.exists(run):
-            self._load()
-
-    def _begin_as(self, other: Refiner) -> None:
-        check_start(other, self.options, run=self.run)
-        self.refiner.load_state_dict(other.state_dict())
-
-    @property
-    def weights(self) -> Path:
-        """The network with its refiner, ready to sample with."""
-        return self.run / "weights.safetensors"
+        super().__init__(
+            run,
+            [
+                Learner(name, player, self.optimizers[name], f"{name}_optimizer")
+                for name, player in self.players.items()
+            ],
+            steps=options.steps,
+            rates=options,
+            checkpoint_every=options.checkpoint_every,
+        )
+        self._take_up()
 
     def train(self, *, limits: Limits | None = None, listener: Listener = ignore) -> None:
         """To the last step or the limit; a checkpoint is written on the way and at the end.
@@ -122,33 +122,14 @@ class RefinementTrainer:
             KeyboardInterrupt: the user stopped it.
             ValueError: a loss is no longer a number; the checkpoint before stays.
         """
-        limits = limits or Limits()
-        last = min(self.options.steps, limits.step or self.options.steps)
-        interrupt = Interrupt()
-        with interrupt.listening():
-            try:
-                with Stage("refining", total=last - self.step, listener=listener) as stage:
-                    while self.step < last:
-                        self._optimize()
-                        _, discriminators, refiner, _ = self.losses[-1]
-                        words = f"discriminators {discriminators:.3f}, refiner {refiner:.3f}"
-                        stage.advance(message=words, step=self.step)
-                        if self.step % self.options.checkpoint_every == 0:
-                            self.save()
-                        if interrupt.requested or limits.over:
-                            break
-            finally:
-                if self._between_steps:
-                    self.save()
-        if interrupt.requested:
-            raise KeyboardInterrupt
+        self._train(lambda last: range(self.step, last), limits=limits, listener=listener)
 
-    def learning_rate(self, step: int) -> float:
-        """The refiner's; the discriminators' is `discriminator_lr_ratio` times that."""
-        return learning_rate(step, steps=self.options.steps, schedule=self.options)
+    def _progress(self) -> str:
+        _, discriminators, refiner, _ = self.losses[-1]
+        return f"discriminators {discriminators:.3f}, refiner {refiner:.3f}"
 
-    def _optimize(self) -> None:
-        """The discriminators' turn and the refiner's."""
+    def _optimize(self, batch: int, requests: Callable[[], StopRequests]) -> StopRequests:
+        """The discriminators' turn and the refiner's; theirs is `discriminator_lr_ratio` times its rate."""
         rate = self.learning_rate(self.step)
         for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
@@ -185,6 +166,7 @@ class RefinementTrainer:
         self.step += 1
         self.losses.append((self.step, *losses, float(change.detach().abs().mean())))
         self._between_steps = True
+        return requests()
 
     def _change(self, synthetic: Tensor, factor: int) -> Tensor:
         """What refining leaves once guidance has put its low-pass image back."""
@@ -215,39 +197,26 @@ class RefinementTrainer:
         noise = rng.random((2, *real.shape), dtype=np.float32)
         return synthetic, real, factor, torch.from_numpy(noise).to(self.device)
 
-    def save(self) -> None:
-        """Checkpoint, the network with the averaged refiner, the losses and a picture."""
-        parts = {"ema": self.ema}
-        for name, player in self.players.items():
-            parts[name] = player.state_dict()
-            parts[f"{name}_optimizer"] = checkpoint.optimizer_tensors(self.optimizers[name])
-        tensors = {f"{part}.{k}": v for part, values in parts.items() for k, v in values.items()}
-        checkpoint.save(self.run, tensors, {"step": self.step, "made_by": self.made_by})
+    def _write_results(self) -> None:
+        """The network with the averaged refiner, and a picture."""
         refiner = {f"{REFINER}{k}": v for k, v in self.ema.items()}
         metadata = self.network_metadata | {
             "refiner": self.config.to_dict(),
             "refiner_steps": self.step,
         }
         save_weights(self.network | refiner, self.weights, metadata=metadata)
-        checkpoint.write_table(self.run / "losses.csv", TABLE, self.losses)
         self._draw()
 
-    def _load(self) -> None:
-        record = checkpoint.read_record(self.run)
+    def _record(self) -> dict[str, Any]:
+        return {"made_by": self.made_by}
+
+    def _check_record(self, record: dict[str, Any]) -> None:
         earlier = aliases.current(record.get("made_by", {}), where=str(self.run))
         for key, value in self.made_by.items():
             if earlier.get(key) != plain(value):
                 raise CheckpointError(
                     f"{self.run} holds a refinement with another {key}; choose another folder"
                 )
-        tensors = checkpoint.read_tensors(self.run, record)
-        for name, player in self.players.items():
-            player.load_state_dict(checkpoint.below(f"{name}.", tensors))
-            state = checkpoint.below(f"{name}_optimizer.", tensors)
-            checkpoint.load_optimizer(self.optimizers[name], player, state)
-        self.ema = {k: v.to(self.device) for k, v in checkpoint.below("ema.", tensors).items()}
-        self.step = record["step"]
-        self.losses = checkpoint.read_table(self.run / "losses.csv", until=self.step)
 
     @torch.no_grad()
     def _draw(self) -> None:
