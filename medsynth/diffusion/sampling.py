@@ -24,7 +24,7 @@ from medsynth.diffusion.noise import (
     no_noise,
     slice_noise,
 )
-from medsynth.diffusion.samplers import Sampler
+from medsynth.diffusion.samplers import Sampler, StepInputs
 from medsynth.diffusion.step import Step
 
 __all__ = ["CorrelatedNoise", "generators", "guidance_errors", "sample", "slice_noise"]
@@ -123,14 +123,8 @@ def advance(
 
     prediction = guided(x, step.t)
     fresh = draw(tuple(x.shape[1:])) if sampler.stochastic and not step.last else None
-    x = sampler.step(
-        x,
-        prediction,
-        step,
-        earlier=earlier,
-        noise=fresh,
-        estimate_next=lambda x: guided(x, step.t_next).x0,
-    )
+    inputs = StepInputs(earlier, fresh, lambda x: guided(x, step.t_next).x0)
+    x = sampler.step(x, prediction, step, inputs)
     for condition in conditions:
         x = condition.apply_noised(x, step, draw=draw) if condition.space == "x_t" else x
     return x, prediction.x0

@@ -159,7 +159,9 @@ def overhead(
         setup = _median(lambda: _conditioned(denoiser, _guidance(reference), step), repeats)
         apply = _median(lambda: guidance.apply(x, step), repeats)
         network = _median(lambda: float(denoiser(x, step.t).sum()), repeats)
-        move = _median(lambda: sampler.step(x, prediction, step, earlier=[(before, x)]), repeats)
+        move = _median(
+            lambda: sampler.step(x, prediction, step, samplers.StepInputs([(before, x)])), repeats
+        )
     return Overhead(network, apply + setup / nfe, move)
 
 

@@ -169,7 +169,9 @@ def test_learned_variance_half_way_is_the_geometric_mean():
 
     def deviation(variance, weight):
         sampler = samplers.build("ddpm", variance=variance)
-        return sampler.step(zero, Prediction(zero, weight), move, noise=one).item()
+        return sampler.step(
+            zero, Prediction(zero, weight), move, samplers.StepInputs(noise=one)
+        ).item()
 
     small, large = deviation("fixed_small", None), deviation("fixed_large", None)
     middle = deviation("learned", 0.5 * one)
@@ -184,9 +186,11 @@ def test_fixed_variances_are_those_of_the_move():
     zero, one = torch.zeros(1, 1, 1, 1, dtype=DOUBLE), torch.ones(1, 1, 1, 1, dtype=DOUBLE)
     abar, abar_next = (float(plain.schedule.abar(t)) for t in (move.t, move.t_next))
     large = samplers.build("ddpm", variance="fixed_large").step(
-        zero, Prediction(zero), move, noise=one
+        zero, Prediction(zero), move, samplers.StepInputs(noise=one)
     )
-    small = samplers.build("ddpm").step(zero, Prediction(zero), move, noise=one)
+    small = samplers.build("ddpm").step(
+        zero, Prediction(zero), move, samplers.StepInputs(noise=one)
+    )
     assert large.item() ** 2 == pytest.approx(1 - abar / abar_next)
     assert small.item() ** 2 == pytest.approx((1 - abar_next) / (1 - abar) * (1 - abar / abar_next))
 

@@ -76,8 +76,8 @@ def test_the_command_trains_refines_and_goes_on(films, capfd):
     nothing = ["--start-from", str(films / "run/weights.safetensors")]
     assert cli.main([*refine[:-1], str(films / "again"), *nothing]) == 2
     assert "has no refiner" in capfd.readouterr().err
+    record = checkpoint.read_record(films / "refined")
     with pytest.raises(CheckpointError, match="holds the teaching of a refiner"):
-        record = checkpoint.read_record(films / "refined")
         checkpoint.check(films / "refined", record, recipe={}, data_digest="")
     itself = ["refine", recipe, data, f"--weights={films / 'refined/weights.safetensors'}"]
     assert cli.main([*itself, "-o", str(films / "refined")]) == 2

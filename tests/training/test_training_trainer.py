@@ -156,7 +156,7 @@ def test_a_network_trained_on_1000_steps_takes_the_betas_of_its_50_when_sampled(
     for move in (planned[5], planned[25], planned[48]):
         prediction = denoiser.predict(x, move.t)
         noisy, mean = (
-            sampler.step(x, prediction, move, noise=noise)
+            sampler.step(x, prediction, move, samplers.StepInputs(noise=noise))
             for noise in (torch.ones_like(x), torch.zeros_like(x))
         )
         abar, abar_next = float(table[int(move.t)]), float(table[int(move.t_next)])

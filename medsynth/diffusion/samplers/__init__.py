@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import cast
 
-from medsynth.diffusion.samplers.base import Sampler
+from medsynth.diffusion.samplers.base import Sampler, StepInputs
 from medsynth.domains.methods import SAMPLERS
 
-__all__ = ["SAMPLERS", "Sampler", "build"]
+__all__ = ["SAMPLERS", "Sampler", "StepInputs", "build"]
 
 
 def build(name: str, **options: object) -> Sampler:

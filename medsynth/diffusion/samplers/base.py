@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from torch import Tensor
@@ -15,15 +16,29 @@ Earlier = Sequence[tuple[Step, Tensor]]
 Estimate = Callable[[Tensor], Tensor]
 
 
-def fresh(noise: Tensor | None) -> Tensor:
-    """The noise of a stochastic step.
+@dataclass(frozen=True)
+class StepInputs:
+    """What a step may look at besides x and the guided x0.
 
-    Raises:
-        ValueError: there is none.
+    `earlier` holds the last `history` steps, each with the x0 used there, the newest last; fewer at the
+    beginning. `noise` ~ N(0, I), shaped like x, for a stochastic sampler. `estimate_next(x)` is the
+    guided x0 at `step.t_next`, one more network call, which a step may make where `step.calls` is 2.
     """
-    if noise is None:
-        raise ValueError("a stochastic sampler needs fresh noise in every step but the last")
-    return noise
+
+    earlier: Earlier = ()
+    noise: Tensor | None = None
+    estimate_next: Estimate | None = None
+
+    @property
+    def fresh_noise(self) -> Tensor:
+        """The noise, for a step that cannot do without it.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if self.noise is None:
+            raise ValueError("a stochastic sampler needs fresh noise in every step but the last")
+        return self.noise
 
 
 class Sampler(Protocol):
@@ -47,21 +62,9 @@ class Sampler(Protocol):
         """The moves for `steps` network calls: the sum of their `Step.calls`."""
         ...
 
-    def step(
-        self,
-        x: Tensor,
-        prediction: Prediction,
-        step: Step,
-        *,
-        earlier: Earlier = (),
-        noise: Tensor | None = None,
-        estimate_next: Estimate | None = None,
-    ) -> Tensor:
+    def step(self, x: Tensor, prediction: Prediction, step: Step, inputs: StepInputs) -> Tensor:
         """x at `step.t_next` from x at `step.t`.
 
-        `prediction.x0` is already guided. `earlier` holds the last `history` steps, each with the x0
-        used there, the newest last; fewer at the beginning. `noise` ~ N(0, I), shaped like x, for a
-        stochastic sampler. `estimate_next(x)` is the guided x0 at `step.t_next`, one more network
-        call, which a step may make where `step.calls` is 2.
+        `prediction.x0` is already guided.
         """
         ...

@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from medsynth.diffusion.denoiser import Prediction
-from medsynth.diffusion.samplers.base import Earlier, Estimate, fresh
+from medsynth.diffusion.samplers.base import StepInputs
 from medsynth.diffusion.schedule import Schedule
 from medsynth.diffusion.step import Step, plan, uniform_in_time
 from medsynth.registry import Method
@@ -37,16 +37,7 @@ class DDIM:
         """Timesteps evenly spaced in t."""
         return plan(schedule, uniform_in_time(schedule, steps))
 
-    def step(
-        self,
-        x: Tensor,
-        prediction: Prediction,
-        step: Step,
-        *,
-        earlier: Earlier = (),
-        noise: Tensor | None = None,
-        estimate_next: Estimate | None = None,
-    ) -> Tensor:
+    def step(self, x: Tensor, prediction: Prediction, step: Step, inputs: StepInputs) -> Tensor:
         """Eq. 12; the last step gives x0 itself."""
         x0 = prediction.x0
         if step.last:
@@ -55,7 +46,7 @@ class DDIM:
         variance = self.eta**2 * (1 - abar_next) / (1 - abar) * (1 - abar / abar_next)  # eq. 16
         epsilon = (x - math.sqrt(abar) * x0) / math.sqrt(1 - abar)
         x_next = math.sqrt(abar_next) * x0 + math.sqrt(1 - abar_next - variance) * epsilon
-        return x_next + math.sqrt(variance) * fresh(noise) if variance else x_next
+        return x_next + math.sqrt(variance) * inputs.fresh_noise if variance else x_next
 
 
 SAMPLER = Method(title="DDIM, deterministic", make=DDIM, rank=3)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from medsynth.diffusion.denoiser import Prediction
-from medsynth.diffusion.samplers.base import Earlier, Estimate, fresh
+from medsynth.diffusion.samplers.base import StepInputs
 from medsynth.diffusion.schedule import Schedule
 from medsynth.diffusion.step import Step, plan, uniform_in_time
 from medsynth.registry import Method
@@ -49,16 +49,7 @@ class DDPM:
         """Timesteps evenly spaced in t."""
         return plan(schedule, uniform_in_time(schedule, steps))
 
-    def step(
-        self,
-        x: Tensor,
-        prediction: Prediction,
-        step: Step,
-        *,
-        earlier: Earlier = (),
-        noise: Tensor | None = None,
-        estimate_next: Estimate | None = None,
-    ) -> Tensor:
+    def step(self, x: Tensor, prediction: Prediction, step: Step, inputs: StepInputs) -> Tensor:
         """Ho et al. eq. 6 and 7 for the move t -> t_next; the last step gives x0 itself.
 
         Raises:
@@ -73,7 +64,7 @@ class DDPM:
             math.sqrt(abar_next) * beta / (1 - abar) * x0
             + math.sqrt(1 - beta) * (1 - abar_next) / (1 - abar) * x
         )
-        return mean + self._deviation(prediction, step) * fresh(noise)
+        return mean + self._deviation(prediction, step) * inputs.fresh_noise
 
     def _deviation(self, prediction: Prediction, step: Step) -> Tensor | float:
         """sqrt of the variance of q(x_t_next | x_t) as the chosen kind has it."""

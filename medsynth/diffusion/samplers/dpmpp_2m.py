@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from medsynth.diffusion.denoiser import Prediction
-from medsynth.diffusion.samplers.base import Earlier, Estimate
+from medsynth.diffusion.samplers.base import StepInputs
 from medsynth.diffusion.schedule import Schedule
 from medsynth.diffusion.step import Step, plan, uniform_in_log_snr
 from medsynth.registry import Method
@@ -37,16 +37,7 @@ class DPMpp2M:
         timesteps = uniform_in_log_snr(schedule, steps, log_snr_min=self.log_snr_min)
         return plan(schedule, timesteps)
 
-    def step(
-        self,
-        x: Tensor,
-        prediction: Prediction,
-        step: Step,
-        *,
-        earlier: Earlier = (),
-        noise: Tensor | None = None,
-        estimate_next: Estimate | None = None,
-    ) -> Tensor:
+    def step(self, x: Tensor, prediction: Prediction, step: Step, inputs: StepInputs) -> Tensor:
         """Algorithm 2; the first step is of first order, the last gives x0 itself."""
         x0 = prediction.x0
         if step.last:
@@ -55,9 +46,9 @@ class DPMpp2M:
         abar, abar_next = step.abar, step.abar_next
         ratio = math.sqrt((1 - abar_next) / (1 - abar))
         gain = -math.sqrt(abar_next) * math.expm1(-h)
-        if not earlier:
+        if not inputs.earlier:
             return (ratio * x).add_(x0, alpha=gain)
-        before, x0_before = earlier[-1]
+        before, x0_before = inputs.earlier[-1]
         r = (step.log_snr - before.log_snr) / 2 / h
         # D = (1 + 1 / 2r) x0 - 1 / 2r x0_before, added in place: three passes over the image
         x_next = (ratio * x).add_(x0, alpha=gain * (1 + 1 / (2 * r)))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from medsynth.diffusion.denoiser import Prediction
-from medsynth.diffusion.samplers.base import Earlier, Estimate, fresh
+from medsynth.diffusion.samplers.base import StepInputs
 from medsynth.diffusion.samplers.dpmpp_2m import DPMpp2M
 from medsynth.diffusion.step import Step
 from medsynth.registry import Method
@@ -28,16 +28,7 @@ class DPMpp2MSDE(DPMpp2M):
         """Fresh noise in every step but the last."""
         return True
 
-    def step(
-        self,
-        x: Tensor,
-        prediction: Prediction,
-        step: Step,
-        *,
-        earlier: Earlier = (),
-        noise: Tensor | None = None,
-        estimate_next: Estimate | None = None,
-    ) -> Tensor:
+    def step(self, x: Tensor, prediction: Prediction, step: Step, inputs: StepInputs) -> Tensor:
         """The first step is of first order, the last gives x0 itself."""
         x0 = prediction.x0
         if step.last:
@@ -46,11 +37,11 @@ class DPMpp2MSDE(DPMpp2M):
         deviation, deviation_next = math.sqrt(1 - step.abar), math.sqrt(1 - step.abar_next)
         gain = math.sqrt(step.abar_next) * -math.expm1(-2 * h)
         x_next = deviation_next / deviation * math.exp(-h) * x + gain * x0
-        if earlier:
-            before, x0_before = earlier[-1]
+        if inputs.earlier:
+            before, x0_before = inputs.earlier[-1]
             r = (step.log_snr - before.log_snr) / (2 * h)
             x_next = x_next + gain / (2 * r) * (x0 - x0_before)
-        return x_next + deviation_next * math.sqrt(-math.expm1(-2 * h)) * fresh(noise)
+        return x_next + deviation_next * math.sqrt(-math.expm1(-2 * h)) * inputs.fresh_noise
 
 
 SAMPLER = Method(title="SDE-DPM-Solver++ 2M, most natural texture", make=DPMpp2MSDE, rank=2)

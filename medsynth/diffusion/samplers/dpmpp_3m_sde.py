@@ -14,7 +14,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from medsynth.diffusion.denoiser import Prediction
-from medsynth.diffusion.samplers.base import Earlier, Estimate, fresh
+from medsynth.diffusion.samplers.base import Earlier, StepInputs
 from medsynth.diffusion.samplers.dpmpp_2m import DPMpp2M
 from medsynth.diffusion.step import Step
 from medsynth.registry import Method
@@ -45,16 +45,7 @@ class DPMpp3MSDE(DPMpp2M):
         """Whether steps need fresh noise."""
         return self.eta > 0
 
-    def step(
-        self,
-        x: Tensor,
-        prediction: Prediction,
-        step: Step,
-        *,
-        earlier: Earlier = (),
-        noise: Tensor | None = None,
-        estimate_next: Estimate | None = None,
-    ) -> Tensor:
+    def step(self, x: Tensor, prediction: Prediction, step: Step, inputs: StepInputs) -> Tensor:
         """The first two steps are of first and second order, the last gives x0 itself."""
         x0 = prediction.x0
         if step.last:
@@ -64,7 +55,7 @@ class DPMpp3MSDE(DPMpp2M):
         phi_1 = -math.expm1(-rate)
         phi_2 = 1 - phi_1 / rate
         phi_3 = 0.5 - phi_2 / rate
-        slope, curve = _differences(x0, step, earlier, h=h)
+        slope, curve = _differences(x0, step, inputs.earlier, h=h)
         mean = math.exp(-rate) / math.sqrt(step.abar) * x + phi_1 * x0
         if slope is not None:
             mean = mean + phi_2 * slope
@@ -74,7 +65,7 @@ class DPMpp3MSDE(DPMpp2M):
         if not self.stochastic:
             return x_next
         renewed = (1 - step.abar_next) * -math.expm1(-2 * self.eta * h)
-        return x_next + math.sqrt(renewed) * fresh(noise)
+        return x_next + math.sqrt(renewed) * inputs.fresh_noise
 
 
 def _differences(

@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from medsynth.diffusion.denoiser import Prediction
-from medsynth.diffusion.samplers.base import Earlier, Estimate
+from medsynth.diffusion.samplers.base import StepInputs
 from medsynth.diffusion.schedule import Schedule
 from medsynth.diffusion.step import Step, check_steps, plan
 from medsynth.registry import Method
@@ -49,16 +49,7 @@ class Heun:
         roots = [first + (last - first) * i / (count - 1) for i in range(count)]
         return schedule.t_at_log_snr([-2 * self.rho * math.log(root) for root in roots]).tolist()
 
-    def step(
-        self,
-        x: Tensor,
-        prediction: Prediction,
-        step: Step,
-        *,
-        earlier: Earlier = (),
-        noise: Tensor | None = None,
-        estimate_next: Estimate | None = None,
-    ) -> Tensor:
+    def step(self, x: Tensor, prediction: Prediction, step: Step, inputs: StepInputs) -> Tensor:
         """Algorithm 1 on x / sqrt(abar), whose slope is (x / sqrt(abar) - x0) / sigma."""
         if step.last:
             return prediction.x0
@@ -66,9 +57,9 @@ class Heun:
         length = step.sigma_next - step.sigma
         slope = (scaled - prediction.x0) / step.sigma
         euler = scaled + length * slope
-        if step.calls == 1 or estimate_next is None:
+        if step.calls == 1 or inputs.estimate_next is None:
             return math.sqrt(step.abar_next) * euler
-        x0_next = estimate_next(math.sqrt(step.abar_next) * euler)
+        x0_next = inputs.estimate_next(math.sqrt(step.abar_next) * euler)
         slope_next = (euler - x0_next) / step.sigma_next
         return math.sqrt(step.abar_next) * (scaled + length * (slope + slope_next) / 2)
 
