@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import yaml
+from made_up_network import TINY
 from PIL import Image
 from training_made_up_sets import ct_slices, film, picture, write_csv
 
@@ -305,14 +306,7 @@ def test_nobody_left_in_a_part_is_an_error(table):
         read_split(replace(data, exclude=("a/", "b/")))
 
 
-TINY = {
-    "image_size": [256, 256],
-    "patch_size": 4,
-    "channels": [32, 32],
-    "attention_levels": [False, False],
-    "num_res_blocks": 1,
-    "num_head_channels": 32,
-}
+NETWORK = TINY | {"image_size": [256, 256]}
 
 
 def test_the_command_writes_the_split_down_and_refuses_another(table, tmp_path, capsys):
@@ -320,7 +314,7 @@ def test_the_command_writes_the_split_down_and_refuses_another(table, tmp_path, 
         "preset": "chest_xray",
         "phases": [{"steps": 2, "batch_size": 1, "crop": 32}],
         "data": {"layout": "table", "held_out": ["NIH-2"], "statement": "x", "license": "none"},
-        "network": TINY,
+        "network": NETWORK,
         "samples": {"every": 0},
         "workers": 0,
     }

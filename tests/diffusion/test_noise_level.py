@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from made_up_network import SMALL
+from made_up_network import SMALL, card
 
 from medsynth import domains as presets
 from medsynth.datasets.data import Slices, with_noise_level
@@ -179,15 +179,7 @@ def test_the_network_hears_each_level_and_takes_none_for_typical():
 
 
 def metadata(**changes):
-    return {
-        "network": NETWORK.to_dict(),
-        "schedule": {"kind": "log_snr_linear"},
-        "prediction_type": "v_prediction",
-        "preset": "lung_ct",
-        "data": "made up",
-        "license": "none",
-        **changes,
-    }
+    return card(NETWORK, **changes)
 
 
 def test_the_scale_travels_with_the_weights(tmp_path):

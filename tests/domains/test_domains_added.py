@@ -10,13 +10,12 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-import torch
+from made_up_network import save_network, small
 
 from medsynth import domains, pipeline
 from medsynth.domains import lesion_kinds
 from medsynth.errors import GeometryError
 from medsynth.lesions import kinds, procedural
-from medsynth.networks import PatchUNet, PatchUNetConfig, save_weights
 from medsynth.request import parse
 
 DOMAIN = '''
@@ -86,15 +85,7 @@ KIND = LesionKind(
 )
 '''
 LIVER, SPLEEN, ASIDE = (-60.0, 0.0, 22.0), (75.0, 0.0, 22.0), (-134.0, 0.0, 22.0)
-CONFIG = PatchUNetConfig(
-    image_size=(64, 64),
-    patch_size=8,
-    channels=(32, 32),
-    attention_levels=(False, False),
-    num_res_blocks=1,
-    num_head_channels=32,
-    reference_conditioned=True,
-)
+CONFIG = small(64, patch_size=8)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -177,17 +168,7 @@ def test_options_are_checked_by_the_request(tmp_path):
 
 
 def test_a_request_is_run_to_the_end(tmp_path, abdomen):
-    torch.manual_seed(0)
-    network = PatchUNet(CONFIG)
-    metadata = {
-        "network": CONFIG.to_dict(),
-        "schedule": {"kind": "log_snr_linear"},
-        "prediction_type": "v_prediction",
-        "preset": "abdomen_ct",
-        "data": "none",
-        "license": "none",
-    }
-    save_weights(network.state_dict(), tmp_path / "tiny.safetensors", metadata=metadata)
+    save_network(tmp_path / "tiny.safetensors", CONFIG, preset="abdomen_ct")
     sitk.WriteImage(abdomen, str(tmp_path / "ct.nrrd"))
     places = [
         {"center_mm": list(at), "diameter_mm": 30, "source": {"procedural": {"kind": kind}}}

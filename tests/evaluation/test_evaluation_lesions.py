@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from made_up_network import small
 
 from medsynth import domains as presets
 from medsynth.diffusion import schedule
@@ -19,7 +20,7 @@ from medsynth.evaluation.lesion_fidelity import (
 )
 from medsynth.evaluation.lesion_fidelity.targets import Target
 from medsynth.evaluation.page_audits import nodules_section
-from medsynth.networks import PatchUNet, PatchUNetConfig
+from medsynth.networks import PatchUNet
 
 PRESET = presets.get("lung_ct")
 SPACING = (0.7, 0.7)
@@ -132,14 +133,7 @@ def test_a_volume_without_lung_has_no_target(volume):
 @pytest.fixture(scope="module")
 def setting():
     torch.manual_seed(0)
-    config = PatchUNetConfig(
-        image_size=(64, 64),
-        patch_size=4,
-        channels=(32, 32),
-        attention_levels=(False, False),
-        num_res_blocks=1,
-        num_head_channels=32,
-    )
+    config = small(64, reference_conditioned=False)
     network = PatchUNet(config).eval()
     plan = schedule.build("log_snr_linear")
     denoiser = Denoiser(network, plan, "v_prediction")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from made_up_network import TINY
 
 from medsynth import domains as presets
 from medsynth.datasets.data import Slices
@@ -135,14 +136,7 @@ def slices():
 
 
 def recipe(**changes):
-    network = {
-        "image_size": [16, 16],
-        "patch_size": 1,
-        "channels": [32, 32],
-        "attention_levels": [False, False],
-        "num_res_blocks": 1,
-        "num_head_channels": 32,
-    }
+    network = TINY | {"image_size": [16, 16], "patch_size": 1}
     values = {
         "preset": "lung_ct",
         "phases": (Phase(steps=2, batch_size=3),),

@@ -2,20 +2,10 @@
 
 import numpy as np
 import SimpleITK as sitk
-import torch
 import yaml
+from made_up_network import save_network, small
 
-from medsynth.networks import PatchUNet, PatchUNetConfig, save_weights
-
-CONFIG = PatchUNetConfig(
-    image_size=(48, 48),
-    patch_size=4,
-    channels=(32, 32),
-    attention_levels=(False, False),
-    num_res_blocks=1,
-    num_head_channels=32,
-    reference_conditioned=True,
-)
+CONFIG = small(48)
 
 
 def chest(seed, shape=(6, 48, 48), spacing=(5.0, 5.0, 5.0)):
@@ -35,19 +25,7 @@ def chest(seed, shape=(6, 48, 48), spacing=(5.0, 5.0, 5.0)):
 
 def write_network(path):
     """A network that says something, though nothing sensible."""
-    torch.manual_seed(0)
-    network = PatchUNet(CONFIG)
-    for parameter in network.parameters():
-        torch.nn.init.normal_(parameter, std=0.03)
-    metadata = {
-        "network": CONFIG.to_dict(),
-        "schedule": {"kind": "log_snr_linear"},
-        "prediction_type": "v_prediction",
-        "preset": "lung_ct",
-        "data": "none",
-        "license": "none",
-    }
-    save_weights(network.state_dict(), path, metadata=metadata)
+    save_network(path, CONFIG, std=0.03)
 
 
 def write_references(folder, people=4):

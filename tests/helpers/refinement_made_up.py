@@ -1,14 +1,15 @@
 """What the tests of the refiner share: a small network, paired crops, settings."""
 
+import made_up_network
 import numpy as np
 import torch
 from made_up_network import SMALL as NETWORK
+from made_up_network import noisy_slices
 from torch import nn
 
 from medsynth import domains as presets
-from medsynth.datasets.data import Slices
 from medsynth.diffusion.guidance import low_pass
-from medsynth.networks import PatchUNet, read_metadata, save_weights
+from medsynth.networks import read_metadata
 from medsynth.networks.refiner import Refiner, RefinerConfig
 from medsynth.training.recipe import Refinement
 from medsynth.training.refinement.paired_crops import PairedCrops
@@ -36,25 +37,12 @@ def noise(*shape, seed=0):
 
 
 def made_slices():
-    rng = np.random.default_rng(0)
-    images = rng.integers(-700, 100, (6, 48, 40)).astype(np.int16)
-    return Slices(images, ("a",) * 3 + ("b",) * 3, ("a/1",) * 3 + ("b/1",) * 3)
+    return noisy_slices(low=-700, size=(48, 40))
 
 
 def save_network(folder):
     """A network file as `medsynth train` writes it."""
-    torch.manual_seed(0)
-    path = folder / "network.safetensors"
-    metadata = {
-        "network": NETWORK.to_dict(),
-        "schedule": {"kind": "log_snr_linear"},
-        "prediction_type": "v_prediction",
-        "preset": "lung_ct",
-        "data": "made up",
-        "license": "none",
-    }
-    save_weights(PatchUNet(NETWORK).state_dict(), path, metadata=metadata)
-    return path
+    return made_up_network.save_network(folder / "network.safetensors", NETWORK)
 
 
 def trainer(weights, paired_crops, run, *, start_from=None, **changes):

@@ -14,6 +14,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 import yaml
+from made_up_network import TINY
 
 from medsynth import domains as presets
 from medsynth import pipeline
@@ -44,14 +45,7 @@ INFERENCE, TRAIN = BUNDLE / "configs/inference.json", BUNDLE / "configs/train.js
 ONNX = BUNDLE / "configs/onnx_export.json"
 EVALUATE, REFINE = BUNDLE / "configs/evaluate.json", BUNDLE / "configs/refine.json"
 SHIPPED = BUNDLE / "models" / presets.get("lung_ct").weights
-NETWORK = {
-    "image_size": [64, 64],
-    "channels": [32, 32],
-    "attention_levels": [False, False],
-    "num_res_blocks": 1,
-    "num_head_channels": 32,
-    "reference_conditioned": True,
-}
+NETWORK = TINY | {"image_size": [64, 64], "reference_conditioned": True}
 OBJECTS = {"initialize", "run", "network_def"}
 REQUEST = {
     "preset": "lung_ct",

@@ -3,20 +3,18 @@
 import numpy as np
 import pytest
 import torch
+from made_up_network import TINY, loud_network
 from torch import nn
 
 from medsynth.bundle import OnnxExport, export
-from medsynth.networks import PatchUNet, PatchUNetConfig
+from medsynth.networks import PatchUNetConfig
 
 pytestmark = pytest.mark.slow
 for module in export.MODULES:
     pytest.importorskip(module, reason="needs the extra medsynth-slicer[onnx]")
-CONFIG = {
+CONFIG = TINY | {
     "image_size": [64, 64],
-    "channels": [32, 32],
     "attention_levels": [False, True],
-    "num_res_blocks": 1,
-    "num_head_channels": 32,
     "reference_conditioned": True,
     "fine_channels": 8,
 }
@@ -24,11 +22,7 @@ CONFIG = {
 
 @pytest.fixture(scope="module")
 def network():
-    torch.manual_seed(0)
-    network = PatchUNet(PatchUNetConfig.from_dict(CONFIG))
-    for parameter in network.parameters():  # the last layer of an untrained one is zero
-        nn.init.normal_(parameter, std=0.1)
-    return network.eval()
+    return loud_network(PatchUNetConfig.from_dict(CONFIG), std=0.1)
 
 
 def test_the_graph_takes_the_timestep_as_an_input(network, tmp_path):

@@ -10,21 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from made_up_network import TINY, loud_network
 
 from medsynth.bundle import tensorrt
 from medsynth.diffusion.conditioning import Conditioning
 from medsynth.errors import MissingExtra
-from medsynth.networks import PatchUNet, PatchUNetConfig
+from medsynth.networks import PatchUNetConfig
 
 monai_bundle = pytest.importorskip("monai.bundle")
 CONFIGS = Path(__file__).resolve().parents[2] / "monai_bundle/configs"
-CONFIG = {
-    "image_size": [32, 32],
-    "channels": [32, 32],
+CONFIG = TINY | {
     "attention_levels": [False, True],
-    "num_res_blocks": 1,
-    "num_head_channels": 32,
     "reference_conditioned": True,
     "noise_level": True,
 }
@@ -32,11 +28,7 @@ CONFIG = {
 
 @pytest.fixture(scope="module")
 def network():
-    torch.manual_seed(0)
-    network = PatchUNet(PatchUNetConfig.from_dict(CONFIG))
-    for parameter in network.parameters():  # the last layer of an untrained one is zero
-        nn.init.normal_(parameter, std=0.1)
-    return network.eval()
+    return loud_network(PatchUNetConfig.from_dict(CONFIG), std=0.1)
 
 
 @pytest.fixture

@@ -8,25 +8,16 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-import torch
 from dicom_checks import assert_clean, dciodvfy_complaints, dicom_files
 from made_pictures import as_image, film, head_ct, head_mr, write_dicom, write_picture
+from made_up_network import save_network, small
 
 from medsynth import domains as presets
 from medsynth import pipeline
-from medsynth.networks import PatchUNet, PatchUNetConfig, save_weights
 from medsynth.pipeline import plan
 from medsynth.request import parse
 
-CONFIG = PatchUNetConfig(
-    image_size=(256, 256),
-    patch_size=16,
-    channels=(32, 32),
-    attention_levels=(False, False),
-    num_res_blocks=1,
-    num_head_channels=32,
-    reference_conditioned=True,
-)
+CONFIG = small(256, patch_size=16)
 DOMAINS = ("chest_xray", "brain_mri", "brain_ct")
 CLASSES = {
     "CR": "1.2.840.10008.5.1.4.1.1.1",
@@ -56,20 +47,8 @@ NOT_HU = "Warning - Unrecognized defined term <US> for value 1 of attribute <Res
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("domains")
-    torch.manual_seed(0)
-    network = PatchUNet(CONFIG)
-    for parameter in network.parameters():
-        torch.nn.init.normal_(parameter, std=0.03)
     for name in DOMAINS:
-        metadata = {
-            "network": CONFIG.to_dict(),
-            "schedule": {"kind": "log_snr_linear"},
-            "prediction_type": "v_prediction",
-            "preset": name,
-            "data": "none",
-            "license": "none",
-        }
-        save_weights(network.state_dict(), folder / f"{name}.safetensors", metadata=metadata)
+        save_network(folder / f"{name}.safetensors", CONFIG, std=0.03, preset=name)
     write_picture(folder / "film.png", film())
     write_picture(folder / "film.jpg", film())
     write_picture(folder / "film16.png", film().astype(np.uint16) * 200 + 1000)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from made_up_network import TINY
 from PIL import Image
 
 from medsynth import domains as presets
@@ -15,13 +16,7 @@ from medsynth.cli.app import main
 from medsynth.evaluation import figures
 from medsynth.networks import PatchUNet, PatchUNetConfig, save_weights
 
-NETWORK = {
-    "image_size": [256, 256],
-    "channels": [32, 32],
-    "attention_levels": [False, False],
-    "num_res_blocks": 1,
-    "num_head_channels": 32,
-}
+NETWORK = TINY | {"image_size": [256, 256]}
 CONFIG = Path(__file__).resolve().parents[2] / "monai_bundle/configs/evaluate.json"
 OUTPUTS = ["figures.json", "pairs.npz", "report.html", "sheet.png"]
 

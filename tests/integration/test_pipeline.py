@@ -9,27 +9,19 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-import torch
+from made_up_network import save_network, small
 from PIL import Image
 
 from medsynth import dicom, events, marking, pipeline
 from medsynth import domains as presets
 from medsynth.generators.guided_diffusion import GuidedDiffusion
-from medsynth.networks import PatchUNet, PatchUNetConfig, load_denoiser, save_weights
+from medsynth.networks import load_denoiser
 from medsynth.pipeline.generate import generate
 from medsynth.pipeline.plan import prepare
 from medsynth.request import load_request, parse
 from medsynth.storage.folders import OutputFolder
 
-CONFIG = PatchUNetConfig(
-    image_size=(64, 64),
-    patch_size=4,
-    channels=(32, 32),
-    attention_levels=(False, False),
-    num_res_blocks=1,
-    num_head_channels=32,
-    reference_conditioned=True,
-)
+CONFIG = small(64)
 # A rotation about z and then x: no axis of the oblique grid lies on one of the patient's.
 COS, SIN = np.cos(0.3), np.sin(0.3)
 OBLIQUE = np.array([[1, 0, 0], [0, COS, -SIN], [0, SIN, COS]]) @ np.array(
@@ -59,19 +51,7 @@ def chest(shape=(20, 60, 64), spacing=(2.4, 2.5, 3.0), direction=None):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pipeline")
-    torch.manual_seed(0)
-    network = PatchUNet(CONFIG)
-    for parameter in network.parameters():
-        torch.nn.init.normal_(parameter, std=0.03)
-    metadata = {
-        "network": CONFIG.to_dict(),
-        "schedule": {"kind": "log_snr_linear"},
-        "prediction_type": "v_prediction",
-        "preset": "lung_ct",
-        "data": "none",
-        "license": "none",
-    }
-    save_weights(network.state_dict(), folder / "tiny.safetensors", metadata=metadata)
+    save_network(folder / "tiny.safetensors", CONFIG, std=0.03)
     sitk.WriteImage(chest(), str(folder / "straight.nrrd"))
     sitk.WriteImage(chest(direction=OBLIQUE), str(folder / "oblique.nrrd"))
     sitk.WriteImage(chest() + 0.25, str(folder / "fractions.nrrd"))

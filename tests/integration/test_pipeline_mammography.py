@@ -7,27 +7,18 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-import torch
 from dicom_checks import assert_clean
+from made_up_network import save_network, small
 from PIL import Image
 
 from medsynth import dicom, pipeline
 from medsynth import domains as presets
-from medsynth.networks import PatchUNet, PatchUNetConfig, save_weights
 from medsynth.phantoms import breast, breast_shape, save_control_points
 from medsynth.pipeline.plan import prepare
 from medsynth.pipeline.preprocessing import load_anatomy, projection_of
 from medsynth.request import parse
 
-CONFIG = PatchUNetConfig(
-    image_size=(832, 512),
-    patch_size=16,
-    channels=(32, 32),
-    attention_levels=(False, False),
-    num_res_blocks=1,
-    num_head_channels=32,
-    reference_conditioned=True,
-)
+CONFIG = small((832, 512), patch_size=16)
 PRESET = presets.get("mammography")
 MASS = {
     "center_mm": [45.0, 120.0, 0.0],
@@ -43,17 +34,7 @@ def silent(event):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mammography")
-    torch.manual_seed(0)
-    network = PatchUNet(CONFIG)
-    metadata = {
-        "network": CONFIG.to_dict(),
-        "schedule": {"kind": "log_snr_linear"},
-        "prediction_type": "v_prediction",
-        "preset": "mammography",
-        "data": "none",
-        "license": "none",
-    }
-    save_weights(network.state_dict(), folder / "tiny.safetensors", metadata=metadata)
+    save_network(folder / "tiny.safetensors", CONFIG, preset="mammography")
     film = sitk.GetArrayFromImage(breast(seed=2, laterality="R").image)[0]
     Image.fromarray(film.astype(np.uint8)).save(folder / "film.png")
     mask = np.zeros(film.shape, np.uint8)

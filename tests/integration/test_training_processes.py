@@ -14,6 +14,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 import yaml
+from made_up_network import TINY
 from safetensors.torch import load_file
 
 from medsynth import domains as presets
@@ -26,16 +27,8 @@ from medsynth.training.distributed import DistributedContext, joined
 CONFIGS = Path(__file__).resolve().parents[2] / "monai_bundle" / "configs"
 RECIPE = {
     "preset": "lung_ct",
-    "network": {
-        "image_size": [512, 512],
-        "patch_size": 4,
-        "channels": [32, 32],
-        "attention_levels": [False, False],
-        "num_res_blocks": 1,
-        "num_head_channels": 32,
-        "learned_variance": True,
-        "reference_conditioned": True,
-    },
+    "network": TINY
+    | {"image_size": [512, 512], "learned_variance": True, "reference_conditioned": True},
     "schedule": {"kind": "cosine", "num_train_timesteps": 100},
     "prediction_type": "epsilon",
     "timestep_sampler": {"kind": "loss_second_moment", "history": 2, "bins": 2},

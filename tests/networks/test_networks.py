@@ -5,13 +5,13 @@ import os
 
 import pytest
 import torch
+from made_up_network import card, small
 from safetensors.torch import load_file, save_file
 
 from medsynth.diffusion.denoiser import Conditioning
 from medsynth.errors import CheckpointError
 from medsynth.networks import (
     PatchUNet,
-    PatchUNetConfig,
     load_denoiser,
     load_network,
     read_metadata,
@@ -19,23 +19,8 @@ from medsynth.networks import (
     sha256,
 )
 
-CONFIG = PatchUNetConfig(
-    image_size=(64, 64),
-    patch_size=2,
-    channels=(32, 32),
-    attention_levels=(False, False),
-    num_res_blocks=1,
-    num_head_channels=32,
-    reference_conditioned=True,
-)
-CARD = {
-    "network": CONFIG.to_dict(),
-    "schedule": {"kind": "log_snr_linear"},
-    "prediction_type": "v_prediction",
-    "preset": "lung_ct",
-    "data": "made up",
-    "license": "none",
-}
+CONFIG = small(64, patch_size=2)
+CARD = card(CONFIG)
 
 
 def network(config=CONFIG):

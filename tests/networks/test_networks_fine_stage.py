@@ -4,21 +4,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from made_up_network import small
 
 from medsynth.diffusion.denoiser import Conditioning
 from medsynth.errors import CheckpointError
-from medsynth.networks import PatchUNet, PatchUNetConfig, load_network, save_weights
+from medsynth.networks import PatchUNet, load_network, save_weights
 from medsynth.training.warm_start import warm_start
 
-COARSE = PatchUNetConfig(
-    image_size=(64, 64),
-    patch_size=4,
-    channels=(32, 32),
-    attention_levels=(False, False),
-    num_res_blocks=1,
-    num_head_channels=32,
-    reference_conditioned=True,
-)
+COARSE = small(64)
 FINE = replace(COARSE, fine_channels=8, fine_patch_size=2, fine_blocks=2)
 CARD = {
     "schedule": {"kind": "log_snr_linear"},

@@ -6,12 +6,11 @@ import sys
 import numpy as np
 import pytest
 import SimpleITK as sitk
-import torch
+from made_up_network import save_network, small
 
 import medsynth
 from medsynth.cli.app import main
 from medsynth.generators import guided_diffusion
-from medsynth.networks import PatchUNet, PatchUNetConfig, save_weights
 from medsynth.pipeline.image_types import KINDS, from_sitk, kind_of, to_sitk
 
 
@@ -52,24 +51,7 @@ def test_an_image_comes_back_with_its_geometry(kind):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("api")
-    config = PatchUNetConfig(
-        image_size=(64, 64),
-        patch_size=4,
-        channels=(32, 32),
-        attention_levels=(False, False),
-        num_res_blocks=1,
-        num_head_channels=32,
-    )
-    torch.manual_seed(0)
-    metadata = {
-        "network": config.to_dict(),
-        "schedule": {"kind": "log_snr_linear"},
-        "prediction_type": "v_prediction",
-        "preset": "lung_ct",
-        "data": "none",
-        "license": "none",
-    }
-    save_weights(PatchUNet(config).state_dict(), folder / "tiny.safetensors", metadata=metadata)
+    save_network(folder / "tiny.safetensors", small(64, reference_conditioned=False))
     sitk.WriteImage(volume(), str(folder / "lung.nrrd"))
     (folder / "request.yaml").write_text(
         "preset: lung_ct\nanatomy: {image: lung.nrrd}\nweights: tiny.safetensors\nsteps: 2\n"

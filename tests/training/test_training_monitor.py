@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from made_up_network import TINY, noisy_slices
 from PIL import Image
 
-from medsynth.datasets.data import Slices
 from medsynth.diffusion import schedule
 from medsynth.diffusion.guidance import low_pass
 from medsynth.training import sample_sheet
@@ -19,14 +19,7 @@ from medsynth.training.recipe import Augment, Phase, Recipe, ReferenceOptions, S
 from medsynth.training.timestep_log import LevelLog
 from medsynth.training.trainer import Limits, Trainer
 
-NETWORK = {
-    "image_size": [32, 32],
-    "patch_size": 4,
-    "channels": [32, 32],
-    "attention_levels": [False, False],
-    "num_res_blocks": 1,
-    "num_head_channels": 32,
-}
+NETWORK = TINY
 SAMPLES = SampleOptions(every=2, count=2, steps=2, factor=4)
 
 
@@ -43,18 +36,13 @@ def recipe(**changes):
     return Recipe(**(values | changes))
 
 
-def slices(seed=0):
-    images = np.random.default_rng(seed).integers(-900, 100, (6, 32, 32)).astype(np.int16)
-    return Slices(images, ("a",) * 3 + ("b",) * 3, ("a/1",) * 3 + ("b/1",) * 3)
-
-
 @pytest.fixture(scope="module")
 def monitored(tmp_path_factory):
     """A run that was looked at, stopped at step 3 and gone on with; and its page of step 3."""
     run = tmp_path_factory.mktemp("watched")
     for stop in (3, 5):
-        trainer = Trainer(recipe(), slices(), run=run)
-        monitor = Monitor(trainer, held_out=slices(7))
+        trainer = Trainer(recipe(), noisy_slices(), run=run)
+        monitor = Monitor(trainer, held_out=noisy_slices(7))
         trainer.train(limits=Limits(step=stop), on_step=monitor)
         if stop == 3:
             monitor.write()
@@ -65,7 +53,7 @@ def monitored(tmp_path_factory):
 
 def test_looking_on_changes_nothing(monitored, tmp_path):
     """Not one bit: neither sampling nor drawing touches the training's random numbers."""
-    alone = Trainer(recipe(samples=replace(SAMPLES, every=0)), slices(), run=tmp_path)
+    alone = Trainer(recipe(samples=replace(SAMPLES, every=0)), noisy_slices(), run=tmp_path)
     alone.train()
     trainer, _ = monitored
     for key, value in alone.network.state_dict().items():
@@ -120,7 +108,7 @@ def test_without_tensorboard_there_are_no_events(tmp_path, monkeypatch):
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "tensorboard" else find(name)
     )
-    trainer = Trainer(recipe(), slices(), run=tmp_path)
+    trainer = Trainer(recipe(), noisy_slices(), run=tmp_path)
     monitor = Monitor(trainer)
     trainer.train(limits=Limits(step=1), on_step=monitor)
     monitor.close()
@@ -131,8 +119,8 @@ def test_without_tensorboard_there_are_no_events(tmp_path, monkeypatch):
 @pytest.mark.parametrize("conditioned", [True, False])
 def test_guided_samples_follow_their_reference_and_unguided_ones_do_not(tmp_path, conditioned):
     plain = recipe(network=NETWORK | {"reference_conditioned": conditioned})
-    trainer = Trainer(plain, slices(), run=tmp_path)
-    references = sample_sheet.chosen(slices(7).images, 2)
+    trainer = Trainer(plain, noisy_slices(), run=tmp_path)
+    references = sample_sheet.chosen(noisy_slices(7).images, 2)
     preset = trainer.preset
     again = [
         sample_sheet.synthesize(trainer.denoiser(), references, preset=preset, options=SAMPLES)
@@ -170,7 +158,7 @@ def test_the_sheet_shows_each_image_where_it_is_said_to_be():
 
 
 def test_the_samples_are_of_the_averaged_weights(tmp_path):
-    trainer = Trainer(recipe(), slices(), run=tmp_path)
+    trainer = Trainer(recipe(), noisy_slices(), run=tmp_path)
     for value in trainer.ema.values():
         value.add_(1)  # so that they cannot be taken for the network's own
     network = trainer.denoiser().network

@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from made_up_network import TINY, noisy_slices
 
 from medsynth.datasets.data import Slices
 from medsynth.datasets.settings import Data
@@ -28,15 +29,7 @@ from medsynth.training.trainer import Limits, Trainer
 
 pytestmark = pytest.mark.slow
 
-NETWORK = {
-    "image_size": [32, 32],
-    "patch_size": 2,
-    "channels": [32, 32],
-    "attention_levels": [False, False],
-    "num_res_blocks": 1,
-    "num_head_channels": 32,
-    "reference_conditioned": True,
-}
+NETWORK = TINY | {"patch_size": 2, "reference_conditioned": True}
 
 
 def recipe(**changes):
@@ -54,9 +47,7 @@ def recipe(**changes):
 
 @pytest.fixture
 def slices():
-    rng = np.random.default_rng(0)
-    images = rng.integers(-900, 100, (6, 32, 32)).astype(np.int16)
-    return Slices(images, ("a",) * 3 + ("b",) * 3, ("a/1",) * 3 + ("b/1",) * 3)
+    return noisy_slices()
 
 
 def state(trainer):
