@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from medsynth.cli.parsers import add_command
 from medsynth.events import Event, Listener
 
 NEAR_COPY = 3
@@ -25,12 +26,8 @@ examples:
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """`audit` and its options."""
-    parser = subparsers.add_parser(
-        "audit",
-        help="check that a result copies no training image",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = add_command(
+        subparsers, "audit", "check that a result copies no training image", DESCRIPTION, EXAMPLES
     )
     parser.add_argument(
         "out", metavar="OUT", nargs="+", type=Path, help="folders made by synthesize"

@@ -10,6 +10,7 @@ import importlib
 from collections.abc import Sequence
 from typing import Any
 
+from medsynth.cli.parsers import add_command
 from medsynth.events import Listener
 
 ACTIONS = ("make", "init", "verify", "merge", "convert")
@@ -31,12 +32,8 @@ examples:
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """`dataset`, its actions and their options."""
-    parser = subparsers.add_parser(
-        "dataset",
-        help="make a data set from a plan",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = add_command(
+        subparsers, "dataset", "make a data set from a plan", DESCRIPTION, EXAMPLES
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True)
     for name in ACTIONS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from medsynth.cli.parsers import add_command
 from medsynth.events import Event, Listener
 from medsynth.factory.layouts import LAYOUTS
 
@@ -15,12 +16,7 @@ webdataset). A run that was stopped goes on with the same command."""
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """`convert` and its options."""
-    parser = subparsers.add_parser(
-        "convert",
-        help="write a set in another layout",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_command(subparsers, "convert", "write a set in another layout", DESCRIPTION)
     parser.add_argument("source", metavar="DIR", type=Path, help="a set, or a layout of one")
     parser.add_argument(
         "--to", metavar="LAYOUT", required=True, help=f"one of {', '.join(LAYOUTS)}"

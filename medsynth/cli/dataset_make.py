@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from medsynth import threads
+from medsynth.cli.parsers import add_command
 from medsynth.events import Listener
 
 INCOMPLETE = 3
@@ -26,12 +27,12 @@ examples:
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """`make` and its options."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "make",
-        help="make what is missing of a set (the usual action: the word can be left out)",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "make what is missing of a set (the usual action: the word can be left out)",
+        DESCRIPTION,
+        EXAMPLES,
     )
     parser.add_argument("plan", metavar="PLAN", type=Path, help="plan file, YAML or JSON")
     parser.add_argument(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from medsynth.cli.parsers import add_command
 from medsynth.events import Event, Listener
 
 DESCRIPTION = """\
@@ -15,12 +16,7 @@ Files are shared with the sets they come from where the disk can, else copied.""
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """`merge` and its options."""
-    parser = subparsers.add_parser(
-        "merge",
-        help="make one set of several",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_command(subparsers, "merge", "make one set of several", DESCRIPTION)
     parser.add_argument("sets", metavar="SET", type=Path, nargs="+", help="two or more sets")
     parser.add_argument("-o", "--out", metavar="DIR", type=Path, required=True, help="the new set")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from medsynth.cli.parsers import add_command
 from medsynth.events import Event, Listener, printable
 
 FAULTY = 1
@@ -17,11 +18,8 @@ the images of the set, unchanged. Nothing is mended. Exit code 1: something is w
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """`verify` and its options."""
-    parser = subparsers.add_parser(
-        "verify",
-        help="check files, masks, splits, marks and licenses of a set",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = add_command(
+        subparsers, "verify", "check files, masks, splits, marks and licenses of a set", DESCRIPTION
     )
     parser.add_argument(
         "set", metavar="DIR", type=Path, help="the set, as `medsynth dataset` made it"

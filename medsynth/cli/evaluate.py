@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medsynth import threads
+from medsynth.cli.parsers import add_command
 from medsynth.evaluation.names import AUDITS, METRICS
 from medsynth.events import Listener
 
@@ -32,13 +33,9 @@ ImageNet features need torchvision and its ResNet-50 on disk:
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """`evaluate` and its options."""
-    parser = subparsers.add_parser(
-        "evaluate",
-        help="measure a network on held-out patients",
-        description=DESCRIPTION,
-        epilog=EPILOG.format(figures=", ".join((*METRICS, *AUDITS))),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    named = EPILOG.format(figures=", ".join((*METRICS, *AUDITS)))
+    line = "measure a network on held-out patients"
+    parser = add_command(subparsers, "evaluate", line, DESCRIPTION, named)
     parser.add_argument("recipe", metavar="RECIPE", help="the recipe that says who is held out")
     parser.add_argument("-o", "--out", metavar="OUT", type=Path, required=True)
     parser.add_argument("--data", metavar="FOLDER", required=True, help="as for `medsynth train`")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from medsynth.cli.parsers import add_command
 from medsynth.events import Event, Listener
 
 DESCRIPTION = """\
@@ -20,12 +21,12 @@ examples:
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """`fetch` and its options."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "fetch",
-        help="fetch a series from a PACS, as an anatomy reference",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "fetch a series from a PACS, as an anatomy reference",
+        DESCRIPTION,
+        EXAMPLES,
     )
     parser.add_argument("name", metavar="NAME", help="destination (medsynth pacs)")
     parser.add_argument("--patient", default="", metavar="ID", help="Patient ID")

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medsynth.cli.parsers import add_command
 from medsynth.events import Event, Listener
 
 if TYPE_CHECKING:
@@ -24,12 +25,12 @@ examples:
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """`generate` and its options."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "generate",
-        help="make images with a system that follows no reference",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "make images with a system that follows no reference",
+        DESCRIPTION,
+        EXAMPLES,
     )
     parser.add_argument("system", nargs="?", metavar="SYSTEM", help="which one, see --list")
     parser.add_argument("--list", action="store_true", help="the systems, and what each accepts")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medsynth.cli import send
+from medsynth.cli.parsers import add_command
 from medsynth.events import Event, Listener
 
 if TYPE_CHECKING:
@@ -25,12 +26,12 @@ actions:
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """`outbox` and its actions."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "outbox",
-        help="what waits to be sent, what failed and why; retry, forget",
-        description="The jobs of medsynth send.",
-        epilog=ACTIONS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "what waits to be sent, what failed and why; retry, forget",
+        "The jobs of medsynth send.",
+        ACTIONS,
     )
     choices = ("list", "show", "retry", "forget")
     parser.add_argument("action", metavar="ACTION", nargs="?", choices=choices, default="list")

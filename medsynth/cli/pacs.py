@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from medsynth.cli.parsers import add_command
 from medsynth.events import Event, Listener
 
 EXAMPLES = """\
@@ -20,12 +21,12 @@ MEDSYNTH_PACS_<NAME>_TOKEN in the environment, or keep them in a keyring:
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """`pacs` and its actions."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "pacs",
-        help="add, list, test and remove the destinations for send and fetch",
-        description="The destinations of this user. Nothing is ever sent to any other.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "add, list, test and remove the destinations for send and fetch",
+        "The destinations of this user. Nothing is ever sent to any other.",
+        EXAMPLES,
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     _add_add(actions)

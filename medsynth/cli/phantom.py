@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from medsynth.cli.parsers import add_command
 from medsynth.events import Event, Listener, Stage
 
 DESCRIPTION = """\
@@ -23,12 +24,8 @@ examples:
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """`phantom` and its options."""
-    parser = subparsers.add_parser(
-        "phantom",
-        help="draw an anatomy to start from",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = add_command(
+        subparsers, "phantom", "draw an anatomy to start from", DESCRIPTION, EXAMPLES
     )
     parser.add_argument(
         "-o", "--out", metavar="FILE", type=Path, help="image to write (.nrrd, ...)"

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from medsynth.cli import running
+from medsynth.cli.parsers import add_command
 from medsynth.events import Listener
 
 DESCRIPTION = """\
@@ -24,12 +25,8 @@ examples:
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """`refine` and its options."""
-    parser = subparsers.add_parser(
-        "refine",
-        help="train a refiner for a trained network",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = add_command(
+        subparsers, "refine", "train a refiner for a trained network", DESCRIPTION, EPILOG
     )
     parser.add_argument(
         "recipe", metavar="RECIPE", help="what the network was trained with (its `refinement`)"

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medsynth.cli.parsers import add_command
 from medsynth.events import Event, Listener
 
 if TYPE_CHECKING:
@@ -24,11 +25,8 @@ the job waits in the outbox (medsynth outbox). The same command again continues 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """`send` and its options."""
-    parser = subparsers.add_parser(
-        "send",
-        help="send the DICOM objects of a synthesis to a PACS",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = add_command(
+        subparsers, "send", "send the DICOM objects of a synthesis to a PACS", DESCRIPTION
     )
     parser.add_argument("out", metavar="OUT", type=Path, help="folder made by synthesize")
     parser.add_argument("--to", metavar="NAME", required=True, help="destination (medsynth pacs)")

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from medsynth import threads
+from medsynth.cli.parsers import add_command
 from medsynth.events import Listener
 
 DESCRIPTION = """\
@@ -24,12 +25,8 @@ examples:
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """`synthesize` and its options."""
-    parser = subparsers.add_parser(
-        "synthesize",
-        help="make a synthetic image from a request",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = add_command(
+        subparsers, "synthesize", "make a synthetic image from a request", DESCRIPTION, EXAMPLES
     )
     parser.add_argument("request", metavar="REQUEST", type=Path, help="request file, YAML or JSON")
     add_output(parser, required=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from medsynth import threads
 from medsynth.cli import running
+from medsynth.cli.parsers import add_command
 from medsynth.events import Event, Listener, ignore
 
 if TYPE_CHECKING:
@@ -29,12 +30,8 @@ examples:
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """`train` and its options."""
-    parser = subparsers.add_parser(
-        "train",
-        help="train a network from a recipe",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = add_command(
+        subparsers, "train", "train a network from a recipe", DESCRIPTION, EXAMPLES
     )
     parser.add_argument("recipe", metavar="RECIPE", help="name of a shipped recipe, or a YAML file")
     running.add_options(
