@@ -16,6 +16,9 @@ from typing import Any
 HOME = "medsynth.lesions.kinds"
 LOBULATION = "how lobed the outline is; not with `roi`"
 ELONGATION = "longest over shortest axis; not with `roi`"
+# What several kinds are coded as: value, scheme and meaning.
+MASS = ("4147007", "SCT", "Mass")
+NODULE = ("27925004", "SCT", "Nodule")
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,16 @@ class Option:
     drawn: tuple[Any, ...] | None
     meaning: str
     whole: bool = False
+
+
+def outline(
+    lobulation: tuple[float, float], elongation: tuple[float, float]
+) -> tuple[Option, Option]:
+    """What every kind's outline can be given, and the ranges from which this one draws it."""
+    return (
+        Option("lobulation", (0.0, 0.35), lobulation, LOBULATION),
+        Option("elongation", (1.0, 2.5), elongation, ELONGATION),
+    )
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from medsynth.lesions.options import draw_options, kind_named
 from medsynth.lesions.outline import Ball, PaintedRegion, Surface
 from medsynth.lesions.relative import draw_relative
 from medsynth.lesions.sub_volume import SubVolume, check_within_image
+from medsynth.lesions.target import LesionTarget
 from medsynth.request.aliases import lesion_kind
 
 DIAMETER_MM = (2.0, 150.0)
@@ -71,44 +72,31 @@ def procedural(
     place = (center_mm, diameter_mm, roi)
     surface, drawn = _outline(kind, reference, place, options, generators[:2])
     drawn = {"seed": int(seed)} | drawn
-    return draw_in(reference, kind, surface, drawn, generators[2], preset)
+    return draw_in(LesionTarget(reference, kind, surface, drawn, generators[2], preset))
 
 
-def _lung_nodule(
-    reference: sitk.Image,
-    kind: str,
-    surface: Surface,
-    drawn: dict[str, Any],
-    generator: np.random.Generator,
-    preset: Preset,
-) -> Lesion:
+def _lung_nodule(target: LesionTarget) -> Lesion:
     """The lung nodule of this outline, filled, in the reference."""
-    recipe = kind_named(kind)
-    check_within_image(reference, surface.surface_points(), surface.center_mm)
-    sub_volume = _sub_volume(recipe, reference, surface)
-    around = look_around(sub_volume, surface.center_mm, body_threshold=preset.body_threshold)
+    surface, threshold = target.surface, target.preset.body_threshold
+    target.check_within_image()
+    sub_volume = _sub_volume(target.recipe, target.reference, surface)
+    around = look_around(sub_volume, surface.center_mm, body_threshold=threshold)
     signed = surface.signed_mm(sub_volume.samples_mm())
-    if reference.GetSize()[2] == 1:
+    if target.reference.GetSize()[2] == 1:
         signed = sub_volume.of_diameter(signed, surface.diameter_mm)
     covered = sub_volume.mean_of_samples(signed < 0)
     around.check_within_body(most_covered(covered))
     background = around.background_hu(covered > 0)
-    context = LungContext(sub_volume, surface, signed, background, around.pleura_mm(), generator)
-    material = recipe.draw(context, drawn)
-    details = {
-        "center_mm": np.round(surface.center_mm, 3).tolist(),
-        "diameter_mm": round(surface.diameter_mm, 3),
-        **drawn,
-        **material.drawn,
-        "background_hu": round(background, 1),
-    }
+    generator, pleura_mm = target.generator, around.pleura_mm()
+    context = LungContext(sub_volume, surface, signed, background, pleura_mm, generator)
+    material = target.recipe.draw(context, target.drawn)
     return finish(
         sub_volume,
         _inserted(material, sub_volume, around, generator),
         covered * around.allowed(),
-        kind=kind,
-        title=recipe.title,
-        drawn=details,
+        kind=target.kind,
+        title=target.recipe.title,
+        drawn=target.details(**material.drawn, background_hu=round(background, 1)),
         warnings=around.warnings,
         asked_mm=surface.diameter_mm,
     )
@@ -217,8 +205,8 @@ def _blurred(values: np.ndarray, sub_volume: SubVolume) -> np.ndarray:
     )
 
 
-# How a lesion is put into the reference: draw_in(reference, kind, surface, drawn, generator, preset).
-DRAWERS: dict[str, Callable[..., Lesion]] = {
+# How a lesion is put into the reference.
+DRAWERS: dict[str, Callable[[LesionTarget], Lesion]] = {
     "lung": _lung_nodule,  # in place of air, in HU
     "projection": draw_on_mammogram,  # attenuation along the ray, in display units
     "relative": draw_relative,  # relative to the tissue around, in the domain's units

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 
 from medsynth.errors import GeometryError
 from medsynth.lesions.lesion import Lesion, equivalent_diameter_mm, single_slice_thickness
 from medsynth.lesions.sub_volume import SubVolume
+from medsynth.lesions.target import with_lesion
 
 WAVES = 24
 WAVELENGTH_MM = (2.5, 9.0)
@@ -47,10 +47,7 @@ def finish(
         asked_mm: the diameter that was asked for; a mask clearly smaller is a warning.
     """
     marked = most_covered(covered)
-    image = sitk.GetArrayFromImage(sub_volume.reference).astype(np.float32)
-    image[sub_volume.slices] = values
-    mask = np.zeros(image.shape, dtype=np.uint8)
-    mask[sub_volume.slices] = marked
+    image, mask = with_lesion(sub_volume, values, marked)
     volume = int(marked.sum()) * float(np.prod(sub_volume.spacing_mm))
     diameter = equivalent_diameter_mm(volume, single_slice_thickness(sub_volume.reference))
     if diameter < asked_mm * (1 - NOTABLE_LOSS):
@@ -66,14 +63,7 @@ def finish(
     }
     center = ", ".join(f"{c:.1f}" for c in drawn["center_mm"])
     description = f"{title}, {diameter:.1f} mm, at ({center}) mm, {measured['mean_hu']:.0f} HU"
-    return Lesion(
-        _like(sub_volume.reference, image),
-        _like(sub_volume.reference, mask),
-        kind,
-        description,
-        drawn | measured,
-        warnings,
-    )
+    return Lesion(image, mask, kind, description, drawn | measured, warnings)
 
 
 def most_covered(covered: np.ndarray) -> np.ndarray:
@@ -92,9 +82,3 @@ def most_covered(covered: np.ndarray) -> np.ndarray:
     marked = np.zeros(covered.size, dtype=bool)
     marked[order] = True
     return marked.reshape(covered.shape) & (covered > 0)
-
-
-def _like(reference: sitk.Image, array: np.ndarray) -> sitk.Image:
-    image = sitk.GetImageFromArray(array)
-    image.CopyInformation(reference)
-    return image

@@ -17,13 +17,13 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from medsynth.domains import Preset
-from medsynth.domains.lesion_kinds import KINDS, LesionKind
+from medsynth.domains.lesion_kinds import LesionKind
 from medsynth.errors import GeometryError
 from medsynth.lesions.body import body_array, check_within_body
 from medsynth.lesions.lesion import Lesion, equivalent_diameter_mm
 from medsynth.lesions.outline import Surface
-from medsynth.lesions.sub_volume import SubVolume, check_within_image
+from medsynth.lesions.sub_volume import SubVolume
+from medsynth.lesions.target import LesionTarget, with_lesion
 
 WHITE = 255.0  # the film can get no brighter
 MOST_HEADROOM = 0.9  # share of what is left up to white that a lesion may take
@@ -64,53 +64,39 @@ class ProjectedLesion:
     scattered: bool = False
 
 
-def draw_on_mammogram(
-    reference: sitk.Image,
-    kind: str,
-    surface: Surface,
-    drawn: dict[str, Any],
-    generator: np.random.Generator,
-    preset: Preset,
-) -> Lesion:
+def draw_on_mammogram(target: LesionTarget) -> Lesion:
     """The lesion of this outline in a film: one slice, in gray values up to `WHITE`.
 
     Raises:
         ValueError: the reference is no single film.
         GeometryError: the lesion would leave the film or the breast.
     """
+    reference, surface = target.reference, target.surface
     if reference.GetSize()[2] != 1:
         raise ValueError(
-            f"{kind} is drawn into one mammogram, the reference has {reference.GetSize()[2]}"
+            f"{target.kind} is drawn into one mammogram, the reference has {reference.GetSize()[2]}"
         )
-    recipe = KINDS[kind]
-    check_within_image(reference, surface.surface_points(), surface.center_mm)
-    context, covered = _look(reference, recipe, surface, generator)
+    target.check_within_image()
+    context, covered = _look(reference, target.recipe, surface, target.generator)
     sub_volume = context.sub_volume
     marked = sub_volume.mean_of_samples(covered) >= 0.5
     whole = sitk.GetArrayViewFromImage(reference)
-    breast = breast_array(whole, reference.GetSpacing(), preset.body_threshold)
+    breast = breast_array(whole, reference.GetSpacing(), target.preset.body_threshold)
     check_within_body(marked, breast, sub_volume, place="breast")
     before = whole[sub_volume.slices].astype(np.float32)
     inside = breast[(slice(None), *sub_volume.slices[1:])]
     tissue = _around(before, marked, inside, sub_volume)
-    shadow = recipe.draw(context, drawn)
+    shadow = target.recipe.draw(context, target.drawn)
     blurred = ndimage.gaussian_filter(shadow.added, BLUR_MM / context.step_mm)
     added = sub_volume.mean_of_samples(blurred[None]) * inside
-    after, warnings = exposed(before, added, tissue=tissue, contrast=drawn["contrast"])
-    details = {
-        "center_mm": np.round(surface.center_mm, 3).tolist(),
-        "diameter_mm": round(surface.diameter_mm, 3),
-        **drawn,
-        **shadow.drawn,
-        "background": round(tissue, 1),
-    }
+    after, warnings = exposed(before, added, tissue=tissue, contrast=target.drawn["contrast"])
     return projection_lesion(
         sub_volume,
         after,
         marked,
-        kind=kind,
-        title=recipe.title,
-        drawn=details,
+        kind=target.kind,
+        title=target.recipe.title,
+        drawn=target.details(**shadow.drawn, background=round(tissue, 1)),
         warnings=warnings,
         scattered=shadow.scattered,
     )
@@ -159,11 +145,8 @@ def projection_lesion(
 ) -> Lesion:
     """The whole film with the sub-volume's `values` (1, H, W), and the mask of its `marked` pixels."""
     reference = sub_volume.reference
-    image = sitk.GetArrayFromImage(reference).astype(np.float32)
-    before = image[sub_volume.slices].copy()
-    image[sub_volume.slices] = values
-    mask = np.zeros(image.shape, dtype=np.uint8)
-    mask[sub_volume.slices] = marked
+    before = sitk.GetArrayViewFromImage(reference)[sub_volume.slices].astype(np.float32)
+    image, mask = with_lesion(sub_volume, values, marked)
     spacing = reference.GetSpacing()
     area = float(marked.sum()) * spacing[0] * spacing[1]
     diameter = equivalent_diameter_mm(area, 1.0)
@@ -177,8 +160,8 @@ def projection_lesion(
     }
     description = f"{title}, {diameter:.1f} mm, at ({center}) mm, {gained:+.0f} gray values"
     return Lesion(
-        _like(reference, image),
-        _like(reference, mask),
+        image,
+        mask,
         kind,
         description,
         drawn | measured,
@@ -223,9 +206,3 @@ def lens(context: ProjectionContext, margin_mm: float) -> np.ndarray:
     chord = np.where(depth > 0, np.sqrt(np.clip(1 - beside**2, 0, 1)), 0)
     blurred = ndimage.gaussian_filter(chord, margin_mm / 2.35 / context.step_mm)
     return blurred / blurred.max()
-
-
-def _like(reference: sitk.Image, array: np.ndarray) -> sitk.Image:
-    image = sitk.GetImageFromArray(array)
-    image.CopyInformation(reference)
-    return image

@@ -10,7 +10,6 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from medsynth.domains import OrganFinder, Preset
-from medsynth.domains.lesion_kinds import KINDS
 from medsynth.images import mm_to_voxel
 from medsynth.lesions.body import body_array, check_within_body
 from medsynth.lesions.display_context import DisplayContext, Drawing
@@ -18,7 +17,8 @@ from medsynth.lesions.insert import most_covered
 from medsynth.lesions.lesion import Lesion, mask_diameter_mm
 from medsynth.lesions.outline import Surface
 from medsynth.lesions.regions import region_of
-from medsynth.lesions.sub_volume import SubVolume, check_within_image
+from medsynth.lesions.sub_volume import SubVolume
+from medsynth.lesions.target import LesionTarget, with_lesion
 
 # Around a lesion, in its diameters: the sub-volume beyond its outline, and the tissue it is relative to.
 MARGIN = 0.6
@@ -29,41 +29,29 @@ DETAIL, DETAIL_OF_STACK = 1 / 40, 1 / 14
 FEW = 20
 
 
-def draw_relative(
-    reference: sitk.Image,
-    kind: str,
-    surface: Surface,
-    drawn: dict[str, Any],
-    generator: np.random.Generator,
-    preset: Preset,
-) -> Lesion:
+def draw_relative(target: LesionTarget) -> Lesion:
     """The lesion of this outline in the reference, in gray values from 0 to 255.
 
     Raises:
         GeometryError: the lesion would leave the image, or the body or skull.
     """
-    recipe = KINDS[kind]
-    check_within_image(reference, surface.surface_points(), surface.center_mm)
-    sub_volume, signed = _look(reference, surface, reach=_reach(drawn))
+    reference, surface, preset = target.reference, target.surface, target.preset
+    target.check_within_image()
+    sub_volume, signed = _look(reference, surface, reach=_reach(target.drawn))
     marked = most_covered(sub_volume.mean_of_samples(signed < 0))
     slices = sitk.GetArrayViewFromImage(reference)[sub_volume.slices[0]]
     region, warnings = _region(preset, slices, sub_volume, marked, surface.center_mm)
     in_plane = (slice(None), *sub_volume.slices[1:])
     before, inside = slices[in_plane].astype(np.float32), region[in_plane]
-    if recipe.seen_through:
+    if target.recipe.seen_through:
         tissue = float(np.median(before[marked]))
     else:
         tissue = _tissue(before, marked, inside, sub_volume, surface.diameter_mm)
-    context = DisplayContext(sub_volume, surface, signed, before, tissue, inside, generator)
-    drawing = recipe.draw(context, drawn)
+    context = DisplayContext(sub_volume, surface, signed, before, tissue, inside, target.generator)
+    drawing = target.recipe.draw(context, target.drawn)
     drawing = dataclasses.replace(drawing, warnings=(*warnings, *drawing.warnings))
-    details = {
-        "center_mm": np.round(surface.center_mm, 3).tolist(),
-        "diameter_mm": round(surface.diameter_mm, 3),
-        **drawn,
-        "background": round(tissue, 1),
-    }
-    return _lesion(context, drawing, marked, kind=kind, title=recipe.title, drawn=details)
+    details = target.details(background=round(tissue, 1))
+    return _lesion(context, drawing, marked, target=target, drawn=details)
 
 
 def _region(
@@ -136,17 +124,11 @@ def _lesion(
     drawing: Drawing,
     marked: np.ndarray,
     *,
-    kind: str,
-    title: str,
+    target: LesionTarget,
     drawn: dict[str, Any],
 ) -> Lesion:
     """The whole image with the drawing in it, its mask, and what was measured."""
-    sub_volume = context.sub_volume
-    values = sitk.GetArrayFromImage(sub_volume.reference).astype(np.float32)
-    values[sub_volume.slices] = drawing.after
-    labels = np.zeros(values.shape, dtype=np.uint8)
-    labels[sub_volume.slices] = marked
-    image, mask = (_like(sub_volume.reference, array) for array in (values, labels))
+    image, mask = with_lesion(context.sub_volume, drawing.after, marked)
     gained = float((drawing.after - context.before)[marked].mean())
     measured = {
         "measured_diameter_mm": round(mask_diameter_mm(mask), 2),
@@ -155,13 +137,7 @@ def _lesion(
     }
     center = ", ".join(f"{c:.1f}" for c in drawn["center_mm"])
     description = (
-        f"{title}, {measured['measured_diameter_mm']:.1f} mm, at ({center}) mm, {gained:+.0f} gray "
+        f"{target.recipe.title}, {measured['measured_diameter_mm']:.1f} mm, at ({center}) mm, {gained:+.0f} gray "
         "values"
     )
-    return Lesion(image, mask, kind, description, drawn | measured, drawing.warnings)
-
-
-def _like(reference: sitk.Image, array: np.ndarray) -> sitk.Image:
-    image = sitk.GetImageFromArray(array)
-    image.CopyInformation(reference)
-    return image
+    return Lesion(image, mask, target.kind, description, drawn | measured, drawing.warnings)

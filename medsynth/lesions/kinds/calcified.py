@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import ELONGATION, LOBULATION, LesionKind, Option
+from medsynth.domains.lesion_kinds import NODULE, LesionKind, Option, outline
 
 if TYPE_CHECKING:
     from medsynth.lesions.lung_material import LesionMaterial, LungContext
@@ -35,22 +35,15 @@ def draw(context: LungContext, options: dict[str, Any]) -> LesionMaterial:
     return LesionMaterial(context.inside.astype(np.float32), hu, {}, noise_field=0.08)
 
 
-KIND = LesionKind(
-    name="calcified",
-    title="calcified nodule",
-    code=("27925004", "SCT", "Nodule"),
-    drawer="lung",
-    draw=draw,
-    parameters=(
-        Option("hu", (-50, 150), (30, 70), "HU of the lesion"),
-        Option("calcium_hu", (200, 1500), (320, 700), "HU of the calcium"),
-        Option(
-            "pattern",
-            ("central", "diffuse", "laminated", "popcorn"),
-            ("central", "diffuse", "laminated", "popcorn"),
-            "where the calcium is",
-        ),
-        Option("lobulation", (0.0, 0.35), (0.03, 0.09), LOBULATION),
-        Option("elongation", (1.0, 2.5), (1.0, 1.25), ELONGATION),
+PARAMETERS = (
+    Option("hu", (-50, 150), (30, 70), "HU of the lesion"),
+    Option("calcium_hu", (200, 1500), (320, 700), "HU of the calcium"),
+    Option(
+        "pattern",
+        ("central", "diffuse", "laminated", "popcorn"),
+        ("central", "diffuse", "laminated", "popcorn"),
+        "where the calcium is",
     ),
+    *outline((0.03, 0.09), (1.0, 1.25)),
 )
+KIND = LesionKind("calcified", "calcified nodule", NODULE, "lung", draw, PARAMETERS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import ELONGATION, LOBULATION, LesionKind, Option
+from medsynth.domains.lesion_kinds import MASS, LesionKind, Option, outline
 
 if TYPE_CHECKING:
     from medsynth.lesions.display_context import DisplayContext, Drawing
@@ -19,24 +19,15 @@ def draw(context: DisplayContext, options: dict[str, Any]) -> Drawing:
     return limited(filled(after, context.share(edge(context.beyond)), bright), context, options)
 
 
-KIND = LesionKind(
-    name="enhancing_mass",
-    title="enhancing mass",
-    code=("4147007", "SCT", "Mass"),
-    drawer="relative",
-    draw=draw,
-    parameters=(
-        Option(
-            "enhancement", (1.1, 3.0), (1.6, 2.2), "how many times as bright as the tissue around"
-        ),
-        Option("edema", (0.0, 1.5), (0.25, 0.6), "how far edema reaches, in diameters; 0: none"),
-        Option(
-            "edema_level",
-            (0.5, 1.8),
-            (0.72, 0.88),
-            "gray of edema over that of the tissue there; above 1 for T2 and FLAIR",
-        ),
-        Option("lobulation", (0.0, 0.35), (0.03, 0.1), LOBULATION),
-        Option("elongation", (1.0, 2.5), (1.0, 1.35), ELONGATION),
+PARAMETERS = (
+    Option("enhancement", (1.1, 3.0), (1.6, 2.2), "how many times as bright as the tissue around"),
+    Option("edema", (0.0, 1.5), (0.25, 0.6), "how far edema reaches, in diameters; 0: none"),
+    Option(
+        "edema_level",
+        (0.5, 1.8),
+        (0.72, 0.88),
+        "gray of edema over that of the tissue there; above 1 for T2 and FLAIR",
     ),
+    *outline((0.03, 0.1), (1.0, 1.35)),
 )
+KIND = LesionKind("enhancing_mass", "enhancing mass", MASS, "relative", draw, PARAMETERS)

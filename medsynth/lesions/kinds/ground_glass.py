@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import ELONGATION, LOBULATION, LesionKind, Lobes, Option
+from medsynth.domains.lesion_kinds import NODULE, LesionKind, Lobes, Option, outline
 
 if TYPE_CHECKING:
     from medsynth.lesions.lung_material import LesionMaterial, LungContext
@@ -20,16 +20,16 @@ def draw(context: LungContext, options: dict[str, Any]) -> LesionMaterial:
     return LesionMaterial(fill.astype(np.float32), SOFT_TISSUE_HU, {}, noise_field=0.15)
 
 
+PARAMETERS = (
+    Option("hu", (-750, -300), (-660, -540), "HU of its haze"),
+    *outline((0.1, 0.17), (1.0, 1.35)),
+)
 KIND = LesionKind(
-    name="ground_glass",
-    title="ground-glass nodule",
-    code=("27925004", "SCT", "Nodule"),
-    drawer="lung",
-    draw=draw,
-    parameters=(
-        Option("hu", (-750, -300), (-660, -540), "HU of its haze"),
-        Option("lobulation", (0.0, 0.35), (0.1, 0.17), LOBULATION),
-        Option("elongation", (1.0, 2.5), (1.0, 1.35), ELONGATION),
-    ),
+    "ground_glass",
+    "ground-glass nodule",
+    NODULE,
+    "lung",
+    draw,
+    PARAMETERS,
     lobes=Lobes(24, (4.0, 14.0)),
 )

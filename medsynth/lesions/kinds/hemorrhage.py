@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import ELONGATION, LOBULATION, LesionKind, Lobes, Option
+from medsynth.domains.lesion_kinds import LesionKind, Lobes, Option, outline
 
 if TYPE_CHECKING:
     from medsynth.lesions.display_context import DisplayContext, Drawing
@@ -20,25 +20,23 @@ def draw(context: DisplayContext, options: dict[str, Any]) -> Drawing:
     return limited(filled(after, context.share(edge(context.beyond)), blood), context, options)
 
 
-KIND = LesionKind(
-    name="hemorrhage",
-    title="hemorrhage",
-    code=("50960005", "SCT", "Hemorrhage"),
-    drawer="relative",
-    draw=draw,
-    parameters=(
-        Option("contrast", (10, 150), (50, 90), "gray values of blood above the brain around it"),
-        Option(
-            "rim", (0.02, 0.4), (0.08, 0.18), "width of the dark rim around blood, in diameters"
-        ),
-        Option(
-            "rim_contrast",
-            (0, 60),
-            (14, 30),
-            "gray values by which that rim is darker than the brain",
-        ),
-        Option("lobulation", (0.0, 0.35), (0.06, 0.16), LOBULATION),
-        Option("elongation", (1.0, 2.5), (1.1, 1.9), ELONGATION),
+PARAMETERS = (
+    Option("contrast", (10, 150), (50, 90), "gray values of blood above the brain around it"),
+    Option("rim", (0.02, 0.4), (0.08, 0.18), "width of the dark rim around blood, in diameters"),
+    Option(
+        "rim_contrast",
+        (0, 60),
+        (14, 30),
+        "gray values by which that rim is darker than the brain",
     ),
+    *outline((0.06, 0.16), (1.1, 1.9)),
+)
+KIND = LesionKind(
+    "hemorrhage",
+    "hemorrhage",
+    ("50960005", "SCT", "Hemorrhage"),
+    "relative",
+    draw,
+    PARAMETERS,
     lobes=Lobes(20, (3.0, 12.0)),
 )

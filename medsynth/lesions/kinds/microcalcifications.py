@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import ELONGATION, LOBULATION, LesionKind, Option
+from medsynth.domains.lesion_kinds import LesionKind, Option, outline
 
 if TYPE_CHECKING:
     from medsynth.lesions.mammogram import ProjectedLesion, ProjectionContext
@@ -41,36 +41,36 @@ def draw(context: ProjectionContext, options: dict[str, Any]) -> ProjectedLesion
     return ProjectedLesion(added, {"particles": particles}, scattered=True)
 
 
-KIND = LesionKind(
-    name="microcalcifications",
-    title="cluster of microcalcifications",
-    code=("129769006", "SCT", "Calcification Cluster"),
-    drawer="projection",
-    draw=draw,
-    parameters=(
-        Option(
-            "contrast",
-            (5, 120),
-            (40, 75),
-            "gray values that the lesion's middle, or a calcification of 0.3 mm, adds to the tissue around",
-        ),
-        Option(
-            "count",
-            (3, 100),
-            (8, 26),
-            "how many calcifications; `diameter_mm` is the cluster's",
-            whole=True,
-        ),
-        Option("size_mm", (0.1, 0.5), (0.2, 0.34), "their median size; each is within 0.1 to 0.5"),
-        Option(
-            "morphology",
-            ("punctate", "pleomorphic", "linear", "amorphous"),
-            ("punctate", "pleomorphic", "linear", "amorphous"),
-            "their form; `linear` ones lie along a branching duct",
-        ),
-        Option("lobulation", (0.0, 0.35), (0.05, 0.15), LOBULATION),
-        Option("elongation", (1.0, 2.5), (1.0, 1.5), ELONGATION),
+PARAMETERS = (
+    Option(
+        "contrast",
+        (5, 120),
+        (40, 75),
+        "gray values that the lesion's middle, or a calcification of 0.3 mm, adds to the tissue around",
     ),
+    Option(
+        "count",
+        (3, 100),
+        (8, 26),
+        "how many calcifications; `diameter_mm` is the cluster's",
+        whole=True,
+    ),
+    Option("size_mm", (0.1, 0.5), (0.2, 0.34), "their median size; each is within 0.1 to 0.5"),
+    Option(
+        "morphology",
+        ("punctate", "pleomorphic", "linear", "amorphous"),
+        ("punctate", "pleomorphic", "linear", "amorphous"),
+        "their form; `linear` ones lie along a branching duct",
+    ),
+    *outline((0.05, 0.15), (1.0, 1.5)),
+)
+KIND = LesionKind(
+    "microcalcifications",
+    "cluster of microcalcifications",
+    ("129769006", "SCT", "Calcification Cluster"),
+    "projection",
+    draw,
+    PARAMETERS,
     detail_mm=0.05,
     factor=1,  # of a speck of one pixel a larger one would leave nothing
 )

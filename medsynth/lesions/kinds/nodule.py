@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import ELONGATION, LOBULATION, LesionKind, Option
+from medsynth.domains.lesion_kinds import NODULE, LesionKind, Option, outline
 
 if TYPE_CHECKING:
     from medsynth.lesions.display_context import DisplayContext, Drawing
@@ -29,18 +29,8 @@ def draw(context: DisplayContext, options: dict[str, Any]) -> Drawing:
     return exposed(context, options["contrast"] * context.share(chord), options["contrast"])
 
 
-KIND = LesionKind(
-    name="nodule",
-    title="nodule",
-    code=("27925004", "SCT", "Nodule"),
-    drawer="relative",
-    draw=draw,
-    parameters=(
-        Option(
-            "contrast", (5, 120), (22, 45), "gray values that the shadow adds to what it lies upon"
-        ),
-        Option("lobulation", (0.0, 0.35), (0.02, 0.08), LOBULATION),
-        Option("elongation", (1.0, 2.5), (1.0, 1.25), ELONGATION),
-    ),
-    seen_through=True,
+PARAMETERS = (
+    Option("contrast", (5, 120), (22, 45), "gray values that the shadow adds to what it lies upon"),
+    *outline((0.02, 0.08), (1.0, 1.25)),
 )
+KIND = LesionKind("nodule", "nodule", NODULE, "relative", draw, PARAMETERS, seen_through=True)

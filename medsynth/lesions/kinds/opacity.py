@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import ELONGATION, LOBULATION, LesionKind, Lobes, Option
+from medsynth.domains.lesion_kinds import LesionKind, Lobes, Option, outline
 
 if TYPE_CHECKING:
     from medsynth.lesions.display_context import DisplayContext, Drawing
@@ -19,20 +19,18 @@ def draw(context: DisplayContext, options: dict[str, Any]) -> Drawing:
     return exposed(context, options["contrast"] * context.share(soft) * cloud, options["contrast"])
 
 
+PARAMETERS = (
+    Option("contrast", (5, 120), (25, 55), "gray values that the shadow adds to what it lies upon"),
+    Option("softness", (0.05, 1.0), (0.35, 0.6), "width of the edge, in diameters"),
+    *outline((0.08, 0.18), (1.0, 1.6)),
+)
 KIND = LesionKind(
-    name="opacity",
-    title="opacity",
-    code=("52988006", "SCT", "Lesion"),
-    drawer="relative",
-    draw=draw,
-    parameters=(
-        Option(
-            "contrast", (5, 120), (25, 55), "gray values that the shadow adds to what it lies upon"
-        ),
-        Option("softness", (0.05, 1.0), (0.35, 0.6), "width of the edge, in diameters"),
-        Option("lobulation", (0.0, 0.35), (0.08, 0.18), LOBULATION),
-        Option("elongation", (1.0, 2.5), (1.0, 1.6), ELONGATION),
-    ),
+    "opacity",
+    "opacity",
+    ("52988006", "SCT", "Lesion"),
+    "relative",
+    draw,
+    PARAMETERS,
     lobes=Lobes(18, (3.0, 10.0)),
     seen_through=True,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import ELONGATION, LOBULATION, LesionKind, Option
+from medsynth.domains.lesion_kinds import NODULE, LesionKind, Option, outline
 
 if TYPE_CHECKING:
     from medsynth.lesions.lung_material import LesionMaterial, LungContext
@@ -28,17 +28,10 @@ def draw(context: LungContext, options: dict[str, Any]) -> LesionMaterial:
     return LesionMaterial(fill, hu, {"core_center_mm": center.round(2).tolist()}, noise_field=0.1)
 
 
-KIND = LesionKind(
-    name="part_solid",
-    title="part-solid nodule",
-    code=("27925004", "SCT", "Nodule"),
-    drawer="lung",
-    draw=draw,
-    parameters=(
-        Option("hu", (-750, -300), (-680, -540), "HU of its haze"),
-        Option("core_hu", (-200, 150), (0, 50), "HU of the solid core"),
-        Option("core_fraction", (0.2, 0.9), (0.4, 0.6), "diameter of the core over the lesion's"),
-        Option("lobulation", (0.0, 0.35), (0.1, 0.17), LOBULATION),
-        Option("elongation", (1.0, 2.5), (1.0, 1.35), ELONGATION),
-    ),
+PARAMETERS = (
+    Option("hu", (-750, -300), (-680, -540), "HU of its haze"),
+    Option("core_hu", (-200, 150), (0, 50), "HU of the solid core"),
+    Option("core_fraction", (0.2, 0.9), (0.4, 0.6), "diameter of the core over the lesion's"),
+    *outline((0.1, 0.17), (1.0, 1.35)),
 )
+KIND = LesionKind("part_solid", "part-solid nodule", NODULE, "lung", draw, PARAMETERS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import ELONGATION, LOBULATION, LesionKind, Lobes, Option
+from medsynth.domains.lesion_kinds import MASS, LesionKind, Lobes, Option, outline
 
 if TYPE_CHECKING:
     from medsynth.lesions.display_context import DisplayContext, Drawing
@@ -23,32 +23,30 @@ def draw(context: DisplayContext, options: dict[str, Any]) -> Drawing:
     return limited(after, context, options)
 
 
-KIND = LesionKind(
-    name="ring_enhancing_mass",
-    title="ring-enhancing mass",
-    code=("4147007", "SCT", "Mass"),
-    drawer="relative",
-    draw=draw,
-    parameters=(
-        Option(
-            "enhancement", (1.1, 3.0), (1.7, 2.3), "how many times as bright as the tissue around"
-        ),
-        Option("rim", (0.05, 0.4), (0.1, 0.18), "width of the bright ring, in diameters"),
-        Option(
-            "core_level",
-            (0.1, 1.2),
-            (0.5, 0.8),
-            "gray of the middle over that of the tissue around",
-        ),
-        Option("edema", (0.0, 1.5), (0.25, 0.6), "how far edema reaches, in diameters; 0: none"),
-        Option(
-            "edema_level",
-            (0.5, 1.8),
-            (0.72, 0.88),
-            "gray of edema over that of the tissue there; above 1 for T2 and FLAIR",
-        ),
-        Option("lobulation", (0.0, 0.35), (0.06, 0.15), LOBULATION),
-        Option("elongation", (1.0, 2.5), (1.0, 1.5), ELONGATION),
+PARAMETERS = (
+    Option("enhancement", (1.1, 3.0), (1.7, 2.3), "how many times as bright as the tissue around"),
+    Option("rim", (0.05, 0.4), (0.1, 0.18), "width of the bright ring, in diameters"),
+    Option(
+        "core_level",
+        (0.1, 1.2),
+        (0.5, 0.8),
+        "gray of the middle over that of the tissue around",
     ),
+    Option("edema", (0.0, 1.5), (0.25, 0.6), "how far edema reaches, in diameters; 0: none"),
+    Option(
+        "edema_level",
+        (0.5, 1.8),
+        (0.72, 0.88),
+        "gray of edema over that of the tissue there; above 1 for T2 and FLAIR",
+    ),
+    *outline((0.06, 0.15), (1.0, 1.5)),
+)
+KIND = LesionKind(
+    "ring_enhancing_mass",
+    "ring-enhancing mass",
+    MASS,
+    "relative",
+    draw,
+    PARAMETERS,
     lobes=Lobes(20, (3.0, 12.0)),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import ELONGATION, LOBULATION, LesionKind, Lobes, Option
+from medsynth.domains.lesion_kinds import NODULE, LesionKind, Lobes, Option, outline
 
 if TYPE_CHECKING:
     from medsynth.lesions.lung_material import LesionMaterial, LungContext
@@ -39,32 +39,32 @@ def draw(context: LungContext, options: dict[str, Any]) -> LesionMaterial:
     return LesionMaterial(fill, options["hu"], {"pleural_tags_drawn": len(tags)})
 
 
-KIND = LesionKind(
-    name="spiculated",
-    title="spiculated nodule",
-    code=("27925004", "SCT", "Nodule"),
-    drawer="lung",
-    draw=draw,
-    parameters=(
-        Option("hu", (-50, 150), (20, 60), "HU of the lesion"),
-        Option(
-            "spicules",
-            (3, 60),
-            (18, 34),
-            "how many; around the whole of a lung nodule, of which a single slice shows those it cuts",
-            whole=True,
-        ),
-        Option("spicule_length_mm", (1, TAG_MM), None, "how long"),
-        Option(
-            "pleural_tags",
-            (0, 5),
-            (1, 2.99),
-            "strands to the pleura, where it is within reach",
-            whole=True,
-        ),
-        Option("lobulation", (0.0, 0.35), (0.1, 0.17), LOBULATION),
-        Option("elongation", (1.0, 2.5), (1.0, 1.35), ELONGATION),
+PARAMETERS = (
+    Option("hu", (-50, 150), (20, 60), "HU of the lesion"),
+    Option(
+        "spicules",
+        (3, 60),
+        (18, 34),
+        "how many; around the whole of a lung nodule, of which a single slice shows those it cuts",
+        whole=True,
     ),
+    Option("spicule_length_mm", (1, TAG_MM), None, "how long"),
+    Option(
+        "pleural_tags",
+        (0, 5),
+        (1, 2.99),
+        "strands to the pleura, where it is within reach",
+        whole=True,
+    ),
+    *outline((0.1, 0.17), (1.0, 1.35)),
+)
+KIND = LesionKind(
+    "spiculated",
+    "spiculated nodule",
+    NODULE,
+    "lung",
+    draw,
+    PARAMETERS,
     reach_mm=TAG_MM,
     lobes=Lobes(40, (5.0, 28.0)),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import ELONGATION, LOBULATION, LesionKind, Lobes, Option
+from medsynth.domains.lesion_kinds import MASS, LesionKind, Lobes, Option, outline
 
 if TYPE_CHECKING:
     from medsynth.lesions.mammogram import ProjectedLesion, ProjectionContext
@@ -30,31 +30,31 @@ def draw(context: ProjectionContext, options: dict[str, Any]) -> ProjectedLesion
     return ProjectedLesion(options["contrast"] * (core + lines * (1 - 0.7 * core.clip(0, 1))), {})
 
 
-KIND = LesionKind(
-    name="spiculated_mass",
-    title="spiculated mass",
-    code=("4147007", "SCT", "Mass"),
-    drawer="projection",
-    draw=draw,
-    parameters=(
-        Option(
-            "contrast",
-            (5, 120),
-            (20, 46),
-            "gray values that the lesion's middle, or a calcification of 0.3 mm, adds to the tissue around",
-        ),
-        Option("margin_mm", (0.2, 4), (1.2, 2.4), "width over which the edge blurs"),
-        Option(
-            "spicules",
-            (3, 60),
-            (9, 22),
-            "how many; around the whole of a lung nodule, of which a single slice shows those it cuts",
-            whole=True,
-        ),
-        Option("spicule_length_mm", (1, SPICULE_MM), None, "how long"),
-        Option("lobulation", (0.0, 0.35), (0.1, 0.18), LOBULATION),
-        Option("elongation", (1.0, 2.5), (1.0, 1.4), ELONGATION),
+PARAMETERS = (
+    Option(
+        "contrast",
+        (5, 120),
+        (20, 46),
+        "gray values that the lesion's middle, or a calcification of 0.3 mm, adds to the tissue around",
     ),
+    Option("margin_mm", (0.2, 4), (1.2, 2.4), "width over which the edge blurs"),
+    Option(
+        "spicules",
+        (3, 60),
+        (9, 22),
+        "how many; around the whole of a lung nodule, of which a single slice shows those it cuts",
+        whole=True,
+    ),
+    Option("spicule_length_mm", (1, SPICULE_MM), None, "how long"),
+    *outline((0.1, 0.18), (1.0, 1.4)),
+)
+KIND = LesionKind(
+    "spiculated_mass",
+    "spiculated mass",
+    MASS,
+    "projection",
+    draw,
+    PARAMETERS,
     reach_mm=SPICULE_MM + 3,
     lobes=Lobes(30, (5.0, 24.0)),
     detail_mm=0.125,
