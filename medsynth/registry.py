@@ -12,6 +12,8 @@ there once `Entry.load` has imported the file.
 from __future__ import annotations
 
 import ast
+import difflib
+import pkgutil
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +21,9 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
+
+Declared = TypeVar("Declared")
 
 
 @dataclass(frozen=True)
@@ -148,3 +152,33 @@ def _declared(path: Path, package: str, attribute: str) -> Entry | None:
         raise ValueError(f"{path}: {attribute} needs a title, such as title='Heun, deterministic'")
     name = facts.get("name") or path.stem
     return Entry(name, facts["title"], f"{package}.{path.stem}", attribute, MappingProxyType(facts))
+
+
+def imported(package: str, attribute: str, *, what: str) -> dict[str, Any]:
+    """The objects `attribute` of the package's files by their `name`; for files that are light to import.
+
+    Raises:
+        ValueError: two files declare one name; `what` is what such an object is called.
+    """
+    found: dict[str, Any] = {}
+    for module in pkgutil.iter_modules(sys.modules[package].__path__):
+        declared = getattr(import_module(f"{package}.{module.name}"), attribute, None)
+        if declared is None:
+            continue
+        if declared.name in found:
+            raise ValueError(f"two files declare the {what} {declared.name!r}")
+        found[declared.name] = declared
+    return dict(sorted(found.items()))
+
+
+def named(table: Mapping[str, Declared], name: str, *, what: str) -> Declared:
+    """`table[name]`.
+
+    Raises:
+        ValueError: there is none; the message lists those there are and the nearest match.
+    """
+    if name in table:
+        return table[name]
+    near = difflib.get_close_matches(str(name), table, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"unknown {what} {name!r}, expected one of {', '.join(table)}{hint}")

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
-import pkgutil
-from importlib import import_module
-
 from medsynth.domains.base import IntensityMap, NoisyTissue, OrganFinder, Preset, Tissue, Window
+from medsynth.registry import imported, named
 
 __all__ = [
     "PRESETS",
@@ -29,14 +26,7 @@ def discover() -> None:
     Raises:
         ValueError: two files declare one name.
     """
-    found: dict[str, Preset] = {}
-    for module in pkgutil.iter_modules(__path__):
-        preset = getattr(import_module(f"{__name__}.{module.name}"), "PRESET", None)
-        if preset is None:
-            continue
-        if preset.name in found:
-            raise ValueError(f"two files declare the domain {preset.name!r}")
-        found[preset.name] = preset
+    found = imported(__name__, "PRESET", what="domain")
     PRESETS.clear()
     PRESETS.update(sorted(found.items(), key=lambda item: (item[1].rank, item[0])))
 
@@ -47,11 +37,7 @@ def get(name: str) -> Preset:
     Raises:
         ValueError: no such preset; the message lists those there are and the nearest match.
     """
-    if name in PRESETS:
-        return PRESETS[name]
-    near = difflib.get_close_matches(str(name), PRESETS, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"unknown preset {name!r}, expected one of {', '.join(PRESETS)}{hint}")
+    return named(PRESETS, name, what="preset")
 
 
 def of_kind(kind: str) -> Preset:

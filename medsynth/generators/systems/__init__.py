@@ -6,8 +6,6 @@ class, or by nothing at all. A file's names are read without torch; what makes i
 
 from __future__ import annotations
 
-import difflib
-import pkgutil
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -18,6 +16,7 @@ from medsynth.generators.systems.base import (
     ImageSystem,
     SystemEntry,
 )
+from medsynth.registry import imported, named
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,16 +44,9 @@ def discover() -> None:
     Raises:
         ValueError: two files declare one name.
     """
-    found: dict[str, SystemEntry] = {}
-    for module in pkgutil.iter_modules(__path__):
-        entry = getattr(import_module(f"{__name__}.{module.name}"), "SYSTEM", None)
-        if entry is None:
-            continue
-        if entry.name in found:
-            raise ValueError(f"two files declare the image system {entry.name!r}")
-        found[entry.name] = entry
+    found = imported(__name__, "SYSTEM", what="image system")
     SYSTEMS.clear()
-    SYSTEMS.update(sorted(found.items()))
+    SYSTEMS.update(found)
 
 
 def get(name: str) -> SystemEntry:
@@ -63,11 +55,7 @@ def get(name: str) -> SystemEntry:
     Raises:
         ValueError: no such system; the message lists those there are and the nearest match.
     """
-    if name in SYSTEMS:
-        return SYSTEMS[name]
-    near = difflib.get_close_matches(str(name), SYSTEMS, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"unknown system {name!r}, expected one of {', '.join(SYSTEMS)}{hint}")
+    return named(SYSTEMS, name, what="system")
 
 
 def load(request: ImageRequest, *, work: Path, listener: Listener) -> ImageSystem:
