@@ -8,9 +8,10 @@ import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from medsynth.factory.layouts.writing import ABOUT, Entries, sha256_of
+from medsynth.factory.layouts.writing import ABOUT, Entries
 from medsynth.factory.store import DataSet
 from medsynth.marking import KEY, WORD
+from medsynth.storage.files import sha256
 
 # Where a NIfTI header has its description.
 DESCRIPTION = slice(148, 228)
@@ -45,7 +46,7 @@ def file_faults(folder: Path, name: str, digest: str) -> Iterator[str]:
     path = folder / name
     if not path.is_file():
         yield f"{name} is not there"
-    elif sha256_of(path) != digest:
+    elif sha256(path) != digest:
         yield f"{name} was changed since it was written"
     elif not is_marked(path):
         yield f"{name} is not marked as synthetic"

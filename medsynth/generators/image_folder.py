@@ -27,7 +27,7 @@ from medsynth.events import Event, Listener, Stage, ignore
 from medsynth.generators import systems
 from medsynth.generators.systems import GeneratedImage, ImageRequest, ImageSystem
 from medsynth.images import write_image
-from medsynth.storage.files import new_file
+from medsynth.storage.files import new_file, sha256
 from medsynth.storage.lock import held
 
 FORMAT = "medsynth generate 1"
@@ -156,7 +156,7 @@ def _is_settled(folder: Path, index: int) -> bool:
     if record.get("refused"):
         return not record.get("again")
     file = folder / record["file"]
-    return file.is_file() and _sha256(file) == record["sha256"]
+    return file.is_file() and sha256(file) == record["sha256"]
 
 
 def _make(
@@ -199,7 +199,7 @@ def _store(
         record |= {"refused": image.refused, "again": image.again}
     else:
         file = _write_image(image.values, folder / "images", _name(image.index))
-        record |= {"file": f"images/{file.name}", "sha256": _sha256(file)}
+        record |= {"file": f"images/{file.name}", "sha256": sha256(file)}
         if image.original is not None:
             kept = folder / "originals" / f"{_name(image.index)}{image.original_suffix}"
             with new_file(kept, overwrite=True) as partial:
@@ -292,7 +292,3 @@ def _finish(folder: Path, request: ImageRequest) -> ImageSet:
     with new_file(folder / RESULT, overwrite=True) as partial:
         partial.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     return ImageSet(folder, made, refused, missing)
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

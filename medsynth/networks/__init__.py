@@ -5,9 +5,9 @@ from medsynth.networks.checkpoint import (
     load_network,
     read_metadata,
     save_weights,
-    sha256,
 )
 from medsynth.networks.patch_unet import PatchUNet, PatchUNetConfig
+from medsynth.storage.files import sha256
 
 __all__ = [
     "PatchUNet",

@@ -6,7 +6,6 @@ license, steps: a file can be read years later by someone who has only the file.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import struct
 from pathlib import Path
@@ -75,15 +74,6 @@ def read_metadata(path: Path) -> dict[str, Any]:
             f"{path} is not a weights file of this program or is damaged ({error}); "
             "restore it from the repository or train again"
         ) from error
-
-
-def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def load_network(path: Path) -> tuple[PatchUNet, dict[str, Any]]:

@@ -14,7 +14,6 @@ from anywhere can be told from the one that was tested. `make model-index` write
 from __future__ import annotations
 
 import difflib
-import hashlib
 import importlib.util
 import json
 import os
@@ -24,6 +23,7 @@ from functools import cache
 from pathlib import Path
 
 from medsynth.errors import CheckpointError
+from medsynth.storage.files import sha256
 
 INDEX = Path(__file__).with_name("index.json")
 CHECKOUT = Path(__file__).resolve().parents[2] / "monai_bundle" / "models"
@@ -98,15 +98,6 @@ def path(name: str) -> Path:
         f"no weights {name}{SUFFIX} in {places}; train them with `medsynth train`, install "
         f"medsynth-models, name a folder in {VARIABLE}, or a file with `weights:`"
     )
-
-
-def sha256(file: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with open(file, "rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def verify(name: str) -> Path:

@@ -16,6 +16,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
 
 from medsynth.pacs.text import is_uid, plain, value_of
+from medsynth.storage.files import sha256
 
 SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
 UIDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
@@ -172,13 +173,4 @@ def _check_identity(path: Path, header: dict[str, str]) -> None:
 
 def is_intact(path: Path, instance: Instance) -> bool:
     """Whether `path` is the object that was queued."""
-    return path.is_file() and sha256_of(path) == instance.sha256
-
-
-def sha256_of(path: Path) -> str:
-    """Of the whole file, read in pieces."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while piece := stream.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
+    return path.is_file() and sha256(path) == instance.sha256

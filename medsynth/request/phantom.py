@@ -10,7 +10,7 @@ from medsynth.request import fields
 from medsynth.request.model import BREAST_WORDS, LARGEST_SEED, Phantom
 
 GRID_KEYS = ("slices", "spacing_mm", "size", "level_mm")
-# Lowest and highest, as in medsynth.phantoms.thorax.habitus; a test holds the two tables equal.
+# Lowest and highest that still give a thorax.
 HABITUS = {
     "width": (0.75, 1.3),
     "depth": (0.75, 1.35),

@@ -7,6 +7,7 @@ the way removes it; what a killed writer left, the next write to the same folder
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +56,15 @@ def replace_text(path: Path, text: str) -> None:
     """Write `text`, so that a reader meets the old file or the new one, never a part."""
     with new_file(path, overwrite=True) as hidden:
         hidden.write_text(text, encoding="utf-8")
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def move(source: Path, target: Path) -> None:

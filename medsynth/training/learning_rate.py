@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import torch
 from torch import Tensor
 
-
-class LearningRateSchedule(Protocol):
-    """The settings of a recipe that say it."""
-
-    @property
-    def lr(self) -> float: ...
-
-    @property
-    def warmup(self) -> int: ...
-
-    @property
-    def decay(self) -> float: ...
+from medsynth.training.recipe import Optimizer, Refinement
 
 
-def learning_rate(step: int, *, steps: int, schedule: LearningRateSchedule) -> float:
+def learning_rate(step: int, *, steps: int, schedule: Optimizer | Refinement) -> float:
     """Linear warm-up, constant, linear decay to zero over the last `decay` share of the steps."""
     rise = (step + 1) / max(1, schedule.warmup)
     fall = (steps - step) / max(1.0, schedule.decay * steps)

@@ -13,7 +13,9 @@ from torch.optim import Optimizer
 
 from medsynth.events import Listener, Stage, ignore
 from medsynth.training import checkpoint
-from medsynth.training.learning_rate import LearningRateSchedule, learning_rate
+from medsynth.training.learning_rate import learning_rate
+from medsynth.training.recipe import Optimizer as OptimizerOptions
+from medsynth.training.recipe import Refinement
 from medsynth.training.stopping import Interrupt, Limits
 
 Batch = TypeVar("Batch")
@@ -59,7 +61,7 @@ class ResumableTrainer(Generic[Batch]):
         learners: Sequence[Learner],
         *,
         steps: int,
-        rates: LearningRateSchedule,
+        rates: OptimizerOptions | Refinement,
         checkpoint_every: int,
     ):
         self.run, self.learners = run, tuple(learners)

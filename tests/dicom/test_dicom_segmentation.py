@@ -5,7 +5,15 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from made_dicom import DERIVATION, JOB, SHAPE, hounsfield, oblique_image, reference_headers
+from made_dicom import (
+    DERIVATION,
+    JOB,
+    SHAPE,
+    hounsfield,
+    oblique_image,
+    reference_headers,
+    write_made,
+)
 
 from medsynth.dicom import LesionMask, write_segmentation, write_series
 from medsynth.dicom.lesion_codes import property_type
@@ -20,15 +28,7 @@ def image():
 
 @pytest.fixture
 def files(tmp_path, image):
-    info = write_series(
-        image,
-        tmp_path / "image",
-        preset=get("lung_ct"),
-        job=JOB,
-        derivation=DERIVATION,
-        headers=reference_headers(image),
-    )
-    return info.files
+    return write_made(tmp_path, image, headers=reference_headers(image)).files
 
 
 def _lesion(image, corner, *, label="Nodule", kind="spiculated"):
@@ -84,15 +84,7 @@ def test_it_is_marked_and_belongs_to_the_exported_study(tmp_path, image, files):
 
 
 def test_in_a_kept_study_it_has_the_reference_s_patient(tmp_path, image):
-    info = write_series(
-        image,
-        tmp_path / "image",
-        preset=get("lung_ct"),
-        job=JOB,
-        derivation=DERIVATION,
-        headers=reference_headers(image),
-        patient="keep",
-    )
+    info = write_made(tmp_path, image, headers=reference_headers(image), patient="keep")
     lesions = [_lesion(image, (1, 2, 3), label="Größe")]
     seg = pydicom.dcmread(write_segmentation(lesions, tmp_path / "seg", files=info.files, job=JOB))
     assert (seg.PatientName, seg.PatientID, seg.EthnicGroup) == ("Muster^Erika", "PID-4711", "01")

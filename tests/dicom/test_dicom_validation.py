@@ -4,10 +4,16 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from made_dicom import DERIVATION, JOB, SHAPE, hounsfield, oblique_image, reference_headers
+from made_dicom import (
+    JOB,
+    SHAPE,
+    hounsfield,
+    oblique_image,
+    reference_headers,
+    write_made,
+)
 
-from medsynth.dicom import LesionMask, validate, write_segmentation, write_series
-from medsynth.domains import get
+from medsynth.dicom import LesionMask, validate, write_segmentation
 from medsynth.errors import GeometryError
 
 
@@ -18,14 +24,7 @@ def image():
 
 @pytest.fixture
 def export(tmp_path, image):
-    info = write_series(
-        image,
-        tmp_path / "image",
-        preset=get("lung_ct"),
-        job=JOB,
-        derivation=DERIVATION,
-        headers=reference_headers(image),
-    )
+    info = write_made(tmp_path, image, headers=reference_headers(image))
     voxels = np.zeros(SHAPE, np.uint8)
     voxels[1:3, 4:8, 4:8] = 1
     mask = sitk.GetImageFromArray(voxels)

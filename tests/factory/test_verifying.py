@@ -104,11 +104,11 @@ def unmarked_nifti(folder):
 
 def record_of(folder, layout, name, path):
     """The journal as if the layout had written the file so."""
-    from medsynth.factory.layouts.writing import sha256_of
+    from medsynth.storage.files import sha256
 
     journal = folder / "layouts" / layout / "records.jsonl"
     lines = [json.loads(line) for line in journal.read_text().splitlines()]
-    lines[0]["files"][name] = sha256_of(path)
+    lines[0]["files"][name] = sha256(path)
     journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 

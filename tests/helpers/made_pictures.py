@@ -90,3 +90,16 @@ def write_picture(path: Path, values: np.ndarray) -> Path:
     """A PNG or JPEG of `values` (j, i), 8 or 16 bits as their type says."""
     Image.fromarray(values).save(path)
     return path
+
+
+SHAPE = (8, 40, 44)
+
+
+def body():
+    """A lung of `SHAPE` in a shell of soft tissue, a CT."""
+    values = np.full(SHAPE, -1000, np.float32)
+    values[:, 4:36, 4:40], values[:, 8:32, 8:36] = 40, -850
+    image = sitk.GetImageFromArray(values)
+    image.SetSpacing((2.0, 2.0, 3.0))
+    image.SetOrigin((-40.0, -30.0, 12.0))
+    return image

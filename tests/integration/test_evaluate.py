@@ -21,6 +21,12 @@ CONFIG = Path(__file__).resolve().parents[2] / "monai_bundle/configs/evaluate.js
 OUTPUTS = ["figures.json", "pairs.npz", "report.html", "sheet.png"]
 
 
+def unguided(films):
+    """Options of an audit of two free samples of a conditioned network."""
+    weights = films / "conditioned.safetensors"
+    return ("--only", "memorization", "--unguided", 2, "--weights", weights)
+
+
 @pytest.fixture(scope="module")
 def films(tmp_path_factory):
     """Twelve films of twelve people, ten of them held out; a recipe and weights for them."""
@@ -193,14 +199,7 @@ def test_low_pass_images_of_free_samples_are_drawn_for_a_conditioned_network(
     films, tmp_path, capsys
 ):
     out, low = tmp_path / "out", films / "low.safetensors"
-    words = (
-        "--only",
-        "memorization",
-        "--unguided",
-        2,
-        "--weights",
-        films / "conditioned.safetensors",
-    )
+    words = unguided(films)
     assert evaluate(films, out, *words, "--low-pass-weights", low) == 0
     audit = json.loads((out / "figures.json").read_text())["figures"]["memorization"]
     assert audit["low_pass_of_unguided"] == "low.safetensors"
@@ -249,14 +248,7 @@ def test_free_samples_go_without_a_low_pass_image_where_the_presets_does_not_fit
     monkeypatch.setattr(presets, "get", lambda name: preset)
     monkeypatch.setattr("medsynth.networks.model_store.folders", lambda: [films])
     out = tmp_path / "out"
-    words = (
-        "--only",
-        "memorization",
-        "--unguided",
-        2,
-        "--weights",
-        films / "conditioned.safetensors",
-    )
+    words = unguided(films)
     assert evaluate(films, out, *words) == 0
     said = capsys.readouterr().err
     assert "free samples without a low-pass image: " in said

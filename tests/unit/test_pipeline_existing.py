@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from made_dicom import DERIVATION, JOB, reference_headers
+from made_pictures import SHAPE, body
 
 from medsynth import domains as presets
 from medsynth.dicom import label_codes, write_series
@@ -12,17 +13,6 @@ from medsynth.events import ignore
 from medsynth.pipeline.existing import UNLABELED
 from medsynth.pipeline.plan import prepare
 from medsynth.request import parse, to_dict
-
-SHAPE = (8, 40, 44)
-
-
-def body():
-    values = np.full(SHAPE, -1000, np.float32)
-    values[:, 4:36, 4:40], values[:, 8:32, 8:36] = 40, -850
-    image = sitk.GetImageFromArray(values)
-    image.SetSpacing((2.0, 2.0, 3.0))
-    image.SetOrigin((-40.0, -30.0, 12.0))
-    return image
 
 
 def label_map(spacing=(2.0, 2.0, 3.0), origin=(-40.0, -30.0, 12.0)):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from made_pictures import SHAPE, body
 from PIL import Image
 
 from medsynth import domains as presets
@@ -12,17 +13,7 @@ from medsynth.pipeline.plan import prepare
 from medsynth.pipeline.report.axes import axes_of, draw_axes, ticks
 from medsynth.request import load_request, parse, shown_paths, to_dict, write
 
-SHAPE = (8, 40, 44)
 SOLID = {"source": {"procedural": {"kind": "solid"}}}
-
-
-def body():
-    values = np.full(SHAPE, -1000, np.float32)
-    values[:, 4:36, 4:40], values[:, 8:32, 8:36] = 40, -850
-    image = sitk.GetImageFromArray(values)
-    image.SetSpacing((2.0, 2.0, 3.0))
-    image.SetOrigin((-40.0, -30.0, 12.0))
-    return image
 
 
 def prepared(*pathologies, image=None, **anatomy):

@@ -19,7 +19,7 @@ from medsynth.events import Listener, Stage, ignore
 from medsynth.factory.layouts.base import Entry, Layout, LayoutContext
 from medsynth.factory.store import DataSet, SetItem
 from medsynth.marking import TEXT
-from medsynth.storage.files import new_file
+from medsynth.storage.files import new_file, sha256
 from medsynth.storage.growing import growing_folder
 
 RECORDS, ABOUT = "records.jsonl", "layout.json"
@@ -136,7 +136,7 @@ def _add(item: SetItem, layout: Layout, folder: Path, context: LayoutContext) ->
         entry = layout.add(item, folder, context)
     except ValueError as error:
         raise ValueError(f"layout {layout.name}, image {item.id}: {error}") from error
-    files = {name: sha256_of(folder / name) for name in entry.get("files", [])}
+    files = {name: sha256(folder / name) for name in entry.get("files", [])}
     line = json.dumps(context.common(item) | entry | {"files": files}, ensure_ascii=False)
     with open(folder / RECORDS, "a", encoding="utf-8") as journal:
         journal.write(line + "\n")
@@ -165,22 +165,13 @@ def _write_json(value: dict[str, Any], path: Path) -> None:
         partial.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def sha256_of(path: Path) -> str:
-    """Hexadecimal, of a file."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def _index_files(folder: Path) -> dict[str, str]:
     """The SHA-256 of the files that are of no single image: tables, JSON, shards."""
     of_images = {name for entry in Entries(folder) for name in entry["files"]}
     found = (path for path in sorted(folder.rglob("*")) if path.is_file())
     names = {path.relative_to(folder).as_posix(): path for path in found}
     others = names.keys() - of_images - {ABOUT, RECORDS}
-    return {name: sha256_of(names[name]) for name in sorted(others)}
+    return {name: sha256(names[name]) for name in sorted(others)}
 
 
 def _sweep(folder: Path) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from medsynth.factory.layouts.base import Entry
-from medsynth.factory.layouts.writing import sha256_of
 from medsynth.factory.pages import wording
 from medsynth.factory.pages.facts import Facts
+from medsynth.storage.files import sha256
 
 CONFORMS = ("http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0")
 TABLE = "items.csv"
@@ -101,7 +101,7 @@ def croissant(facts: Facts, folder: Path, *, layouts: tuple[str, ...]) -> dict[s
                 "description": "A line an image.",
                 "contentUrl": TABLE,
                 "encodingFormat": "text/csv",
-                "sha256": sha256_of(folder / TABLE),
+                "sha256": sha256(folder / TABLE),
             },
             *(_file_set(name) for name in layouts),
         ],

@@ -7,20 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# name: (lowest, highest) value that still gives a thorax.
-RANGES: dict[str, tuple[float, float]] = {
-    "width": (0.75, 1.3),
-    "depth": (0.75, 1.35),
-    "height": (0.75, 1.25),
-    "fat_mm": (3.0, 60.0),
-    "breast_mm": (0.0, 60.0),
-    "muscle": (0.4, 1.8),
-    "heart": (0.75, 1.5),
-    "aorta": (0.7, 1.8),
-    "lung_hu": (-950.0, -600.0),
-    "contrast_hu": (0.0, 400.0),
-    "variation": (0.0, 2.0),
-}
+from medsynth.request.phantom import HABITUS as RANGES
+
 SEXES = ("female", "male")
 
 
