@@ -6,6 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
+from medsynth.cli.parsers import add_command
 from medsynth.events import Event, Listener
 
 DESCRIPTION = """\
@@ -52,12 +53,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _add_import(actions: argparse._SubParsersAction) -> None:
-    parser = actions.add_parser(
+    parser = add_command(
+        actions,
         "import",
-        help="make weights of a network that MONAI or monai-generative trained",
-        description=IMPORT,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "make weights of a network that MONAI or monai-generative trained",
+        IMPORT,
+        EXAMPLES,
     )
     parser.add_argument("file", metavar="FILE.pt", type=Path, help="what torch.save wrote")
     parser.add_argument("-o", "--out", metavar="FILE.safetensors", type=Path, required=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from medsynth.diffusion.denoiser import Denoiser
 from medsynth.diffusion.noise_level import NoiseLevelScale
 from medsynth.diffusion.preconditioning import ResidualPreconditioning
 from medsynth.errors import CheckpointError
-from medsynth.networks.initial import placed
+from medsynth.networks.initial import Network, placed
 from medsynth.networks.patch_unet import PatchUNet, PatchUNetConfig
 from medsynth.networks.refiner import Refiner, RefinerConfig
 from medsynth.storage import aliases
@@ -83,18 +84,13 @@ def load_network(path: Path) -> tuple[PatchUNet, dict[str, Any]]:
         CheckpointError: missing, damaged, or not the weights that the header describes.
     """
     metadata = read_metadata(path)
-    try:
-        network = PatchUNet(PatchUNetConfig.from_dict(metadata["network"]))
-        state = _state(path, refiner=False)
-        network.load_state_dict(state)
-    except (SafetensorError, OSError, RuntimeError, TypeError, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(
-            f"{path} is damaged or does not hold the network its header describes ({reason}); "
-            "restore it from the repository or train again"
-        ) from error
-    if not all(torch.isfinite(value).all() for value in state.values()):
-        raise CheckpointError(f"{path} holds values that are not finite; train again")
+    network = _filled(
+        lambda: PatchUNet(PatchUNetConfig.from_dict(metadata["network"])),
+        path,
+        refiner=False,
+        what="network",
+        again="train again",
+    )
     return network.eval(), metadata
 
 
@@ -167,21 +163,33 @@ def load_refiner(path: Path, metadata: dict[str, Any], *, device: str = "cpu") -
     """
     if not metadata.get("refiner"):
         return None
+    refiner = _filled(
+        lambda: Refiner(RefinerConfig(**metadata["refiner"])),
+        path,
+        refiner=True,
+        what="refiner",
+        again="run `medsynth refine` again",
+    )
+    return placed(refiner, device).eval().requires_grad_(False)
+
+
+def _filled(
+    build: Callable[[], Network], path: Path, *, refiner: bool, what: str, again: str
+) -> Network:
+    """What `build` makes, with its tensors in the file; `again` says how to get another file."""
     try:
-        refiner = Refiner(RefinerConfig(**metadata["refiner"]))
-        state = _state(path, refiner=True)
-        refiner.load_state_dict(state)
-    except (SafetensorError, OSError, RuntimeError, TypeError, ValueError) as error:
+        network = build()
+        state = _state(path, refiner=refiner)
+        network.load_state_dict(state)
+    except (SafetensorError, OSError, RuntimeError, TypeError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(
-            f"{path} does not hold the refiner its header describes ({reason}); restore it from the "
-            "repository or run `medsynth refine` again"
+            f"{path} is damaged or does not hold the {what} its header describes ({reason}); "
+            f"restore it from the repository or {again}"
         ) from error
     if not all(torch.isfinite(value).all() for value in state.values()):
-        raise CheckpointError(
-            f"{path} holds a refiner whose values are not finite; run `medsynth refine` again"
-        )
-    return placed(refiner, device).eval().requires_grad_(False)
+        raise CheckpointError(f"{path} holds a {what} whose values are not finite; {again}")
+    return network
 
 
 def _state(path: Path, *, refiner: bool) -> dict[str, Tensor]:

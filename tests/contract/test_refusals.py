@@ -175,7 +175,7 @@ ROI = "pathologies.0={roi: %s, source: {procedural: {kind: solid}}}"
         ("weights=nowhere.safetensors", "weights: no such file"),
         ("weights=short.safetensors", "short.safetensors is damaged"),
         ("weights=noise.safetensors", "noise.safetensors is not a weights file"),
-        ("weights=nan.safetensors", "nan.safetensors holds values that are not finite"),
+        ("weights=nan.safetensors", "nan.safetensors holds a network whose values are not finite"),
         ("weights=other.safetensors", "trained for preset brain_mri, the request asks for lung_ct"),
         ("weights=ct.nrrd", "ct.nrrd is not a weights file"),
     ],

@@ -22,11 +22,6 @@ from medsynth.errors import GeometryError
 
 
 @pytest.fixture
-def image():
-    return oblique_image(hounsfield())
-
-
-@pytest.fixture
 def files(tmp_path, image):
     return write_made(tmp_path, image, headers=reference_headers(image)).files
 

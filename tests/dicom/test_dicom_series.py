@@ -42,16 +42,6 @@ def _read(info):
     return [pydicom.dcmread(file) for file in info.files]
 
 
-@pytest.fixture
-def image():
-    return oblique_image(hounsfield())
-
-
-@pytest.fixture
-def headers(image):
-    return reference_headers(image)
-
-
 def test_simpleitk_reads_the_same_grid_and_values(tmp_path, image, headers):
     info = write_made(tmp_path, image, headers=headers)
     reader = sitk.ImageSeriesReader()

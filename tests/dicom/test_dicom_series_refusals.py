@@ -4,21 +4,11 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from made_dicom import hounsfield, oblique_image, reference_headers, write_made
+from made_dicom import hounsfield, oblique_image, write_made
 
 from medsynth.dicom.files import save
 from medsynth.errors import GeometryError
 from medsynth.images import read_image
-
-
-@pytest.fixture
-def image():
-    return oblique_image(hounsfield())
-
-
-@pytest.fixture
-def headers(image):
-    return reference_headers(image)
 
 
 @pytest.mark.parametrize(

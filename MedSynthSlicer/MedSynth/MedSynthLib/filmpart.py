@@ -8,13 +8,14 @@ from __future__ import annotations
 import slicer
 
 from MedSynthLib import film
+from MedSynthLib.titledbox import Follower
 from MedSynthLib.vocabulary import PRESETS
 
 OPEN = {"view": "choose view", "laterality": "choose side"}
 UNKNOWN = "not known"  # a radiograph may go without
 
 
-class FilmPart:
+class FilmPart(Follower):
     """View, side and pixel size of the reference.
 
     Args:
@@ -31,11 +32,6 @@ class FilmPart:
         ui.viewComboBox.connect("activated(int)", lambda row: self._say("view", row))
         ui.sideComboBox.connect("activated(int)", lambda row: self._say("laterality", row))
         ui.pixelSizeSpinBox.connect("valueChanged(double)", self._setPixelSize)
-
-    def setParameters(self, parameters) -> None:
-        """Follow this parameter node."""
-        self.parameters = parameters
-        self.update()
 
     def update(self) -> None:
         """Show what is known of the reference."""

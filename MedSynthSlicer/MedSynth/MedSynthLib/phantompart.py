@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from MedSynthLib import sampledata
+from MedSynthLib.titledbox import Follower
 from MedSynthLib.vocabulary import PRESETS
 
 
-class PhantomPart:
+class PhantomPart(Follower):
     """Draws the phantom of the preset, where it has one."""
 
     def __init__(self, ui, messages, *, onLoaded):
         self.ui, self.messages, self.onLoaded = ui, messages, onLoaded
         self.parameters = self.process = None
         ui.phantomButton.connect("clicked(bool)", self.draw)
-
-    def setParameters(self, parameters) -> None:
-        """Follow this parameter node."""
-        self.parameters = parameters
-        self.update()
 
     def update(self) -> None:
         """Show what the preset's phantom can be told."""

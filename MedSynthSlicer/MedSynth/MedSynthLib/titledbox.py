@@ -6,7 +6,18 @@ Slicer's own connector shows the field's values as they are, and always all of t
 from __future__ import annotations
 
 
-class TitledBox:
+class Follower:
+    """Shows what a parameter node says; `update` is the subclass's."""
+
+    parameters = None
+
+    def setParameters(self, parameters) -> None:
+        """Follow this parameter node."""
+        self.parameters = parameters
+        self.update()
+
+
+class TitledBox(Follower):
     """Keeps one combo box and one text field equal.
 
     Args:
@@ -33,11 +44,6 @@ class TitledBox:
         self.box.clear()
         for name in names:
             self.box.addItem(self.titles[name])
-        self.update()
-
-    def setParameters(self, parameters) -> None:
-        """Follow this parameter node."""
-        self.parameters = parameters
         self.update()
 
     def update(self) -> None:
