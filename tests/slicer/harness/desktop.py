@@ -16,7 +16,16 @@ import slicer
 import slicer.util
 from PySide6 import QtCore, QtGui, QtWidgets
 
-from harness import application, parameternode, pythonqt, scripted, slicersources, uiloader, widgets
+from harness import (
+    application,
+    mrmlwidgets,
+    parameternode,
+    pythonqt,
+    scripted,
+    slicersources,
+    uiloader,
+    widgets,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 MODULE = ROOT / "MedSynthSlicer" / "MedSynth"
@@ -56,7 +65,7 @@ class Desktop:
         ctk = types.ModuleType("ctk")
         for name, cls in widgets.CTK.items():
             setattr(ctk, name, pythonqt.wrapperClass(cls))
-        for name, cls in widgets.MRML.items():
+        for name, cls in mrmlwidgets.MRML.items():
             setattr(slicer, name, pythonqt.wrapperClass(cls))
         wrapper = parameternode.module()
         modules = {"qt": qt, "ctk": ctk, "slicer.parameterNodeWrapper": wrapper}

@@ -12,10 +12,10 @@ from PySide6 import QtWidgets
 from PySide6.QtCore import QBuffer, QByteArray, QFile, QIODevice, QObject
 from PySide6.QtUiTools import QUiLoader
 
-from harness import widgets
+from harness import mrmlwidgets, widgets
 from harness.pythonqt import signalSignature, wrap, wrapperClass
 
-OURS = {**widgets.CTK, **widgets.MRML}
+OURS = {**widgets.CTK, **mrmlwidgets.MRML}
 
 
 class _Loader(QUiLoader):
