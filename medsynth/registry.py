@@ -154,31 +154,42 @@ def _declared(path: Path, package: str, attribute: str) -> Entry | None:
     return Entry(name, facts["title"], f"{package}.{path.stem}", attribute, MappingProxyType(facts))
 
 
-def imported(package: str, attribute: str, *, what: str) -> dict[str, Any]:
-    """The objects `attribute` of the package's files by their `name`; for files that are light to import.
+class Imported(dict[str, Declared]):
+    """The objects `attribute` of a package's files by their `name`; for files that are light to import.
 
-    Raises:
-        ValueError: two files declare one name; `what` is what such an object is called.
+    `what` is what such an object is called. In the order of their `rank`, where they have one, and name.
     """
-    found: dict[str, Any] = {}
-    for module in pkgutil.iter_modules(sys.modules[package].__path__):
-        declared = getattr(import_module(f"{package}.{module.name}"), attribute, None)
-        if declared is None:
-            continue
-        if declared.name in found:
-            raise ValueError(f"two files declare the {what} {declared.name!r}")
-        found[declared.name] = declared
-    return dict(sorted(found.items()))
 
+    def __init__(self, package: str, attribute: str, *, what: str) -> None:
+        super().__init__()
+        self.package, self.attribute, self.what = package, attribute, what
 
-def named(table: Mapping[str, Declared], name: str, *, what: str) -> Declared:
-    """`table[name]`.
+    def discover(self) -> None:
+        """Read the package's files now.
 
-    Raises:
-        ValueError: there is none; the message lists those there are and the nearest match.
-    """
-    if name in table:
-        return table[name]
-    near = difflib.get_close_matches(str(name), table, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"unknown {what} {name!r}, expected one of {', '.join(table)}{hint}")
+        Raises:
+            ValueError: two files declare one name.
+        """
+        found: dict[str, Any] = {}
+        for module in pkgutil.iter_modules(sys.modules[self.package].__path__):
+            file = import_module(f"{self.package}.{module.name}")
+            declared = getattr(file, self.attribute, None)
+            if declared is None:
+                continue
+            if declared.name in found:
+                raise ValueError(f"two files declare the {self.what} {declared.name!r}")
+            found[declared.name] = declared
+        self.clear()
+        self.update(sorted(found.items(), key=lambda item: (getattr(item[1], "rank", 0), item[0])))
+
+    def named(self, name: str) -> Declared:
+        """The object of that name.
+
+        Raises:
+            ValueError: there is none; the message lists those there are and the nearest match.
+        """
+        if name in self:
+            return self[name]
+        near = difflib.get_close_matches(str(name), self, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"unknown {self.what} {name!r}, expected one of {', '.join(self)}{hint}")

@@ -11,6 +11,7 @@ from medsynth.events import Listener
 
 INCOMPLETE = 3
 
+LINE = "make what is missing of a set (the usual action: the word can be left out)"
 DESCRIPTION = """\
 Read a plan (YAML or JSON) and make the set in DIR: items/ID (image, masks, request.yaml, result.json),
 plan.jsonl (what was drawn for each), the layouts that the plan names. Ctrl-C, then the same command,
@@ -27,13 +28,7 @@ examples:
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """`make` and its options."""
-    parser = add_command(
-        subparsers,
-        "make",
-        "make what is missing of a set (the usual action: the word can be left out)",
-        DESCRIPTION,
-        EXAMPLES,
-    )
+    parser = add_command(subparsers, "make", LINE, DESCRIPTION, EXAMPLES)
     parser.add_argument("plan", metavar="PLAN", type=Path, help="plan file, YAML or JSON")
     parser.add_argument(
         "-o", "--out", metavar="DIR", type=Path, required=True, help="folder of the set"

@@ -8,6 +8,7 @@ from pathlib import Path
 from medsynth.cli.parsers import add_command
 from medsynth.events import Event, Listener
 
+LINE = "fetch a series from a PACS, as an anatomy reference"
 DESCRIPTION = """\
 Fetch one series from a PACS into a new folder, which appears complete or not at all. Without -o
 the series of the patient or study are listed."""
@@ -21,13 +22,7 @@ examples:
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """`fetch` and its options."""
-    parser = add_command(
-        subparsers,
-        "fetch",
-        "fetch a series from a PACS, as an anatomy reference",
-        DESCRIPTION,
-        EXAMPLES,
-    )
+    parser = add_command(subparsers, "fetch", LINE, DESCRIPTION, EXAMPLES)
     parser.add_argument("name", metavar="NAME", help="destination (medsynth pacs)")
     parser.add_argument("--patient", default="", metavar="ID", help="Patient ID")
     parser.add_argument("--study", default="", metavar="UID", help="Study Instance UID")

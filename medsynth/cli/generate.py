@@ -12,6 +12,7 @@ from medsynth.events import Event, Listener
 if TYPE_CHECKING:
     from medsynth.generators.systems import ImageRequest, SystemEntry
 
+LINE = "make images with a system that follows no reference"
 DESCRIPTION = """\
 Make a folder of marked synthetic images with one of the systems that do not follow a reference. Run the
 same command again to go on where an earlier run stopped."""
@@ -25,13 +26,7 @@ examples:
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """`generate` and its options."""
-    parser = add_command(
-        subparsers,
-        "generate",
-        "make images with a system that follows no reference",
-        DESCRIPTION,
-        EXAMPLES,
-    )
+    parser = add_command(subparsers, "generate", LINE, DESCRIPTION, EXAMPLES)
     parser.add_argument("system", nargs="?", metavar="SYSTEM", help="which one, see --list")
     parser.add_argument("--list", action="store_true", help="the systems, and what each accepts")
     parser.add_argument("-o", "--out", metavar="FOLDER", type=Path, help="where the images go")

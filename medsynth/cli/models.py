@@ -9,6 +9,7 @@ from pathlib import Path
 from medsynth.cli.parsers import add_command
 from medsynth.events import Event, Listener
 
+LINE = "make weights of a network that MONAI or monai-generative trained"
 DESCRIPTION = """\
 The shipped networks by name. They are looked for in the folder that MEDSYNTH_MODELS names, in
 monai_bundle/models of a checkout, in the installed distribution medsynth-models, and in the cache.
@@ -53,13 +54,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _add_import(actions: argparse._SubParsersAction) -> None:
-    parser = add_command(
-        actions,
-        "import",
-        "make weights of a network that MONAI or monai-generative trained",
-        IMPORT,
-        EXAMPLES,
-    )
+    parser = add_command(actions, "import", LINE, IMPORT, EXAMPLES)
     parser.add_argument("file", metavar="FILE.pt", type=Path, help="what torch.save wrote")
     parser.add_argument("-o", "--out", metavar="FILE.safetensors", type=Path, required=True)
     parser.add_argument("--preset", required=True, help="the kind of images it makes")

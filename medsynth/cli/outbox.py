@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from medsynth.pacs.outbox import Outbox
 
 
+LINE = "what waits to be sent, what failed and why; retry, forget"
+PAGE = "The jobs of medsynth send."
 ACTIONS = """\
 actions:
   list     every job, one line each (the default)
@@ -26,13 +28,7 @@ actions:
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """`outbox` and its actions."""
-    parser = add_command(
-        subparsers,
-        "outbox",
-        "what waits to be sent, what failed and why; retry, forget",
-        "The jobs of medsynth send.",
-        ACTIONS,
-    )
+    parser = add_command(subparsers, "outbox", LINE, PAGE, ACTIONS)
     choices = ("list", "show", "retry", "forget")
     parser.add_argument("action", metavar="ACTION", nargs="?", choices=choices, default="list")
     parser.add_argument("job", metavar="JOB", nargs="?", help="its name or how it begins")

@@ -7,6 +7,8 @@ import argparse
 from medsynth.cli.parsers import add_command
 from medsynth.events import Event, Listener
 
+LINE = "add, list, test and remove the destinations for send and fetch"
+PAGE = "The destinations of this user. Nothing is ever sent to any other."
 EXAMPLES = """\
 examples:
   medsynth pacs add archive --host pacs.example.org --port 104 --aet ARCHIVE
@@ -21,13 +23,7 @@ MEDSYNTH_PACS_<NAME>_TOKEN in the environment, or keep them in a keyring:
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """`pacs` and its actions."""
-    parser = add_command(
-        subparsers,
-        "pacs",
-        "add, list, test and remove the destinations for send and fetch",
-        "The destinations of this user. Nothing is ever sent to any other.",
-        EXAMPLES,
-    )
+    parser = add_command(subparsers, "pacs", LINE, PAGE, EXAMPLES)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     _add_add(actions)
     actions.add_parser("list", help="every destination, one line each")

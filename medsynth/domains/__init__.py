@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from medsynth.domains.base import IntensityMap, NoisyTissue, OrganFinder, Preset, Tissue, Window
-from medsynth.registry import imported, named
+from medsynth.registry import Imported
 
 __all__ = [
     "PRESETS",
@@ -17,27 +17,8 @@ __all__ = [
     "of_kind",
 ]
 
-PRESETS: dict[str, Preset] = {}
-
-
-def discover() -> None:
-    """Read the domains' files of this folder into `PRESETS`, by `rank` and name.
-
-    Raises:
-        ValueError: two files declare one name.
-    """
-    found = imported(__name__, "PRESET", what="domain")
-    PRESETS.clear()
-    PRESETS.update(sorted(found.items(), key=lambda item: (item[1].rank, item[0])))
-
-
-def get(name: str) -> Preset:
-    """The preset called `name`.
-
-    Raises:
-        ValueError: no such preset; the message lists those there are and the nearest match.
-    """
-    return named(PRESETS, name, what="preset")
+PRESETS: Imported[Preset] = Imported(__name__, "PRESET", what="preset")
+discover, get = PRESETS.discover, PRESETS.named
 
 
 def of_kind(kind: str) -> Preset:

@@ -16,7 +16,7 @@ from medsynth.generators.systems.base import (
     ImageSystem,
     SystemEntry,
 )
-from medsynth.registry import imported, named
+from medsynth.registry import Imported
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,27 +35,8 @@ __all__ = [
     "load",
 ]
 
-SYSTEMS: dict[str, SystemEntry] = {}
-
-
-def discover() -> None:
-    """Read the files of this folder into `SYSTEMS`, by name.
-
-    Raises:
-        ValueError: two files declare one name.
-    """
-    found = imported(__name__, "SYSTEM", what="image system")
-    SYSTEMS.clear()
-    SYSTEMS.update(found)
-
-
-def get(name: str) -> SystemEntry:
-    """The system called `name`.
-
-    Raises:
-        ValueError: no such system; the message lists those there are and the nearest match.
-    """
-    return named(SYSTEMS, name, what="system")
+SYSTEMS: Imported[SystemEntry] = Imported(__name__, "SYSTEM", what="system")
+discover, get = SYSTEMS.discover, SYSTEMS.named
 
 
 def load(request: ImageRequest, *, work: Path, listener: Listener) -> ImageSystem:
