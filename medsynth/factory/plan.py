@@ -15,7 +15,7 @@ LARGEST_COUNT = 999_999  # ids have six digits
 # Keys of a request that hold for every image, and are checked as a request's are.
 REQUEST_KEYS = (
     *("generator", "sampler", "steps", "composition", "filter", "guidance", "noise", "weights"),
-    *("background", "device", "feather_mm"),
+    *("background", "surroundings", "device", "feather_mm"),
 )
 NEAR_COPIES = ("refuse", "keep")
 

@@ -54,7 +54,7 @@ def makers(run):
             words = " ".join(process.cmdline())
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
-        if WORKER in words or words.startswith("ray::"):
+        if WORKER in words or words.startswith("ray::MapWorker"):
             found.append(process)
     return found
 
