@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Any
 
 HOME = "medsynth.lesions.kinds"
-LOBULATION = "how lobed the outline is; not with `roi`"
+LOBULATION = "how lobulated the outline is; not with `roi`"
 ELONGATION = "longest over shortest axis; not with `roi`"
 # What several kinds are coded as: value, scheme and meaning.
 MASS = ("4147007", "SCT", "Mass")
