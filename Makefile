@@ -65,6 +65,7 @@ $(VENV)/.installed: setup.py
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/pip install -q -e '.[dev]'
+	$(BIN)/pip install -q --no-deps 'nnunetv2>=2.5' 'dynamic-network-architectures>=0.4.4'
 	touch $@
 
 # Servers and validators that the tests talk to; without apt and root those tests skip and say so.

@@ -33,7 +33,21 @@ ONNX = ["onnx>=1.16", "onnxscript>=0.5", "onnxruntime>=1.18"]
 SCALE = ["ray[data]>=2.56", "pyarrow>=14"]
 GENERATIVE = ["monai-generative>=0.2.3"]  # for the test that its networks load
 # Libraries that read the layouts of data sets: for the tests that they do. No writer needs them.
-READERS = ["pycocotools>=2.0.7", "mlcroissant>=1.0.17", "webdataset>=0.2.100", "nnunetv2>=2.5"]
+READERS = ["pycocotools>=2.0.7", "mlcroissant>=1.0.17", "webdataset>=0.2.100"]
+NNUNET = ["nnunetv2>=2.5"]
+# What nnU-Net's checks and planner import. `make` adds nnU-Net itself without dependencies: by way of timm it
+# asks for torchvision, which would replace the CPU build of torch.
+NNUNET_PARTS = [
+    *("acvl-utils>=0.2.6", "batchgenerators>=0.25.1", "batchgeneratorsv2>=0.3.2", "blosc2>=3.3.2"),
+    *(
+        "graphviz>=0.20",
+        "imagecodecs>=2023.1",
+        "scikit-image>=0.19.3",
+        "seaborn>=0.12",
+        "tifffile>=2023.1",
+    ),
+    *("yacs>=0.1.8", "connected-components-3d>=3.12"),
+]
 BUILD = ["build>=1.0", "setuptools>=77"]
 TESTS = [
     "pytest>=8.0",
@@ -47,7 +61,7 @@ DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.26"]
 NOTEBOOKS = ["nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"]
 DEV = [
     *(*TESTS, *IMAGE_API, *STUDIES, *LINT, *BUILD, *PACS, *TRAIN, *EVAL),
-    *(*BUNDLE, *ONNX, *SCALE, *GENERATIVE, *READERS, *DOCS, *NOTEBOOKS),
+    *(*BUNDLE, *ONNX, *SCALE, *GENERATIVE, *READERS, *NNUNET_PARTS, *DOCS, *NOTEBOOKS),
 ]
 
 setup(
@@ -97,7 +111,7 @@ setup(
         "onnx": ONNX,
         "scale": SCALE,
         "generative": GENERATIVE,
-        "readers": READERS,
+        "readers": [*READERS, *NNUNET],
         "docs": DOCS,
         "image-api": IMAGE_API,
         "models": MODELS,
