@@ -7,7 +7,7 @@ a training, evaluation, the benchmark.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -30,7 +30,6 @@ from medsynth.diffusion.sampling import (
     CorrelatedNoise,
     OnStep,
     generators,
-    guidance_errors,
     sample,
     silent,
     slice_noise,
@@ -47,47 +46,14 @@ from medsynth.generators.base import (
     SliceTask,
 )
 from medsynth.generators.exposed_field import ExposedField, exposed_field
+from medsynth.generators.slice_batches import Asked, SampledBatch, batches, stacked
 from medsynth.generators.surroundings import weights_around, without_own_noise
 from medsynth.networks import load_denoiser, sha256
 from medsynth.records.result import Checkpoint
 from medsynth.request.model import NamedCondition, Request
 
-# Air is the map's lower end, and half of it falls a hair below: that says nothing.
-NEARLY = 0.02
 CALIBRATION_SECONDS = 0.5
 CUDA_BATCH, MOST_SLICES = 8, 256
-Asked = tuple[int, SliceTask, Tensor]  # slice, what it follows, its noise
-
-
-@dataclass(frozen=True, eq=False)
-class SampledBatch:
-    """x0 (B, 1, H, W) as the loop left it, and the conditions that it followed.
-
-    `fields`: the film of each, which conditions and x0 continue past its edge and `images` do not.
-    """
-
-    x0: Tensor
-    conditions: tuple[Condition, ...]
-    preset: Preset
-    fields: tuple[ExposedField | None, ...] = ()
-
-    @property
-    def images(self) -> np.ndarray:
-        """(B, H, W) float32 in physical units, within what the domain can represent."""
-        values = self.preset.intensity.from_unit(self.x0[:, 0].float().clamp(-1, 1).cpu().numpy())
-        for index, field in enumerate(self.fields):
-            values[index] = field.cut_off(values[index]) if field else values[index]
-        return values
-
-    @property
-    def beyond(self) -> list[int]:
-        """How many pixels of each image the domain's intensity map cannot represent."""
-        return [int(count) for count in (self.x0.float().abs() > 1 + NEARLY).flatten(1).sum(dim=1)]
-
-    @property
-    def errors(self) -> list[dict[str, float | None]]:
-        """How far each image is off what each reference asked, over its standard deviation."""
-        return guidance_errors(self.conditions, self.x0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,7 +240,7 @@ class GuidedDiffusion:
         anatomy = references[0].reference
         named = [named_condition(each.kind, anatomy, **each.options) for each in self.named]
         known = [task.known for task in tasks if task.known is not None]
-        guided = self.guidance.conditions(references, _stacked(known) if known else None)
+        guided = self.guidance.conditions(references, stacked(known) if known else None)
         return [*named, *guided]
 
     def _reference(self, parts: Sequence[Reference]) -> LowFrequency:
@@ -285,7 +251,7 @@ class GuidedDiffusion:
             first.name,
             torch.cat([self.unit(part.values) for part in parts]),
             first.factor,
-            weights=_stacked(weights) if weights else None,
+            weights=stacked(weights) if weights else None,
             stop_sigma=first.stop.sigma,
             stop_fraction=first.stop.fraction,
         )
@@ -334,7 +300,7 @@ class GuidedDiffusion:
         like = torch.empty(1, 1, 1, 1, device=self.device)
         loop_noise = CorrelatedNoise(seed, step_mm=step_mm, like=like)
         asked = ((k, task(k), noise) for (k,), noise in noises if k in slices)
-        for batch in _batches(asked, self.batch):
+        for batch in batches(asked, self.batch):
             indices = [k for k, _, _ in batch]
             yield from self._generate(batch, loop_noise.of_batch(indices), on_step)
 
@@ -393,31 +359,6 @@ def _weights_around(task: SliceTask, preset: Preset) -> np.ndarray:
     for lesion in task.references[1:]:
         weights = weights * (0 if lesion.weights is None else 1 - lesion.weights)
     return weights.astype(np.float32)
-
-
-def _layout(task: SliceTask) -> tuple[object, ...]:
-    """What slices of one batch have in common: which references they follow, and how."""
-    return (
-        task.known is None,
-        *((r.name, r.factor, r.stop, r.weights is None) for r in task.references),
-    )
-
-
-def _batches(asked: Iterable[Asked], size: int) -> Iterator[list[Asked]]:
-    """Slices of one layout that follow each other, at most `size` at a time."""
-    batch: list[Asked] = []
-    for one in asked:
-        if batch and (len(batch) == size or _layout(one[1]) != _layout(batch[0][1])):
-            yield batch
-            batch = []
-        batch.append(one)
-    if batch:
-        yield batch
-
-
-def _stacked(planes: Sequence[np.ndarray]) -> Tensor:
-    """Planes (H, W) as a batch (B, 1, H, W)."""
-    return torch.from_numpy(np.stack(planes))[:, None]
 
 
 def load(

@@ -20,13 +20,13 @@ def draw(context: DisplayContext, options: dict[str, Any]) -> Drawing:
 
 
 PARAMETERS = (
-    Option("enhancement", (1.1, 3.0), (1.6, 2.2), "how many times as bright as the tissue around"),
+    Option("enhancement", (1.1, 3.0), (1.6, 2.2), "brightness relative to the surrounding tissue"),
     Option("edema", (0.0, 1.5), (0.25, 0.6), "how far edema reaches, in diameters; 0: none"),
     Option(
         "edema_level",
         (0.5, 1.8),
         (0.72, 0.88),
-        "gray of edema over that of the tissue there; above 1 for T2 and FLAIR",
+        "gray value of edema relative to the tissue there; above 1 for T2 and FLAIR",
     ),
     *outline((0.03, 0.1), (1.0, 1.35)),
 )

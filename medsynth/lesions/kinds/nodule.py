@@ -30,7 +30,12 @@ def draw(context: DisplayContext, options: dict[str, Any]) -> Drawing:
 
 
 PARAMETERS = (
-    Option("contrast", (5, 120), (22, 45), "gray values that the shadow adds to what it lies upon"),
+    Option(
+        "contrast",
+        (5, 120),
+        (22, 45),
+        "gray values that the lesion adds to what it is superimposed on",
+    ),
     *outline((0.02, 0.08), (1.0, 1.25)),
 )
 KIND = LesionKind("nodule", "nodule", NODULE, "relative", draw, PARAMETERS, seen_through=True)

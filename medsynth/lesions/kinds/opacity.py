@@ -20,7 +20,12 @@ def draw(context: DisplayContext, options: dict[str, Any]) -> Drawing:
 
 
 PARAMETERS = (
-    Option("contrast", (5, 120), (25, 55), "gray values that the shadow adds to what it lies upon"),
+    Option(
+        "contrast",
+        (5, 120),
+        (25, 55),
+        "gray values that the lesion adds to what it is superimposed on",
+    ),
     Option("softness", (0.05, 1.0), (0.35, 0.6), "width of the edge, in diameters"),
     *outline((0.08, 0.18), (1.0, 1.6)),
 )

@@ -24,20 +24,20 @@ def draw(context: DisplayContext, options: dict[str, Any]) -> Drawing:
 
 
 PARAMETERS = (
-    Option("enhancement", (1.1, 3.0), (1.7, 2.3), "how many times as bright as the tissue around"),
+    Option("enhancement", (1.1, 3.0), (1.7, 2.3), "brightness relative to the surrounding tissue"),
     Option("rim", (0.05, 0.4), (0.1, 0.18), "width of the bright ring, in diameters"),
     Option(
         "core_level",
         (0.1, 1.2),
         (0.5, 0.8),
-        "gray of the middle over that of the tissue around",
+        "gray value of the center relative to the surrounding tissue",
     ),
     Option("edema", (0.0, 1.5), (0.25, 0.6), "how far edema reaches, in diameters; 0: none"),
     Option(
         "edema_level",
         (0.5, 1.8),
         (0.72, 0.88),
-        "gray of edema over that of the tissue there; above 1 for T2 and FLAIR",
+        "gray value of edema relative to the tissue there; above 1 for T2 and FLAIR",
     ),
     *outline((0.06, 0.15), (1.0, 1.5)),
 )
