@@ -32,7 +32,12 @@ def _condition(value: Any, at: str) -> NamedCondition:
     return NamedCondition(
         kind,
         {
-            key: fields.within(raw.get(key, default), f"{at}.{key}", allowed=allowed)
+            key: fields.within(
+                raw.get(key, default),
+                f"{at}.{key}",
+                allowed=allowed,
+                whole=all(isinstance(number, int) for number in (*allowed, default)),
+            )
             for key, (allowed, default, _) in options.items()
         },
     )

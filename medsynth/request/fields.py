@@ -132,7 +132,7 @@ def within(value: Any, at: str, *, allowed: tuple[Any, ...], whole: bool = False
     if isinstance(allowed[0], str):
         return one_of(value, at, choices=allowed)
     low, high = allowed
-    if whole or (isinstance(low, int) and isinstance(high, int)):
+    if whole:
         return integer(value, at, low=low, high=high)
     return number(value, at, low=low, high=high)
 

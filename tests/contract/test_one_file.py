@@ -55,7 +55,7 @@ class Euler:
     def plan(self, schedule, steps):
         return plan(schedule, uniform_in_time(schedule, steps))
 
-    def step(self, x, prediction, step, *, earlier=(), noise=None, estimate_next=None):
+    def step(self, x, prediction, step, inputs):
         if step.last:
             return prediction.x0
         scaled = x / math.sqrt(step.abar)
@@ -149,7 +149,9 @@ def lung(tmp_path):
     image = sitk.GetImageFromArray(values[None].astype(np.int16))
     image.SetSpacing((3, 3, 3))
     sitk.WriteImage(image, str(tmp_path / "lung.nrrd"))
-    raw = {"preset": "lung_ct", "anatomy": {"image": "lung.nrrd"}, "steps": 4, "noise": "network"}
+    # One reference only: what surrounds a body would be a second one.
+    raw = {"preset": "lung_ct", "anatomy": {"image": "lung.nrrd"}, "steps": 4}
+    raw |= {"noise": "network", "surroundings": "network"}
     return lambda **changes: parse(raw | changes, tmp_path)
 
 
