@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
+from urllib.parse import urlsplit
 
 from medsynth import threads
 from medsynth.factory.folder import PLAN
@@ -25,6 +27,7 @@ from medsynth.factory.queue_of_rows import units
 from medsynth.factory.rows import PlanRow
 
 AUTO = "auto"
+KNOCK_S = 10.0
 
 
 class UnitMaker:
@@ -91,6 +94,8 @@ def _connect(ray: Any, address: str, plan: Plan) -> None:
         "runtime_env": {"env_vars": environment},
     }
     try:
+        if address != AUTO:
+            _knock(address)  # Ray itself tries for minutes, and may never say that nobody is there
         ray.init(address=address, **options)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         if address != AUTO:
@@ -99,6 +104,18 @@ def _connect(ray: Any, address: str, plan: Plan) -> None:
                 f"--ray: no Ray at {address} ({said[:200]}); start it, or use auto"
             ) from error
         ray.init(include_dashboard=False, **options)
+
+
+def _knock(address: str) -> None:
+    """Whether anything listens at HOST:PORT or ray://HOST:PORT.
+
+    Raises:
+        OSError, ValueError: nothing does, or this is no address.
+    """
+    parts = urlsplit(address if "//" in address else f"//{address}")
+    if not parts.hostname or not parts.port:
+        raise ValueError("expected HOST:PORT or ray://HOST:PORT")
+    socket.create_connection((parts.hostname, parts.port), timeout=KNOCK_S).close()
 
 
 def _outcomes(
