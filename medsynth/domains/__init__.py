@@ -18,7 +18,16 @@ __all__ = [
 ]
 
 PRESETS: Imported[Preset] = Imported(__name__, "PRESET", what="preset")
-discover, get = PRESETS.discover, PRESETS.named
+discover = PRESETS.discover
+
+
+def get(name: str) -> Preset:
+    """The domain called `name`.
+
+    Raises:
+        ValueError: no such domain; the message lists those there are and the nearest match.
+    """
+    return PRESETS.named(name)
 
 
 def of_kind(kind: str) -> Preset:

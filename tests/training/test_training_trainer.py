@@ -232,10 +232,16 @@ def test_the_compiled_network_is_the_one_that_trains(slices, tmp_path, monkeypat
     """torch.compile itself is PyTorch's; here it is only called, with the network."""
     called = []
 
-    def compiled(network):
-        return lambda *args, **options: called.append(network) or network(*args, **options)
+    class Compiled(torch.nn.Module):
+        def __init__(self, network):
+            super().__init__()
+            self.network = network
 
-    monkeypatch.setattr(torch, "compile", compiled)
+        def forward(self, *args, **options):
+            called.append(self.network)
+            return self.network(*args, **options)
+
+    monkeypatch.setattr(torch, "compile", Compiled)
     trainer = Trainer(recipe(compile=True), slices, run=tmp_path)
     trainer.train(limits=Limits(step=2))
     assert called == [trainer.network] * 2
