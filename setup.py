@@ -78,6 +78,8 @@ setup(
             "py.typed",
             "factory/plans/*.yaml",
             "networks/index.json",
+            "pages/*.css",
+            "pages/*.html",
             "pipeline/report/*.html",
             "factory/pages/*.html",
             "studies/reading/page/*.*",

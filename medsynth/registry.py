@@ -16,7 +16,7 @@ import difflib
 import pkgutil
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -190,6 +190,12 @@ class Imported(dict[str, Declared]):
         """
         if name in self:
             return self[name]
-        near = difflib.get_close_matches(str(name), self, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"unknown {self.what} {name!r}, expected one of {', '.join(self)}{hint}")
+        raise unknown(self.what, name, self)
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> ValueError:
+    """The refusal of a name that is not there: with those there are, and the nearest match."""
+    names = list(known)
+    near = difflib.get_close_matches(str(name), names, n=1)
+    advice = f"; did you mean {near[0]!r}?" if near else ""
+    return ValueError(f"unknown {what} {name!r}, expected one of {', '.join(names)}{advice}")

@@ -41,7 +41,7 @@ NEW = ("lesions", "segmentation", 0, f"{WORD} lesions placed by {MODEL}", "")
 EXISTING = ("labels of the reference", "labels", 1, f"{WORD} image: labels of its reference", "L")
 NAME = "0001.dcm"
 
-# Recommended display colors, CIELab, told apart from one another and from gray.
+# Recommended display colors, CIELab, distinguishable from one another and from gray.
 COLORS = ((54, 81, 70), (88, -79, 81), (63, 10, -64), (90, -11, 75), (60, 93, -61), (91, -51, -15))
 
 

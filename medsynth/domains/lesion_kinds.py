@@ -49,6 +49,18 @@ class Option:
     whole: bool = False
 
 
+# What swells around a mass of the brain.
+EDEMA = (
+    Option("edema", (0.0, 1.5), (0.25, 0.6), "how far edema reaches, in diameters; 0: none"),
+    Option(
+        "edema_level",
+        (0.5, 1.8),
+        (0.72, 0.88),
+        "gray value of edema relative to the tissue there; above 1 for T2 and FLAIR",
+    ),
+)
+
+
 def outline(
     lobulation: tuple[float, float], elongation: tuple[float, float]
 ) -> tuple[Option, Option]:

@@ -15,6 +15,7 @@ from medsynth.evaluation.figures import EXPLAINED, PlotData
 from medsynth.evaluation.held_out import Pairs
 from medsynth.evaluation.metrics.base import Metric, TableRow
 from medsynth.evaluation.names import METRICS
+from medsynth.pages import filled
 from medsynth.pipeline import report
 from medsynth.pipeline.report.pictures import display_size, jpeg, windowed
 
@@ -47,10 +48,7 @@ def write_page(
         "floor": html.escape(f"Floor: {EXPLAINED['floor']}. Interval: {EXPLAINED['interval']}."),
         "sections": "\n".join(sections),
     }
-    page = TEMPLATE.read_text(encoding="utf-8")
-    for name, part in parts.items():
-        page = page.replace(f"{{{{{name}}}}}", part)
-    path.write_text(page, encoding="utf-8")
+    path.write_text(filled(TEMPLATE, parts), encoding="utf-8")
 
 
 def _subtitle(record: dict[str, Any]) -> str:

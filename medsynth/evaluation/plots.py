@@ -8,7 +8,7 @@ import numpy as np
 
 from medsynth.domains import Preset
 
-# Told apart by people with any color vision, and in print.
+# Distinguishable for people with any color vision, and in print.
 REAL, SYNTHETIC = "#1f1f1f", "#d95f02"
 
 

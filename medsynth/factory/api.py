@@ -30,7 +30,7 @@ def dataset(
         ray: instead, a Ray cluster: `auto` or its address.
         only: make this one image alone.
         limit: make at most so many images now.
-        listener: told of progress and warnings.
+        listener: gets the events of progress and warnings.
 
     Raises:
         ValueError, OSError, CheckpointError: as `medsynth.factory.engine.make`.

@@ -22,7 +22,7 @@ def convert(
         source: a set, or a layout that was taken out of one.
         to: the name of a layout.
         out: the folder to make; None: layouts/NAME of the set.
-        listener: told of progress.
+        listener: gets the events of progress.
 
     Raises:
         ValueError: neither a set nor a layout; a layout without the values; none called `to`.

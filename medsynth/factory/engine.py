@@ -1,4 +1,4 @@
-"""Makes what is missing of a set, where it is told to: in this process, in local workers, on Ray."""
+"""Makes what is missing of a set, where the user wants it: in this process, in local workers, on Ray."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a set will take, told before it is begun: one image is prepared and the network is timed."""
+"""What a set will take, said before it is begun: one image is prepared and the network is timed."""
 
 from __future__ import annotations
 

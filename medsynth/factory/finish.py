@@ -20,7 +20,7 @@ def finish(folder: Path | str, plan: Any = None, *, listener: Listener = ignore)
     Args:
         folder: the set.
         plan: with `write`, the names of layouts; None: those of its plan.yaml.
-        listener: told of progress.
+        listener: gets the events of progress.
 
     Raises:
         ValueError: the folder is no set, or a layout cannot hold its images.

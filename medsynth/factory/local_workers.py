@@ -131,8 +131,8 @@ def _next(worker: _Worker, waiting: RowQueue, alive: Sequence[_Worker]) -> None:
 def _given_up(row: PlanRow, worker: _Worker) -> ImageOutcome:
     code = worker.process.returncode
     how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-    hint = "; perhaps memory ran out" if code == -signal.SIGKILL else ""
-    error = f"{MOST_DEATHS} workers died at it ({how}{hint})"
+    advice = "; perhaps memory ran out" if code == -signal.SIGKILL else ""
+    error = f"{MOST_DEATHS} workers died at it ({how}{advice})"
     return ImageOutcome(row.id, FAILED, error, MOST_DEATHS)
 
 

@@ -55,7 +55,7 @@ def _heard(
 ) -> Iterator[ImageOutcome]:
     assert driver.stdin is not None
     assert driver.stdout is not None
-    with contextlib.suppress(BrokenPipeError):  # it has died: why is told below
+    with contextlib.suppress(BrokenPipeError):  # it has died: why is said below
         driver.stdin.writelines(row.to_json() + "\n" for row in rows)
         driver.stdin.write("\n")
         driver.stdin.flush()

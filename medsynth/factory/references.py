@@ -20,6 +20,9 @@ LICENSE_COLUMNS = ("license", "licence")
 SEGMENTATIONS = ("SEG", "SR", "RTSTRUCT", "PR", "KO", "RTDOSE", "RTPLAN")
 
 
+PATIENT_ID = "PatientID "  # how a mark of a DICOM header begins
+
+
 @dataclass(frozen=True)
 class SourceImage:
     """An image that anatomies (or lesions, with `mask`) are taken from.
@@ -141,10 +144,14 @@ def _below(
     else:
         for image in images_below(path):
             name = image.relative_to(root).as_posix() if image.is_relative_to(root) else str(image)
-            if name == ".":
-                name = image.name
-            patient = name.split("/")[0] if "/" in name or image.is_dir() else image.stem
             marks = _dicom_marks(image)
+            if (
+                name == "."
+            ):  # a series that was named itself: its folder may be called "ct" as any other's
+                name = image.name
+                patient = _patient_id(marks) or str(image)
+            else:
+                patient = name.split("/")[0] if "/" in name or image.is_dir() else image.stem
             anatomy = _anatomy(image, defaults)
             yield SourceImage(
                 name,
@@ -194,6 +201,11 @@ def _modality(path: Path) -> str:
         return ""
 
 
+def _patient_id(marks: Sequence[str]) -> str:
+    """The PatientID among the marks of an image, empty where there is none."""
+    return next((m.removeprefix(PATIENT_ID) for m in marks if m.startswith(PATIENT_ID)), "")
+
+
 def _dicom_marks(image: Path) -> tuple[str, ...]:
     """What ties a DICOM image to its patient."""
     from medsynth.images.dicom.files import is_dicom
@@ -206,7 +218,7 @@ def _dicom_marks(image: Path) -> tuple[str, ...]:
         return ()
     patient = key(str(header.get("PatientID") or ""))
     study = str(header.get("StudyInstanceUID") or "")
-    marks = [f"PatientID {patient}"] if patient not in NOBODY else []
+    marks = [f"{PATIENT_ID}{patient}"] if patient not in NOBODY else []
     return (*marks, f"study {study}") if study else tuple(marks)
 
 

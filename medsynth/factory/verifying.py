@@ -155,12 +155,12 @@ def _mark_faults(image: sitk.Image, name: str) -> Iterator[str]:
 def split_faults(dataset: DataSet) -> Iterator[Fault]:
     """No patient, neither of a reference nor of an annotated lesion, is in two splits."""
     first: dict[str, tuple[str, str]] = {}
-    told: set[str] = set()
+    reported: set[str] = set()
     for row in dataset.rows():
         for patient in row.patients:
             split, name = first.setdefault(patient, (row.split, row.id))
-            if split != row.split and patient not in told:
-                told.add(patient)
+            if split != row.split and patient not in reported:
+                reported.add(patient)
                 yield Fault(
                     "splits",
                     f"patient {patient} is in {split} (image {name}) and in {row.split} "

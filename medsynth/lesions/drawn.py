@@ -55,7 +55,7 @@ def procedural(
         reference: 3-D, in the units of the kind's domain (lung nodules: HU), any direction and spacing; it is not changed.
         roi: a mask on any grid; where it is non-zero the lesion is.
         seed: of everything that is drawn; the same seed draws the same lesion.
-        body_threshold: value above which the body is told from air; None: the domain's.
+        body_threshold: value above which the body is separated from air; None: the domain's.
         preset: the domain, whose organ the lesion belongs to; None: the first that lists the kind.
         **options: parameters to set instead of drawing them; `KINDS[kind].options` lists them.
 

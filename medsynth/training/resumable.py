@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,7 @@ class Learner:
         checkpoint.load_optimizer(self.optimizer, self.network, state)
 
 
-class ResumableTrainer(Generic[Batch]):
+class ResumableTrainer(ABC, Generic[Batch]):
     """A training in the folder `run`, of `learners`, of whose first an average is kept.
 
     A subclass does a step (`_optimize`), says which run this is (`_record`, `_check_record`) and what
@@ -154,25 +155,25 @@ class ResumableTrainer(Generic[Batch]):
         self.losses = checkpoint.read_table(self.run / "losses.csv", until=self.step)
         self._load_more(tensors)
 
+    @abstractmethod
     def _optimize(self, batch: Batch, requests: Callable[[], StopRequests]) -> StopRequests:
         """One step, between whose parts nothing is saved; whether to stop after it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _progress(self) -> str:
         """The last losses in words."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _record(self) -> dict[str, Any]:
         """Which run this is."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _check_record(self, record: dict[str, Any]) -> None:
         """Raises CheckpointError where `record` is of another run."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _write_results(self) -> None:
         """The weights, and what shows how they are."""
-        raise NotImplementedError
 
     def _more_tensors(self) -> dict[str, Tensor]:
         return {}

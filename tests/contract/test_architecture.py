@@ -1,6 +1,7 @@
 """The floors of the house: imports only go down, and some never lead to torch, slicer or qt."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "medsynth"
 
 # From the ground up; a unit imports from the floors below its own and from itself, without exceptions.
 FLOORS = (
-    ("errors", "limits", "registry", "threads", "storage"),
+    ("errors", "limits", "pages", "registry", "threads", "storage"),
     ("events", "marking"),
     ("domains",),
     ("request",),
@@ -109,3 +110,14 @@ def test_one_place_guides_samples_and_maps_back_to_units():
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(PACKAGE).as_posix())
 def test_files_stay_readable(path):
     assert len(path.read_text().splitlines()) <= 400
+
+
+def test_no_two_test_files_share_a_name():
+    """Of two that do, pytest reads one, and the tests of the other are never run."""
+    tests = Path(__file__).resolve().parents[1]
+    names = Counter(
+        path.name
+        for path in tests.rglob("test_*.py")
+        if "slicer" not in path.relative_to(tests).parts
+    )
+    assert not [name for name, count in names.items() if count > 1]

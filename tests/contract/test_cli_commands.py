@@ -222,9 +222,9 @@ def test_info_tells_what_is_there(capsys, monkeypatch, tmp_path):
     assert good["card"] == {"preset": "lung_ct", "steps": 9}
     assert facts["extras"].keys() == info.EXTRAS.keys()
     assert run("info") == 0
-    told = capsys.readouterr().out
-    assert "good.safetensors (0.0 MB): preset lung_ct, steps 9; license not stated" in told
-    assert "lung_ct: Lung CT, 512 x 512" in told
+    printed = capsys.readouterr().out
+    assert "good.safetensors (0.0 MB): preset lung_ct, steps 9; license not stated" in printed
+    assert "lung_ct: Lung CT, 512 x 512" in printed
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The files for a cluster: what can be told of them without one."""
+"""The files for a cluster: what can be checked without one."""
 
 import re
 import shlex

@@ -270,10 +270,10 @@ def test_the_options_of_a_condition_are_documented():
 
 def test_info_lists_them(capsys):
     assert main(["info"]) == 0
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for registry in REGISTRIES.values():
         for name, title in registry.titles.items():
-            assert f"  {name}: {title}" in told
+            assert f"  {name}: {title}" in printed
 
 
 def test_all_names_are_known_before_anything_heavy_is_loaded():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from medsynth.request import load_request, parse
+from medsynth.request import load_request, parse, to_dict
 
 LESION = {"roi": "roi.nrrd", "source": {"procedural": {"kind": "solid"}}}
 
@@ -140,10 +140,7 @@ WRONG = [
     (lesion(source=TAKEN | {"scale": 0}), r"pathologies\[0\].source.scale: .*>= 0.2 and <= 5"),
     (lesion(source=TAKEN | {"mirror": "w"}), r"source.mirror: expected one of x, y, z, got 'w'"),
     (lesion(source=TAKEN | {"rotate_deg": [1, 2]}), "rotate_deg: expected three numbers"),
-    (
-        lesion(source=drawn(hu=999)),
-        r"source.procedural.hu: expected an integer from -50 to 150, got 999",
-    ),
+    (lesion(source=drawn(hu=999)), r"source.procedural.hu: expected .*>= -50 and <= 150, got 999"),
     (lesion(source=drawn(spicules=5)), r"source.procedural.spicules: unknown key"),
     (
         lesion(source=drawn("spiculated", spicules=5.5)),
@@ -251,3 +248,8 @@ def test_overrides_that_cannot_act(folder, override, message):
     )
     with pytest.raises(ValueError, match=message):
         load_request(folder / "request.yaml", overrides=[override])
+
+
+def test_a_number_between_whole_bounds_may_have_decimals(folder):
+    request = parse(lesion(source=drawn(hu=20.5)), folder)
+    assert to_dict(request)["pathologies"][0]["source"]["procedural"]["hu"] == 20.5

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 from made_plans import plan_of
+from pacs_objects import make_out
 
 from medsynth.factory.catalog import Catalog
 from medsynth.factory.draws import draw_row, draw_rows
 from medsynth.factory.parse import parse
-from medsynth.factory.references import SourceImage
+from medsynth.factory.references import SourceImage, find_anatomies
 from medsynth.factory.seeds import item_id, seed_of
 from medsynth.factory.splits import assign, check_rows, groups_of
 
@@ -96,6 +97,16 @@ def test_marks_tie_together_across_a_third_image():
         reference("D"),
     ]
     assert sorted(len(group) for group in groups_of(chain)) == [1, 3]
+
+
+def test_two_series_in_folders_of_one_name_are_two_patients(tmp_path):
+    folders = [
+        str(make_out(tmp_path / who, 1, seg=False, patient=who) / "dicom/image") for who in "AB"
+    ]
+    raw = plan_of(anatomies=[{"images": [folder]} for folder in folders])
+    assert len(groups_of(find_anatomies(parse(raw, tmp_path)))) == 2
+    raw = plan_of(anatomies=[{"images": [folder, folder]} for folder in folders[:1]])
+    assert len(groups_of(find_anatomies(parse(raw, tmp_path)))) == 1
 
 
 def test_a_patient_id_that_everybody_bears_says_nothing():

@@ -53,13 +53,13 @@ def made_by(denoiser, batch, *, wanted=range(5), **options):
     generator = GuidedDiffusion(
         denoiser, PRESET, "dpmpp_2m_sde", 3, slices_per_batch=batch, **options
     )
-    told = []
+    steps_seen = []
     made = list(
         generator.generate(
-            wanted, task, seed=3, step_mm=2.5, on_step=lambda *step: told.append(step)
+            wanted, task, seed=3, step_mm=2.5, on_step=lambda *step: steps_seen.append(step)
         )
     )
-    return made, told
+    return made, steps_seen
 
 
 @pytest.mark.parametrize("batch", [2, 3, 8])
@@ -69,8 +69,8 @@ def made_by(denoiser, batch, *, wanted=range(5), **options):
     ids=["x0", "x_t", "noise"],
 )
 def test_a_slice_does_not_depend_on_its_batch(denoiser, batch, options):
-    alone, told_alone = made_by(denoiser, 1, **options)
-    together, told = made_by(denoiser, batch, **options)
+    alone, steps_seen_alone = made_by(denoiser, 1, **options)
+    together, steps_seen = made_by(denoiser, batch, **options)
     assert [m.index for m in together] == list(range(5))
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_allclose(other.values, one.values, atol=0.5)  # HU of a range of 4,095
@@ -79,7 +79,7 @@ def test_a_slice_does_not_depend_on_its_batch(denoiser, batch, options):
         for name, error in one.errors.items():
             assert other.errors[name] == pytest.approx(error, abs=1e-3)
         assert abs(one.beyond - other.beyond) <= 2
-    assert sorted(told) == sorted(told_alone)
+    assert sorted(steps_seen) == sorted(steps_seen_alone)
     assert np.abs(alone[0].values - alone[1].values).mean() > 1
 
 

@@ -13,12 +13,14 @@ import yaml
 from made_up_network import TINY
 
 from medsynth import domains as presets
+from medsynth import pipeline
 from medsynth.bundle.options import of_the_user
 from medsynth.networks import (
     PatchUNet,
     PatchUNetConfig,
     save_weights,
 )
+from medsynth.request import load_request
 
 monai_bundle = pytest.importorskip("monai.bundle")
 pytest.importorskip("fire", reason="needs the extra medsynth-slicer[bundle]")
@@ -40,6 +42,13 @@ REQUEST = {
     "seed": 1,
     "device": "cpu",
 }
+
+
+def made_by_library(folder):
+    """What the library makes of the request in `folder` with seed 5 and 2 steps."""
+    request = load_request(folder / "request.yaml", overrides={"seed": 5, "steps": 2})
+    pipeline.run(request, folder / "expected")
+    return folder / "expected"
 
 
 def fill(folder):

@@ -16,12 +16,12 @@ from bundle_configs import (
     TRAIN,
     assert_same_image,
     fill,
+    made_by_library,
     monai,
     run_here,
 )
 
 from medsynth import domains as presets
-from medsynth import pipeline
 from medsynth.cli import app as cli
 from medsynth.datasets.data import load_slices
 from medsynth.dicom import ExportJob, write_series
@@ -32,7 +32,6 @@ from medsynth.networks import (
     load_network,
     read_metadata,
 )
-from medsynth.request import load_request
 from medsynth.training.recipe import load_recipe
 from medsynth.training.trainer import Limits, Trainer
 
@@ -47,10 +46,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def expected(folder):
-    """What the library makes of the request with seed 5 and 2 steps."""
-    request = load_request(folder / "request.yaml", overrides={"seed": 5, "steps": 2})
-    pipeline.run(request, folder / "expected")
-    return folder / "expected"
+    return made_by_library(folder)
 
 
 def test_the_command_line_makes_the_same_image_bit_for_bit(folder, expected):

@@ -19,11 +19,11 @@ from bundle_configs import (
     assert_same_image,
     config_of,
     fill,
+    made_by_library,
     monai,
     run_here,
 )
 
-from medsynth import pipeline
 from medsynth.bundle import inference, options
 from medsynth.bundle.options import check_options
 from medsynth.evaluation.evaluator import Evaluator
@@ -31,7 +31,6 @@ from medsynth.generators.guided_diffusion import GuidedDiffusion
 from medsynth.networks import (
     read_metadata,
 )
-from medsynth.request import load_request
 from medsynth.training.recipe import load_recipe
 from medsynth.training.refinement.run import RefinementRun
 
@@ -46,10 +45,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def expected(folder):
-    """What the library makes of the request with seed 5 and 2 steps."""
-    request = load_request(folder / "request.yaml", overrides={"seed": 5, "steps": 2})
-    pipeline.run(request, folder / "expected")
-    return folder / "expected"
+    return made_by_library(folder)
 
 
 @pytest.mark.parametrize(

@@ -179,9 +179,9 @@ def test_info_lists_it(dropped, capsys):
     from medsynth.cli.app import main
 
     assert main(["info"]) == 0
-    told = capsys.readouterr().out
-    assert "  values: JSON values" in told
-    assert "  nifti: NIfTI, for nibabel, MONAI and nnU-Net" in told
+    printed = capsys.readouterr().out
+    assert "  values: JSON values" in printed
+    assert "  nifti: NIfTI, for nibabel, MONAI and nnU-Net" in printed
 
 
 def test_dicom_is_only_there_where_it_was_asked_for(folder, tmp_path):

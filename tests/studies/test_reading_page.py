@@ -179,7 +179,9 @@ def _search(study, name, traffic):
     """Nothing received names an item, a source or its file; no size, header or address differs by truth."""
     design, _ = load_design(study)
     (reader,) = (r for r in design.readers if r.name == name)
-    told = [(text + body.decode("latin-1")) for url, text, body in traffic if "/image/" not in url]
+    received = [
+        (text + body.decode("latin-1")) for url, text, body in traffic if "/image/" not in url
+    ]
     images = {
         url.split("/image/")[1]: (text, body) for url, text, body in traffic if "/image/" in url
     }
@@ -187,9 +189,9 @@ def _search(study, name, traffic):
     secrets |= {i.person for i in design.items} | {s for i in design.items for s in i.sha256}
     secrets |= {"made0", "pictures", "real-0", str(study)}
     for secret in secrets:
-        assert not [t for t in told if secret in t], secret
+        assert not [t for t in received if secret in t], secret
         assert not [u for u, (t, body) in images.items() if secret in t or secret.encode() in body]
-    # What the page is told of an image is the same for every one, but for place and window.
+    # What the page receives of an image is the same for every one, but for place and window.
     states = [json.loads(body) for url, _, body in traffic if url.endswith("/state") and body]
     states = [s for s in states if s["status"] == "reading"]
     for state in states:

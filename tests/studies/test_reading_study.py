@@ -258,11 +258,11 @@ def test_feedback_is_given_for_practice_and_in_the_arm_with_clues_alone(tmp_path
         assert (shown is not None) == (reader.arm == "clues")
         for k in range(6):
             given = {"phase": 0, "position": k, "nonce": f"{reader.name}-{k:08}", "answer": "real"}
-            told = session.answer(reader, given)
-            assert (told is not None) == (k < 2 or reader.arm == "clues")
-            if k == 3:  # who was told the truth cannot answer again
-                assert session.undo(reader) is (told is None)
-                if told is None:
+            feedback = session.answer(reader, given)
+            assert (feedback is not None) == (k < 2 or reader.arm == "clues")
+            if k == 3:  # who has seen the truth cannot answer again
+                assert session.undo(reader) is (feedback is None)
+                if feedback is None:
                     session.answer(reader, {**given, "nonce": f"{reader.name}-again"})
         assert session.state(reader)["status"] == "done"
 
@@ -388,3 +388,10 @@ def test_a_machine_is_a_line_of_comparison_and_never_in_the_pool(tmp_path, capsy
     (tmp_path / "net.csv").write_text("\n".join(["file,score", *lines[1:]]))
     assert run("study", "report", study, "-o", tmp_path / "again", *machine) == 2
     assert f"no score of items/{design.items[0].files[0]}" in capsys.readouterr().err
+
+
+def test_masks_of_a_layout_are_not_shown_as_images(tmp_path):
+    (tmp_path / "png16/masks").mkdir(parents=True)
+    (tmp_path / "png16/layout.json").write_text("{}")
+    with pytest.raises(ValueError, match="masks look like images; give the items folder"):
+        find_candidates(ImageSource("ours", tmp_path, True))

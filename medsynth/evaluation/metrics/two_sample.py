@@ -293,7 +293,7 @@ def rows(record: dict[str, Any]) -> Iterable[TableRow]:
 
 
 METRIC = Metric(
-    title="Can they be told apart?",
+    title="Can they be distinguished?",
     note="Paired two-sample test: a network learns to tell synthetic patches from the real patches "
     "at the same places and is tested on slices it has not seen. AUC 0.5: it cannot; 1: always.",
     measure=measure,

@@ -5,10 +5,9 @@ Their names are there without importing one; SimpleITK and pydicom come with the
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
-from medsynth.registry import Registry
+from medsynth.registry import Registry, unknown
 
 if TYPE_CHECKING:
     from medsynth.factory.layouts.base import Layout
@@ -27,6 +26,4 @@ def get(name: str) -> Layout:
     if name in LAYOUTS:
         layout: Layout = LAYOUTS[name].load()
         return layout
-    near = difflib.get_close_matches(str(name), LAYOUTS, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"unknown layout {name!r}, expected one of {', '.join(LAYOUTS)}{hint}")
+    raise unknown("layout", name, LAYOUTS)

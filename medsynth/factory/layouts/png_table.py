@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,16 +24,16 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class PngTable:
+class PngTable(ABC):
     """`pixels` says how values become a picture, and what the table's `columns` say of that."""
 
     name: str
     title: str
     columns: tuple[str, ...]
 
+    @abstractmethod
     def pixels(self, values: np.ndarray, preset: Preset) -> tuple[np.ndarray, dict[str, Any]]:
         """The picture of a slice in physical units."""
-        raise NotImplementedError
 
     def add(self, item: SetItem, folder: Path, context: LayoutContext) -> Entry:
         """Every synthesized slice, with its mask."""

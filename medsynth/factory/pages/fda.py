@@ -42,14 +42,14 @@ def fda_page(facts: Facts) -> str:
 
 def _congruence(facts: Facts) -> Sequence[str]:
     contrast = facts["lesions"]["contrast"]
-    told = (
+    subgroups = (
         f"Lesions differ from what surrounds them by {contrast['lowest']:g} to {contrast['highest']:g} "
         f"{facts['units']} (median {contrast['median']:g})."
         if contrast
         else "No contrast was measured."
     )
     return (
-        told,
+        subgroups,
         f"{NOT_KNOWN} how far this set is from images of patients. `medsynth evaluate` measures its "
         "network (two-sample test, KID, FID, spectra, tissue peaks); the page of the network gives "
         "those figures, and they hold for its own held-out patients.",
@@ -59,7 +59,7 @@ def _congruence(facts: Facts) -> Sequence[str]:
 def _coverage(facts: Facts) -> Sequence[str]:
     found = facts["diversity"]
     nearest = found.get("nearest_of_another_anatomy") or {}
-    told = (
+    subgroups = (
         f" The nearest image of another anatomy has a correlation of {nearest['median']} (median), "
         f"{nearest['highest']} at most."
         if nearest
@@ -70,7 +70,7 @@ def _coverage(facts: Facts) -> Sequence[str]:
         f"{found['unique_anatomies']:,} anatomies of {found['unique_patients']:,} patients or drawn "
         f"persons; lesions of the kinds {', '.join(facts['lesions']['kinds_drawn']) or 'none'}; "
         f"{found['lesions_drawn_anew']:,} lesions drawn anew, others from "
-        f"{found['lesions_taken_from']:,} annotated studies.{told}",
+        f"{found['lesions_taken_from']:,} annotated studies.{subgroups}",
         f"{NOT_KNOWN} "
         + (f"{', '.join(silent)} of the people shown, and " if silent else "")
         + "which part of the patients of any hospital or country the set stands for.",

@@ -12,6 +12,7 @@ from medsynth.factory.layouts.base import Entry
 from medsynth.factory.pages import charts, wording
 from medsynth.factory.pages.facts import Facts
 from medsynth.factory.store import SPLITS, DataSet
+from medsynth.pages import filled
 from medsynth.pipeline.report.tables import table
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -33,15 +34,12 @@ def page(facts: Facts, entries: Iterable[Entry], dataset: DataSet) -> str:
         _section("Failed", _notes(dataset.quarantined(), "error")),
         _section("Made from", _sources(facts)),
     ]
-    filled = {
+    parts = {
         "title": html.escape(facts["name"]),
         "subtitle": html.escape(wording.counted(facts)),
         "sections": "".join(sections),
     }
-    text = TEMPLATE.read_text(encoding="utf-8")
-    for key, value in filled.items():
-        text = text.replace(f"{{{{{key}}}}}", value)
-    return text
+    return filled(TEMPLATE, parts)
 
 
 def _section(title: str, body: str) -> str:

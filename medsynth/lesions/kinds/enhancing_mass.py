@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import MASS, LesionKind, Option, outline
+from medsynth.domains.lesion_kinds import EDEMA, MASS, LesionKind, Option, outline
 
 if TYPE_CHECKING:
     from medsynth.lesions.display_context import DisplayContext, Drawing
@@ -21,13 +21,7 @@ def draw(context: DisplayContext, options: dict[str, Any]) -> Drawing:
 
 PARAMETERS = (
     Option("enhancement", (1.1, 3.0), (1.6, 2.2), "brightness relative to the surrounding tissue"),
-    Option("edema", (0.0, 1.5), (0.25, 0.6), "how far edema reaches, in diameters; 0: none"),
-    Option(
-        "edema_level",
-        (0.5, 1.8),
-        (0.72, 0.88),
-        "gray value of edema relative to the tissue there; above 1 for T2 and FLAIR",
-    ),
+    *EDEMA,
     *outline((0.03, 0.1), (1.0, 1.35)),
 )
 KIND = LesionKind("enhancing_mass", "enhancing mass", MASS, "relative", draw, PARAMETERS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import MASS, LesionKind, Lobes, Option, outline
+from medsynth.domains.lesion_kinds import EDEMA, MASS, LesionKind, Lobes, Option, outline
 
 if TYPE_CHECKING:
     from medsynth.lesions.display_context import DisplayContext, Drawing
@@ -32,13 +32,7 @@ PARAMETERS = (
         (0.5, 0.8),
         "gray value of the center relative to the surrounding tissue",
     ),
-    Option("edema", (0.0, 1.5), (0.25, 0.6), "how far edema reaches, in diameters; 0: none"),
-    Option(
-        "edema_level",
-        (0.5, 1.8),
-        (0.72, 0.88),
-        "gray value of edema relative to the tissue there; above 1 for T2 and FLAIR",
-    ),
+    *EDEMA,
     *outline((0.06, 0.15), (1.0, 1.5)),
 )
 KIND = LesionKind(

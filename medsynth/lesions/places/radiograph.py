@@ -17,7 +17,7 @@ Spacing = tuple[float, float, float]
 
 
 def lung_fields(values: np.ndarray, spacing_mm: Spacing, threshold: float) -> np.ndarray:
-    """Both lung fields of a film (1, H, W); where they are not told from the rest, two ovals."""
+    """Both lung fields of a film (1, H, W); where they do not stand out, two ovals."""
     film = values[0].astype(np.float32)
     exposed = film > threshold
     if not exposed.any():

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from medsynth.marking import jpeg_comment
+from medsynth.pages import filled
 from medsynth.pipeline.report import pictures, tables
 from medsynth.pipeline.report.data import ReportInput
 
@@ -85,10 +86,7 @@ def _filled(data: ReportInput) -> str:
         # A "<" could open or end the script element that holds the data.
         "viewer": json.dumps(viewer).replace("<", "\\u003c"),
     }
-    page = TEMPLATE.read_text(encoding="utf-8")
-    for name, part in parts.items():
-        page = page.replace(f"{{{{{name}}}}}", part)
-    return page
+    return filled(TEMPLATE, parts)
 
 
 def _subtitle(data: ReportInput, left_out: int) -> str:

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from medsynth.domains import Window
 
-# Outlines of the first, second, ... lesion: told apart by people with any color vision, on gray.
+# Outlines of the first, second, ... lesion: distinguishable for people with any color vision, on gray.
 LESION_COLORS = ("#ffb000", "#4dd0ff", "#ff5fa2", "#7be07b", "#c79bff")
 
 

@@ -19,6 +19,7 @@ from medsynth.images.files import NIFTI, READABLE, suffix_of
 PAIRS = ".npz"
 # Of a result of ours only the image is one; its masks, previews and DICOM copies are not.
 RESULT, RESULT_IMAGE = "result.json", "image.nrrd"
+LAYOUT = "layout.json"  # of `medsynth dataset`
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def find_candidates(source: ImageSource) -> list[Candidate]:
 
     Raises:
         FileNotFoundError: the folder is not there.
-        ValueError: it holds no image, or a damaged one.
+        ValueError: it holds no image, a damaged one, or masks beside images.
     """
     if not source.folder.exists():
         raise FileNotFoundError(f"{source.name}: no such file or folder {source.folder}")
@@ -64,6 +65,11 @@ def find_candidates(source: ImageSource) -> list[Candidate]:
         found = []
         for folder, subfolders, names in os.walk(source.folder):
             subfolders[:] = sorted(s for s in subfolders if not s.startswith("."))
+            if LAYOUT in names:
+                raise ValueError(
+                    f"{source.name}: {folder} is a layout of a data set, in which masks look like images; "
+                    "give the items folder of the set"
+                )
             if RESULT in names and RESULT_IMAGE in names:
                 subfolders.clear()
                 found.append(_of_result(source, Path(folder)))

@@ -68,7 +68,7 @@ def rows_of(design: StudyDesign, store: AnswerStore) -> list[AnswerRow]:
         truth = SYNTHETIC if item.synthetic else REAL
         if phase.kind == "pair":
             truth = "right" if showing.mirrored else "left"
-        told = about.get(reader.name, {})
+        answers_about = about.get(reader.name, {})
         rows.append(
             AnswerRow(
                 reader=reader.name,
@@ -93,9 +93,9 @@ def rows_of(design: StudyDesign, store: AnswerStore) -> list[AnswerRow]:
                 reasons=tuple(json.loads(found["reasons"])),
                 remark=found["remark"],
                 at=found["at"],
-                role=told.get("role", ""),
-                experience_years=told.get("experience_years", ""),
-                ai_knowledge=told.get("ai_knowledge", ""),
+                role=answers_about.get("role", ""),
+                experience_years=answers_about.get("experience_years", ""),
+                ai_knowledge=answers_about.get("ai_knowledge", ""),
                 margin=design.equivalence_margin,
             )
         )

@@ -106,7 +106,7 @@ class StudySession:
         known = {k for e in self.store.events(SIGNED_IN, reader.name) for k in e["data"]}
         return [name for name in wording.fields_asked(phase) if name not in known]
 
-    def sign_in(self, reader: StudyReader, told: dict[str, Any]) -> None:
+    def sign_in(self, reader: StudyReader, about: dict[str, Any]) -> None:
         """Keep what a reader says of themselves, once.
 
         Raises:
@@ -119,7 +119,7 @@ class StudySession:
         kept: dict[str, str] = {}
         for name in missing:
             options = wording.FIELDS[name]["options"]
-            value = str(told.get(name, "")).strip()[:100]
+            value = str(about.get(name, "")).strip()[:100]
             if isinstance(options, list):
                 if value not in options:
                     raise ValueError(f"{name}: expected one of {', '.join(options)}")
@@ -189,7 +189,7 @@ class StudySession:
         return wording.feedback(phase, item, values["answer"], mirrored=showing.mirrored)
 
     def undo(self, reader: StudyReader) -> bool:
-        """Take the last answer of this phase back, unless its truth was told."""
+        """Take the last answer of this phase back, unless its truth was shown."""
         with self.lock:
             number, position, _ = self.place(reader)
             if self.is_closed() or number == len(self.design.phases) or position == 0:

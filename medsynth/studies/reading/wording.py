@@ -123,7 +123,7 @@ def page_question(
 
 
 def clues(design: StudyDesign) -> str:
-    """What the arm with clues is told."""
+    """What the arm with clues reads."""
     signs = ", ".join(r for r in design.reasons if r != "other")
     return f"Signs reported of synthetic images: {signs}."
 

@@ -106,9 +106,9 @@ function signIn() {
     }
     const message = element("p", "");
     goButton(target, "Begin", async () => {
-      const told = {};
-      target.querySelectorAll("select, input").forEach((i) => { told[i.name] = i.value; });
-      const response = await call("sign-in", told);
+      const about = {};
+      target.querySelectorAll("select, input").forEach((i) => { about[i.name] = i.value; });
+      const response = await call("sign-in", about);
       if (response.ok) await load(true);
       else message.textContent = ((await response.json()).error || "").replaceAll("_", " ");
     });
@@ -235,13 +235,13 @@ async function send(answer) {
   busy = false;
   if (response.status === 422) { say((await response.json()).error); $("next").disabled = false; startClock(); return; }
   say("");
-  const told = response.ok ? (await response.json()).done : null;
-  if (!told) { await load(); return; }
+  const feedback = response.ok ? (await response.json()).done : null;
+  if (!feedback) { await load(); return; }
   cover((target) => {
-    words(target, told.right === null ? "No answer to judge" : told.right ? "Right" : "Wrong", told.text);
-    target.firstChild.className = told.right ? "right" : "wrong";
+    words(target, feedback.right === null ? "No answer to judge" : feedback.right ? "Right" : "Wrong", feedback.text);
+    target.firstChild.className = feedback.right ? "right" : "wrong";
     goButton(target, "Next", () => load());
-  }, "told");
+  }, "feedback");
 }
 
 async function undo() {

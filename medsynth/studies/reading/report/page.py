@@ -9,6 +9,7 @@ from typing import Any
 
 from medsynth.domains import Window
 from medsynth.marking.header import TEXT
+from medsynth.pages import filled
 from medsynth.pipeline.report.pictures import jpeg, windowed
 from medsynth.studies.reading import pixels
 from medsynth.studies.reading.design import ITEMS, MACHINE, StudyDesign
@@ -54,10 +55,7 @@ def write_page(
         "notes": "".join(f'<p class="note">{html.escape(n)}</p>' for n in _notes(about)),
         "sections": "\n".join(sections),
     }
-    page = TEMPLATE.read_text(encoding="utf-8")
-    for key, part in parts.items():
-        page = page.replace(f"{{{{{key}}}}}", part)
-    path.write_text(page, encoding="utf-8")
+    path.write_text(filled(TEMPLATE, parts), encoding="utf-8")
 
 
 def _subtitle(about: dict[str, Any], record: dict[str, Any]) -> str:
