@@ -12,6 +12,7 @@ from medsynth.dicom.deidentification import PixelIdentity
 from medsynth.dicom.job import ExportJob
 from medsynth.dicom.keeping import check_kept
 from medsynth.dicom.provenance import WORD, line
+from medsynth.errors import check_one_of
 
 POLICIES = ("synthetic", "keep")
 
@@ -114,8 +115,7 @@ def check_policy(patient: str, *, headers: Sequence[Dataset]) -> None:
         ValueError: `patient` is no policy; or it is keep and there is no DICOM reference, or it has
             attributes that DICOM forbids, see `check_kept`.
     """
-    if patient not in POLICIES:
-        raise ValueError(f"patient must be one of {', '.join(POLICIES)}, got {patient!r}")
+    check_one_of("patient", patient, POLICIES)
     if patient == "keep" and not headers:
         raise ValueError(
             "patient: keep needs a DICOM reference whose study to stay in, and there is none; "

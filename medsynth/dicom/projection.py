@@ -8,6 +8,7 @@ from pydicom.dataset import Dataset
 
 from medsynth.dicom.image_classes import ImageClass
 from medsynth.dicom.provenance import code
+from medsynth.errors import check_one_of
 
 # CID 4014, the views of mammography.
 MAMMOGRAPHY_VIEWS = {
@@ -106,11 +107,7 @@ class Projection:
         dataset.PatientOrientation = list(self._hanging())
 
     def _write_radiograph(self, dataset: Dataset, *, coded: bool) -> None:
-        if self.view not in RADIOGRAPH_VIEWS:
-            raise ValueError(
-                f"the view of a radiograph must be one of {', '.join(RADIOGRAPH_VIEWS)}, got "
-                f"{self.view!r}"
-            )
+        check_one_of("the view of a radiograph", self.view, RADIOGRAPH_VIEWS)
         dataset.ViewPosition = self.view
         if coded:
             dataset.ViewCodeSequence = [_coded(*RADIOGRAPH_VIEWS[self.view])]

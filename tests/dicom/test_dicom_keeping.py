@@ -47,6 +47,7 @@ def test_forbidden_values_are_refused(tmp_path, image, keyword, value, why):
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_legal_values_are_kept(tmp_path, image):
     names = {
         "PatientName": "山田^太郎=" + "x" * 64,

@@ -72,6 +72,7 @@ def plant(header):
 KEPT = {"SpecificCharacterSet", "SOPClassUID", "Modality", *TECHNICAL}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["image", "labels"])
 def test_of_170_planted_identities_none_leaves(tmp_path, kind):
     image = oblique_image(hounsfield())

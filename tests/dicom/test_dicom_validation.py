@@ -4,17 +4,12 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from made_dicom import (
-    JOB,
-    SHAPE,
-    hounsfield,
-    oblique_image,
-    reference_headers,
-    write_made,
-)
+from made_dicom import JOB, SHAPE, hounsfield, oblique_image, reference_headers, write_made
 
 from medsynth.dicom import LesionMask, validate, write_segmentation
 from medsynth.errors import GeometryError
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

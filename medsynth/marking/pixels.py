@@ -1,0 +1,106 @@
+"""Writing the mark into the pixels of what was synthesized, below the image's own noise."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from medsynth.marking.box import box_mean
+from medsynth.marking.keys import MarkKey
+from medsynth.marking.limits import MarkLimits
+from medsynth.marking.pattern import frequencies_of, waves
+from medsynth.marking.spectrum import coefficients, residual
+
+SHARE = 0.4  # of the local noise's standard deviation
+NOISE_WINDOW = 15  # pixels
+PHASES = 64  # of a wave
+JPEG_QUALITY = 50
+
+
+def local_noise(values: np.ndarray) -> np.ndarray:
+    """The standard deviation around every pixel of what varies from pixel to pixel, (H, W) float32.
+
+    From differences to the mean of 5 x 5 pixels. The smaller one of a neighborhood and its mean:
+    an edge is no noise. Neighborhoods are counted in squares of 2 x 2 pixels, for speed.
+    """
+    values = np.asarray(values, np.float32)
+    fine = np.abs(values - box_mean(values, 5))
+    rows, columns = fine.shape
+    fine = np.pad(fine, ((0, rows % 2), (0, columns % 2)), mode="edge")
+    squares = (fine[::2, ::2] + fine[1::2, ::2] + fine[::2, 1::2] + fine[1::2, 1::2]) / 4
+    mean = box_mean(np.minimum(squares, 3 * box_mean(squares, NOISE_WINDOW)), NOISE_WINDOW // 2)
+    # Of normally distributed values, the mean of the absolute one is 0.8 of the standard deviation.
+    return np.repeat(np.repeat(mean / np.float32(0.8), 2, 0), 2, 1)[:rows, :columns]
+
+
+def is_air(values: np.ndarray, threshold: float) -> np.ndarray:
+    """Where a slice (H, W) is darker than `threshold` over 9 pixels: air, or a picture's empty ground."""
+    return box_mean(np.asarray(values, np.float32), 9) < threshold
+
+
+def marked(
+    values: np.ndarray, weight: np.ndarray | float, *, key: MarkKey, limits: MarkLimits
+) -> np.ndarray:
+    """A slice in whole units with its mark; of its type, and equal to it where nothing is marked.
+
+    Args:
+        values: (H, W), whole numbers.
+        weight: from 0 to 1, how much of each pixel is synthetic.
+        key: draws the pattern.
+        limits: of the values' units.
+    """
+    # At an end of the span a wave could only go one way, and would move the mean.
+    most, (low, high) = limits.largest, limits.span
+    free = (values >= low + most) & (values <= high - most) & ~is_air(values, limits.air)
+    where = np.asarray(weight, np.float32) * free
+    changed = np.rint(
+        np.asarray(values, np.float32) + mark_of(values, where, key=key, limits=limits)
+    )
+    return np.where(where > 0, changed, values).astype(values.dtype)
+
+
+def mark_of(
+    values: np.ndarray, where: np.ndarray, *, key: MarkKey, limits: MarkLimits
+) -> np.ndarray:
+    """What is added to a slice (H, W), float32; exactly zero where `where` (0 to 1) is.
+
+    Cut off at the limit, not scaled down to it: where the noise is strong, every pixel then goes the
+    whole way, and the waves are a sixth stronger.
+    """
+    frequencies = frequencies_of(key, limits.band)
+    phases = own_phases(values, frequencies, picture=limits.picture)
+    pattern = waves(frequencies, phases, size=np.shape(values))
+    pattern *= np.float32(SHARE) * local_noise(values)
+    return np.clip(pattern, -limits.largest, limits.largest) * where
+
+
+def own_phases(
+    values: np.ndarray, frequencies: np.ndarray, *, picture: tuple[float, float] | None
+) -> np.ndarray:
+    """The phases (K,) that the image itself has at `frequencies` (K, 2), as the detector sees it.
+
+    With others, a wave and the image's own power there add up or cancel by chance; with these they
+    always add up, and a third of a wave's power is as sure to be found (informed embedding: Miller,
+    Doerr & Cox, IEEE Trans. Image Process. 13(6), 2004). Slices have phases of their own for the same
+    reason, so no view across them sums the waves up to something that can be seen.
+
+    `picture`: a window (low, high); the image as JPEG leaves it there counts twice as much as it is.
+    """
+    fine = residual(values)
+    if picture is not None:
+        fine = fine + 2 * residual(_after_jpeg(values, picture))
+    phases = np.angle(coefficients(fine, frequencies))
+    # In steps, so that the last bit of a sum, which machines differ in, does not change the mark.
+    return np.rint(phases * (PHASES / (2 * np.pi))) * (2 * np.pi / PHASES)
+
+
+def _after_jpeg(values: np.ndarray, picture: tuple[float, float]) -> np.ndarray:
+    low, high = picture
+    shown = (np.asarray(values, np.float32) - low) * np.float32(255 / (high - low))
+    data = io.BytesIO()
+    Image.fromarray(np.clip(shown, 0, 255).astype(np.uint8)).save(
+        data, "JPEG", quality=JPEG_QUALITY
+    )
+    return np.asarray(Image.open(data))
