@@ -101,6 +101,7 @@ def test_the_u_statistic_is_the_sum_over_all_pairs_of_terms():
     assert mrmc.u_statistic(scores, positive) == pytest.approx((wins.mean(), expected))
 
 
+@pytest.mark.slow
 def test_the_u_statistic_is_unbiased():
     """Mean of the estimates against the variance that is really there."""
     rng = np.random.default_rng(1)

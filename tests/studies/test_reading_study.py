@@ -1,31 +1,20 @@
-"""A reading study from its folder to its report: the draw, the design, the answers, the figures."""
+"""A reading study from its folder to its answers: the draw, the design, and what is kept."""
 
-import csv
 import json
 import re
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from command_line import run
 from made_studies import answer_all, make_pictures, make_study
 from PIL import Image
 
-from medsynth.cli import app as cli
 from medsynth.studies.reading import draw, leaks, pixels
 from medsynth.studies.reading.candidates import ImageSource, find_candidates
 from medsynth.studies.reading.create import StudyOptions, create_study
 from medsynth.studies.reading.design import load_design
 from medsynth.studies.reading.session import ClosedStudy, OutOfTurn, StudySession
-
-
-def run(*words):
-    return cli.main([str(word) for word in words])
-
-
-@pytest.fixture
-def study(tmp_path):
-    make_study(tmp_path / "study", items=12)
-    return tmp_path / "study"
 
 
 def test_a_study_draws_half_of_each_and_keeps_the_draw(study):
@@ -45,6 +34,7 @@ def test_every_file_of_a_study_has_the_same_size_and_a_name_that_says_nothing(st
     assert all(re.fullmatch("[0-9a-f]{16}", f.name) for f in files)
 
 
+@pytest.mark.slow
 def test_the_same_seed_draws_the_same_and_orders_differ_by_reader(tmp_path):
     for name in ("a", "b"):
         make_study(tmp_path / name, items=12)
@@ -232,6 +222,7 @@ def test_an_answer_that_was_taken_back_stays_in_the_file(study):
     assert len(session.store.all(withdrawn=True)) == 6
 
 
+@pytest.mark.slow
 def test_a_second_part_waits_for_its_washout(tmp_path):
     make_study(tmp_path / "study", items=4, again_days=28, readers=("Ana",))
     session = answer_all(tmp_path / "study", 0.5)
@@ -241,6 +232,7 @@ def test_a_second_part_waits_for_its_washout(tmp_path):
     assert session.image(session.design.readers[0], 1, 0, 0) is None
 
 
+@pytest.mark.slow
 def test_only_the_present_image_and_the_next_can_be_fetched(study):
     session = answer_all(study, 0.5, until=2)
     reader = session.design.readers[0]
@@ -248,6 +240,7 @@ def test_only_the_present_image_and_the_next_can_be_fetched(study):
     assert there == [False, False, True, True, *[False] * 8]
 
 
+@pytest.mark.slow
 def test_feedback_is_given_for_practice_and_in_the_arm_with_clues_alone(tmp_path):
     make_study(tmp_path / "study", items=4, warmup=2, arms=("plain", "clues"))
     session = StudySession(tmp_path / "study")
@@ -267,6 +260,7 @@ def test_feedback_is_given_for_practice_and_in_the_arm_with_clues_alone(tmp_path
         assert session.state(reader)["status"] == "done"
 
 
+@pytest.mark.slow
 def test_a_closed_study_takes_nothing_and_an_open_one_tells_nothing(study, tmp_path, capsys):
     answer_all(study, 0.6, until=5)
     assert run("study", "report", study, "-o", tmp_path / "figures") == 2
@@ -278,120 +272,3 @@ def test_a_closed_study_takes_nothing_and_an_open_one_tells_nothing(study, tmp_p
     with pytest.raises(ClosedStudy):
         session.answer(session.design.readers[0], {"nonce": "n" * 9})
     assert session.state(session.design.readers[0]) == {"status": "closed"}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["real_fake_unsure", "real_fake", "confidence", "pair", "finding"])
-def test_a_report_of_every_kind_and_the_same_from_its_csv(tmp_path, kind):
-    study = tmp_path / "study"
-    make_study(study, items=12, kind=kind, warmup=2, repeats=2, naive=4, readers=("A", "B", "C"))
-    answer_all(study, 1.0)
-    assert run("study", "close", study) == 0
-    assert run("study", "report", study, "-o", tmp_path / "figures") == 0
-    record = json.loads((tmp_path / "figures" / "report.json").read_text())
-    phase = record["phases"]["informed"]
-    assert phase["answers"] == 36
-    assert phase["second_showings"] == 6
-    if kind != "finding":
-        assert phase["accuracy"]["these_readers"]["value"] == 1
-        assert phase["accuracy"]["these_readers"]["low"] > 0.7
-    page = (tmp_path / "figures" / "report.html").read_text()
-    assert "{{" not in page
-    assert ("Fooled none" in page) == (kind != "finding")
-    assert (
-        run("study", "report", tmp_path / "figures" / "answers.csv", "-o", tmp_path / "again") == 0
-    )
-    again = json.loads((tmp_path / "again" / "report.json").read_text())
-    assert again["phases"] == record["phases"]
-    assert again["naive"] == record["naive"]
-
-
-@pytest.mark.slow
-def test_the_figures_are_those_of_the_rows(tmp_path):
-    """Counted by hand from the CSV."""
-    study = tmp_path / "study"
-    make_study(study, items=20, repeats=3)
-    answer_all(study, 0.7, unsure=0.2)
-    run("study", "close", study)
-    run("study", "report", study, "-o", tmp_path / "figures")
-    with (tmp_path / "figures" / "answers.csv").open() as file:
-        rows = [r for r in csv.DictReader(file) if r["repeat"] == "0"]
-    sides = [r for r in rows if r["answer"] != "unsure"]
-    right = sum((r["answer"] == "fake") == (r["truth"] == "synthetic") for r in sides)
-    phase = json.loads((tmp_path / "figures" / "report.json").read_text())["phases"]["informed"]
-    assert phase["accuracy"]["right"] == right
-    assert phase["accuracy"]["answers"] == len(sides)
-    assert phase["unsure"] == len(rows) - len(sides)
-    half = phase["accuracy_unsure_half"]
-    assert half["right"] == right + phase["unsure"] / 2
-    assert [p["images"] for p in phase["with_themselves"]] == [3, 3]
-
-
-def test_a_look_before_the_end_is_noted(study, tmp_path):
-    answer_all(study, 0.6)
-    assert run("study", "report", study, "-o", tmp_path / "early", "--interim") == 0
-    assert "INTERIM" in (tmp_path / "early" / "report.html").read_text()
-    run("study", "close", study)
-    run("study", "report", study, "-o", tmp_path / "late")
-    assert "looked at 1 times before" in (tmp_path / "late" / "report.html").read_text()
-
-
-def test_a_csv_that_is_no_study_is_refused(tmp_path, capsys):
-    (tmp_path / "a.csv").write_text("reader,answer\nAna,real\n")
-    assert run("study", "report", tmp_path / "a.csv", "-o", tmp_path / "out") == 2
-    assert "is no answers.csv of a report: it has no column" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (
-            ("create", "s", "--real", "no", "--synthetic", "no", "--readers", "2"),
-            "no such file or folder no",
-        ),
-        (("serve", "nowhere"), "nowhere holds no reading study"),
-        (("report", "nowhere", "-o", "x"), "nowhere holds no reading study"),
-        (("plan", "--margin", "70"), "--margin must be between 0 and 50"),
-        (("plan", "--judge", "9/3"), "9 right of 3 cannot be"),
-    ],
-)
-def test_command_lines_that_are_refused(tmp_path, monkeypatch, capsys, words, message):
-    monkeypatch.chdir(tmp_path)
-    assert run("study", *words) == 2
-    err = capsys.readouterr().err
-    assert err.count("\n") == 1
-    assert re.match(f"medsynth: error: .*{message}", err)
-
-
-@pytest.mark.slow
-def test_a_machine_is_a_line_of_comparison_and_never_in_the_pool(tmp_path, capsys):
-    study = tmp_path / "study"
-    make_study(study, items=12)
-    answer_all(study, 0.5)
-    run("study", "close", study)
-    run("study", "report", study, "-o", tmp_path / "without")
-    design, _ = load_design(study)
-    lines = [f"{i.files[0]},{0.9 if i.synthetic else 0.2}" for i in design.items]
-    (tmp_path / "net.csv").write_text("\n".join(["file,score", *lines]))
-    machine = ("--machine", f"net={tmp_path / 'net.csv'}")
-    assert run("study", "report", study, "-o", tmp_path / "with", *machine) == 0
-    without, found = (
-        json.loads((tmp_path / n / "report.json").read_text())["phases"]["informed"]
-        for n in ("without", "with")
-    )
-    assert found["accuracy"] == without["accuracy"]
-    assert found["agreement"] == without["agreement"]
-    last = found["readers"][-1]
-    assert (last["reader"], last["arm"], last["right"]) == ("net", "machine", 12)
-    assert last["auc"]["value"] == 1
-    assert "net (machine)" in (tmp_path / "with" / "report.html").read_text()
-    (tmp_path / "net.csv").write_text("\n".join(["file,score", *lines[1:]]))
-    assert run("study", "report", study, "-o", tmp_path / "again", *machine) == 2
-    assert f"no score of items/{design.items[0].files[0]}" in capsys.readouterr().err
-
-
-def test_masks_of_a_layout_are_not_shown_as_images(tmp_path):
-    (tmp_path / "png16/masks").mkdir(parents=True)
-    (tmp_path / "png16/layout.json").write_text("{}")
-    with pytest.raises(ValueError, match="masks look like images; give the items folder"):
-        find_candidates(ImageSource("ours", tmp_path, True))

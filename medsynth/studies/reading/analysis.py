@@ -198,13 +198,7 @@ def _seconds(rows: Sequence[AnswerRow]) -> dict[str, Any]:
 
 
 def _remark(row: AnswerRow) -> dict[str, Any]:
-    return {
-        "reader": row.reader,
-        "item": row.item,
-        "truth": row.truth,
-        "answer": row.answer,
-        "remark": row.remark,
-    }
+    return {key: getattr(row, key) for key in ("reader", "item", "truth", "answer", "remark")}
 
 
 def _items(table: AnswerMatrix) -> list[dict[str, Any]]:

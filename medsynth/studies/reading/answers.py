@@ -30,10 +30,16 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import NullPool
 
 metadata = MetaData()
-ANSWERS = Table(
+
+
+def _numbered(name: str, *columns: Column) -> Table:
+    """A table whose rows are numbered in the order in which they came."""
+    number = Column("id", Integer, primary_key=True, autoincrement=True)
+    return Table(name, metadata, number, *columns)
+
+
+ANSWERS = _numbered(
     "answers",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
     Column("reader", String, nullable=False),
     Column("phase", Integer, nullable=False),
     Column("position", Integer, nullable=False),
@@ -60,10 +66,8 @@ Index(
     unique=True,
     sqlite_where=ANSWERS.c.withdrawn.is_(False),
 )
-EVENTS = Table(
+EVENTS = _numbered(
     "events",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
     Column("at", String, nullable=False),
     Column("what", String, nullable=False),
     Column("reader", String),

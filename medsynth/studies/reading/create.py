@@ -45,6 +45,18 @@ REAL = "real"
 
 
 @dataclass(frozen=True)
+class KnownLesion:
+    """The truth of an image for readers who look for a lesion.
+
+    `shown`: whether there is one; None: nobody says. `place`: its center and how far from it a mark
+    may lie, x, y and radius in pixels of the file; None: marks are not scored.
+    """
+
+    shown: bool | None = None
+    place: tuple[float, float, float] | None = None
+
+
+@dataclass(frozen=True)
 class StudyOptions:
     """What `medsynth study create` is asked for; the numbers of items are of each reader.
 
@@ -72,7 +84,7 @@ class StudyOptions:
     time_limit_s: float | None = None
     equivalence_margin: float = 0.1
     reasons: tuple[str, ...] = REASONS
-    lesions: Mapping[str, bool] = field(default_factory=dict)
+    lesions: Mapping[str, KnownLesion] = field(default_factory=dict)
 
 
 def create_study(
@@ -304,8 +316,9 @@ class _Maker:
     def _item(
         self, role: str, images: tuple[tuple[ImageSource, draw.DrawnSlice], ...]
     ) -> StudyItem:
-        written = [self._write(source, drawn) for source, drawn in images]
         source, drawn = images[-1]
+        known = self.options.lesions.get(drawn.candidate.path, KnownLesion())
+        written = [self._write(source, drawn, known) for source, drawn in images]
         origin = tuple(
             {"source": s.name, "path": d.candidate.path, "series": d.candidate.series, "slice": d.k}
             for s, d in images
@@ -314,13 +327,14 @@ class _Maker:
             id=self.rng.bytes(8).hex(),
             source=source.name,
             synthetic=source.synthetic,
-            files=tuple(name for name, _ in written),
-            sha256=tuple(sha for _, sha in written),
+            files=tuple(name for name, _, _ in written),
+            sha256=tuple(sha for _, sha, _ in written),
             window=int(self.rng.integers(len(self.windows))),
             person=self._pseudonym(source.name, drawn.candidate.person),
             origin=origin,
             role=role,
-            lesion=self.options.lesions.get(drawn.candidate.path),
+            lesion=known.shown,
+            lesion_at=written[-1][2],
         )
 
     def _pseudonym(self, source: str, person: str) -> str:
@@ -328,7 +342,10 @@ class _Maker:
         number = len([k for k in self.people if k[0] == source]) + 1
         return self.people.setdefault(key, f"{source}-{number:03}")
 
-    def _write(self, source: ImageSource, drawn: draw.DrawnSlice) -> tuple[str, str]:
+    def _write(
+        self, source: ImageSource, drawn: draw.DrawnSlice, known: KnownLesion
+    ) -> tuple[str, str, tuple[float, float, float] | None]:
+        """The name of the file, its SHA-256, and where in the square its lesion lies."""
         raw = self._load(source, drawn)
         image = pixels.on_grid(raw, self.side)
         height, width = raw.values.shape[1:]
@@ -336,7 +353,8 @@ class _Maker:
         data = pixels.to_bytes(image)
         name = self.rng.bytes(8).hex()
         (self.folder / ITEMS / name).write_bytes(data)
-        return name, hashlib.sha256(data).hexdigest()
+        place = known.place and pixels.on_square(raw, self.side, known.place)
+        return name, hashlib.sha256(data).hexdigest(), place
 
 
 def _readers(

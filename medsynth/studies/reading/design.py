@@ -40,7 +40,8 @@ class StudyItem:
 
     `files` and `sha256` are those of its images; of a pair the real one comes first. `window` is the
     index of the window in which it opens. `origin` says where each image was taken from, `person`
-    which items share a patient. `lesion`: whether it shows one, where that is known.
+    which items share a patient. `lesion`: whether it shows one, where that is known; `lesion_at`: its
+    center and how far from it a mark may lie, x, y and radius in shares of the square's side.
     """
 
     id: str
@@ -53,6 +54,7 @@ class StudyItem:
     origin: tuple[dict[str, Any], ...]
     role: str = "counted"  # or warmup, naive
     lesion: bool | None = None
+    lesion_at: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,8 @@ def load_design(folder: Path) -> tuple[StudyDesign, str]:
 def _parsed(record: dict[str, Any]) -> StudyDesign:
     def items(entry: dict[str, Any]) -> StudyItem:
         lists = {key: tuple(entry[key]) for key in ("files", "sha256", "origin")}
-        return StudyItem(**{**entry, **lists})
+        at = entry.get("lesion_at")
+        return StudyItem(**{**entry, **lists, "lesion_at": None if at is None else tuple(at)})
 
     def reader(entry: dict[str, Any]) -> StudyReader:
         orders = tuple(tuple(Showing(**s) for s in order) for order in entry["orders"])

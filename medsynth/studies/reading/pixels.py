@@ -127,9 +127,7 @@ def _planes(path: str, key: str) -> np.ndarray:
 
 def on_grid(raw: RawImage, side: int) -> np.ndarray:
     """(D, side, side) int16 in the middle of a square, square pixels, rounded: digits tell nothing."""
-    height, width = raw.values.shape[1:]
-    extent = np.array([width * raw.pixel_mm[0], height * raw.pixel_mm[1]])
-    size = np.maximum(1, np.rint(extent / extent.max() * side)).astype(int)
+    size = _size_in(raw, side)
     low, high = HU_RANGE if raw.units == HU else (0, 255)
     square = np.full((len(raw.values), side, side), low, np.int16)
     left, top = (side - size) // 2
@@ -140,6 +138,28 @@ def on_grid(raw: RawImage, side: int) -> np.ndarray:
         shown = np.clip(np.rint(np.asarray(picture)), low, high)
         target[top : top + size[1], left : left + size[0]] = shown
     return square
+
+
+def _size_in(raw: RawImage, side: int) -> np.ndarray:
+    """Columns and rows that the image has in a square of `side`."""
+    height, width = raw.values.shape[1:]
+    extent = np.array([width * raw.pixel_mm[0], height * raw.pixel_mm[1]])
+    return np.maximum(1, np.rint(extent / extent.max() * side)).astype(int)
+
+
+def on_square(
+    raw: RawImage, side: int, place: tuple[float, float, float]
+) -> tuple[float, float, float]:
+    """x, y and radius in pixels of the file, as shares of the square's side."""
+    x, y, radius = place
+    height, width = raw.values.shape[1:]
+    size = _size_in(raw, side)
+    left, top = (side - size) // 2
+    return (
+        round(float((left + (x + 0.5) / width * size[0]) / side), 5),
+        round(float((top + (y + 0.5) / height * size[1]) / side), 5),
+        round(float(radius / width * size[0] / side), 5),
+    )
 
 
 def to_bytes(image: np.ndarray) -> bytes:

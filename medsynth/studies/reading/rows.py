@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -14,11 +15,16 @@ from medsynth.studies.reading.wording import is_right
 
 CSV = "answers.csv"
 REAL, SYNTHETIC = "real", "synthetic"
+PLACE = ("lesion_x", "lesion_y", "lesion_radius")
 
 
 @dataclass(frozen=True)
 class AnswerRow:
-    """One answer. `right` is None where it takes no side. `margin`: of equivalence, fixed before."""
+    """One answer. `right` is None where it takes no side. `margin`: of equivalence, fixed before.
+
+    `lesion_x`, `lesion_y`, `lesion_radius`: where a mark counts as a hit, in the mark's own shares of the
+    side.
+    """
 
     reader: str
     arm: str
@@ -46,6 +52,19 @@ class AnswerRow:
     experience_years: str
     ai_knowledge: str
     margin: float
+    lesion_x: float | None = None
+    lesion_y: float | None = None
+    lesion_radius: float | None = None
+
+    @property
+    def found_at_place(self) -> bool | None:
+        """Whether a lesion was seen and marked where it is; None where nobody says where that is."""
+        if not self.lesion or self.lesion_x is None or self.lesion_y is None:
+            return None
+        if self.answer != "yes" or self.mark_x is None or self.mark_y is None:
+            return False
+        away = math.hypot(self.mark_x - self.lesion_x, self.mark_y - self.lesion_y)
+        return away <= (self.lesion_radius or 0.0)
 
     @property
     def counts(self) -> bool:
@@ -69,6 +88,7 @@ def rows_of(design: StudyDesign, store: AnswerStore) -> list[AnswerRow]:
         if phase.kind == "pair":
             truth = "right" if showing.mirrored else "left"
         answers_about = about.get(reader.name, {})
+        lesion_x, lesion_y, lesion_radius = item.lesion_at or (None, None, None)
         rows.append(
             AnswerRow(
                 reader=reader.name,
@@ -97,6 +117,9 @@ def rows_of(design: StudyDesign, store: AnswerStore) -> list[AnswerRow]:
                 experience_years=answers_about.get("experience_years", ""),
                 ai_knowledge=answers_about.get("ai_knowledge", ""),
                 margin=design.equivalence_margin,
+                lesion_x=lesion_x,
+                lesion_y=lesion_y,
+                lesion_radius=lesion_radius,
             )
         )
     return rows
@@ -138,7 +161,8 @@ def read_csv(path: Path) -> list[AnswerRow]:
     """
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
-        missing = [f.name for f in fields(AnswerRow) if f.name not in (reader.fieldnames or ())]
+        needed = [f.name for f in fields(AnswerRow) if f.name not in PLACE]
+        missing = [name for name in needed if name not in (reader.fieldnames or ())]
         if missing:
             raise ValueError(
                 f"{path} is no answers.csv of a report: it has no column {', '.join(missing)}"
@@ -154,7 +178,7 @@ def read_csv(path: Path) -> list[AnswerRow]:
 
 def _parsed(record: dict[str, str]) -> AnswerRow:
     def number(name: str) -> float | None:
-        return float(record[name]) if record[name] else None
+        return float(record[name]) if record.get(name) else None
 
     def flag(name: str) -> bool | None:
         if record[name] not in ("", "0", "1"):
@@ -181,6 +205,9 @@ def _parsed(record: dict[str, str]) -> AnswerRow:
         mark_y=number("mark_y"),
         reasons=tuple(r for r in record["reasons"].split(";") if r),
         margin=float(record["margin"]),
+        lesion_x=number("lesion_x"),
+        lesion_y=number("lesion_y"),
+        lesion_radius=number("lesion_radius"),
     )
 
 

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
-import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from medsynth import http_server
 from medsynth.storage.lock import held
 from medsynth.studies.reading.session import StudySession
-
-
-def is_loopback(host: str) -> bool:
-    """Whether nobody but this machine reaches the address."""
-    if host == "localhost":
-        return True
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return False
 
 
 def serve(
@@ -36,8 +25,6 @@ def serve(
         BlockingIOError: it is being served already.
         OSError: the port is taken.
     """
-    import uvicorn
-
     from medsynth.studies.reading.web import make_app
 
     session = StudySession(folder)
@@ -48,28 +35,7 @@ def serve(
             raise BlockingIOError(
                 f"{folder} is being served already; use that page, or stop it first"
             ) from error
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listening = stack.enter_context(socket.socket(family))
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((host, port))
-        except OSError as error:
-            raise OSError(
-                error.errno, f"cannot listen on {host} port {port} ({error.strerror}); try --port 0"
-            ) from error
-        listening.listen(64)
-        options: dict[str, Any] = {}
-        if certificate is not None:
-            options = {"ssl_certfile": certificate[0], "ssl_keyfile": certificate[1]}
-        config = uvicorn.Config(
-            make_app(session),
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            lifespan="off",
-            timeout_graceful_shutdown=3,
-            **options,
-        )
-        ready(listening.getsockname()[1])
-        uvicorn.Server(config).run(sockets=[listening])
+        opened = stack.enter_context(http_server.listening(host, port))
+        app = make_app(session)
+        ready(opened.getsockname()[1])
+        http_server.run(app, opened, certificate, lifespan=False)

@@ -123,4 +123,17 @@ def finding_figures(table: AnswerMatrix) -> dict[str, Any]:
                     "images": int(here.sum()),
                     "called_lesion": figure.to_dict(),
                 }
+                if lesion:
+                    found[f"{truth}, {name}"] |= _at_place(table, here)
     return found
+
+
+def _at_place(table: AnswerMatrix, here: np.ndarray) -> dict[str, Any]:
+    """How often a lesion was marked where it is, of the images of which that is known."""
+    hits = table.of(lambda row: None if row.found_at_place is None else float(row.found_at_place))
+    known = here & np.isfinite(hits).any(axis=0)
+    if not known.any():
+        return {}
+    shares = crossed.shares(hits[:, known], table.strata[known])
+    figure = accuracy.of_these_readers(shares, int(known.sum()))
+    return {"with_place": int(known.sum()), "found_at_place": figure.to_dict()}

@@ -43,7 +43,6 @@ class Question:
     mark: bool = False
     reasons_for: str | None = None
     remark: str = "Remark (optional)"
-    needs_remark: bool = False
 
 
 QUESTIONS = {

@@ -9,12 +9,12 @@ from typing import Any
 
 from medsynth.domains import Window
 from medsynth.marking.header import TEXT
-from medsynth.pages import filled
+from medsynth.pages import filled, section, table
 from medsynth.pipeline.report.pictures import jpeg, windowed
 from medsynth.studies.reading import pixels
 from medsynth.studies.reading.design import ITEMS, MACHINE, StudyDesign
 from medsynth.studies.reading.report import svg
-from medsynth.studies.reading.report.parts import plain, said_as, section, table
+from medsynth.studies.reading.report.parts import plain, said_as
 from medsynth.studies.reading.report.sections import (
     agreement,
     design_section,
@@ -51,6 +51,7 @@ def write_page(
         sections.append(design_section(about))
     parts = {
         "title": html.escape(about.get("title") or "Reading study"),
+        "banner": "SYNTHETIC IMAGES BESIDE REAL ONES",
         "subtitle": html.escape(_subtitle(about, record)),
         "notes": "".join(f'<p class="note">{html.escape(n)}</p>' for n in _notes(about)),
         "sections": "\n".join(sections),
@@ -219,10 +220,14 @@ def _roc_table(phase: dict[str, Any]) -> str:
 
 def _finding(phase: dict[str, Any]) -> str:
     rows = [
-        (name, found["images"], percent(found["called_lesion"]))
+        (
+            *(name, found["images"], percent(found["called_lesion"])),
+            percent(found.get("found_at_place")),
+        )
         for name, found in phase["finding"].items()
     ]
-    return section("Lesions seen", table(("images", "number", "a lesion was seen (95 %)"), rows))
+    head = ("images", "number", "a lesion was seen (95 %)", "and marked where it is (95 %)")
+    return section("Lesions seen", table(head, rows))
 
 
 def _images(phase: dict[str, Any], study: Path | None, design: StudyDesign | None) -> str:

@@ -2,26 +2,9 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 from medsynth.studies.reading.report.words import number
-
-
-def section(title: str, body: str) -> str:
-    """A titled part of the page."""
-    return f"<section><h2>{html.escape(title)}</h2>\n{body}</section>"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A table that scrolls where it is wider than the page."""
-    lines = ["<table><tr>" + "".join(f"<th>{html.escape(h)}</th>" for h in head) + "</tr>"]
-    lines += [
-        "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
-        for row in rows
-    ]
-    return '<div class="scroll">' + "".join(lines) + "</table></div>"
 
 
 def said_as(answer: str) -> str:

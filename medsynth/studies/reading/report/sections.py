@@ -5,8 +5,9 @@ from __future__ import annotations
 import html
 from typing import Any
 
+from medsynth.pages import section, table
 from medsynth.studies.reading.report import svg
-from medsynth.studies.reading.report.parts import kappa, said_as, section, table
+from medsynth.studies.reading.report.parts import kappa, said_as
 from medsynth.studies.reading.report.words import number, p_value, percent
 
 

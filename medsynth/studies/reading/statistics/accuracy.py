@@ -37,7 +37,7 @@ def accuracy(
         "bootstrap": percentile(
             bootstrap_mean(right, strata, seed=seed), float(answers.mean())
         ).to_dict(),
-        "design_effect": design_effect(these, answers.size),
+        "design_effect": observed_design_effect(these, answers.size),
         "equivalence": {
             "margin": margin,
             "these_readers": tost(these, margin),
@@ -62,7 +62,7 @@ def of_any_readers(crossed: CrossedFigures, images: int) -> Figure | None:
     return wilson_clustered(min(max(share, 0), 1), variance, df, least=images)
 
 
-def design_effect(pooled: Figure, answers: int) -> float | None:
+def observed_design_effect(pooled: Figure, answers: int) -> float | None:
     """How many answers say as much as one independent answer."""
     spread = pooled.value * (1 - pooled.value)
     if not spread or not pooled.se:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import f as f_distribution
-from scipy.stats import t as t_distribution
 
 from medsynth.studies.reading.statistics.crossed import CrossedFigures
 from medsynth.studies.reading.statistics.intervals import Figure, student
@@ -163,13 +162,6 @@ def pooled_auc(scores: np.ndarray, positive: np.ndarray) -> dict[str, Any]:
     if len(scores) > 1 and anyone is not None and variance > 0:
         found["u_statistic"] = _within(student(mean, variance, anyone[2])).to_dict()
     return found
-
-
-def p_against(figure: Figure, value: float) -> float | None:
-    """Two-sided p of Student's test that the figure is `value`."""
-    if not figure.se or figure.df is None:
-        return None
-    return float(2 * t_distribution.sf(abs(figure.value - value) / figure.se, figure.df))
 
 
 def _within(figure: Figure) -> Figure:
