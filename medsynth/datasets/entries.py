@@ -27,7 +27,7 @@ class Outline:
     """A closed contour: `points` (N, 2) of x (column) and y (row), in pixels of the file.
 
     `inside` False cuts a hole. `slice_uid` is the SOPInstanceUID of the slice of a volume, "" for a
-    film. `finding` is the same for all outlines of one lesion, `reader` says who drew it. With
+    projection image. `finding` is the same for all outlines of one lesion, `reader` says who drew it. With
     `open_edge` the pixels that the line runs through are not part of what it encloses.
     """
 

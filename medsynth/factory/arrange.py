@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -20,15 +21,12 @@ from medsynth.factory import places
 from medsynth.factory.plan import LesionPlace, Plan
 from medsynth.factory.rows import PlanRow
 from medsynth.factory.seeds import stream
-from medsynth.images import ReferenceImage, read_image
+from medsynth.images import Label, ReferenceImage, read_image, read_labels
 from medsynth.lesions import mask_diameter_mm
-from medsynth.pipeline.existing import existing_labels
+from medsynth.pipeline.existing import Existing, existing_labels
 from medsynth.pipeline.plan import Prepared, prepare
-from medsynth.pipeline.preprocessing import Fitted, fit_anatomy, load_anatomy
+from medsynth.pipeline.preprocessing import PreprocessedReference, load_anatomy, preprocess_anatomy
 from medsynth.request import Request, parse
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 # How often everything about an image's place is drawn again, and from when on sizes are too.
 TRIES, SIZES_AFTER = 40, 8
@@ -39,6 +37,8 @@ LEVELS_MM = {"thorax": (-100.0, 105.0)}
 INNER = (0.1, 0.9)
 # Anatomies, and slices of one, that stay in memory.
 KEPT_IMAGES, KEPT_SCENES = 1, 4
+# What is looked at once for all lesions of a slice: where they can lie, and the labels it has (with warnings).
+_Look = tuple[places.Scene, tuple[list[Existing], list[str]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,17 +51,19 @@ class Arranged:
 
 
 class Arranger:
-    """Arranges the rows of one plan; the anatomy used last stays read and fitted."""
+    """Arranges the rows of one plan; the anatomy used last stays read and preprocessed."""
 
     def __init__(self, plan: Plan):
         self.plan, self.preset = plan, domains.get(plan.preset)
-        self._images: OrderedDict[str, ReferenceImage] = OrderedDict()
-        self._scenes: OrderedDict[str, places.Scene] = OrderedDict()
+        self._images: OrderedDict[tuple[str, str | None], ReferenceImage] = OrderedDict()
+        self._scenes: OrderedDict[str, _Look] = OrderedDict()
+        self._labels: tuple[Path, list[Label]] | None = None
 
     def forget(self) -> None:
         """Read everything anew: a file may have been half there."""
         self._images.clear()
         self._scenes.clear()
+        self._labels = None
 
     def arrange(self, row: PlanRow) -> Arranged:
         """The first draw of `row` that can be made.
@@ -98,7 +100,7 @@ class Arranger:
         lesions: Sequence[dict[str, Any]],
         generator: np.random.Generator,
     ) -> Arranged:
-        scene = self._scene(row, anatomy)
+        scene, labels = self._scene(row, anatomy)
         if self._chooses_slice(row) and not scene.shows_organ:
             raise GeometryError(f"the slice shows too little of the {scene.place.where}")
         wanted = [places.Wanted(e["diameter_mm"], e["pleural"]) for e in lesions]
@@ -109,7 +111,13 @@ class Arranger:
         )
         asked = self._request(row, anatomy, placed)
         request = parse(asked, self.plan.base)
-        prepared = prepare(request, preset=self.preset, listener=ignore, fitted=scene.fitted)
+        prepared = prepare(
+            request,
+            preset=self.preset,
+            listener=ignore,
+            preprocessed=scene.preprocessed,
+            labels=labels,
+        )
         _check(prepared, placed)
         slice_ = anatomy["slice"] - 1 if "slice" in anatomy else None
         whole = replace(
@@ -155,16 +163,23 @@ class Arranger:
         return int(among[int(generator.integers(len(among)))])
 
     def _count(self, row: PlanRow) -> int:
-        return self._image(row.anatomy["image"]).image.GetDepth()
+        return self._image(row.anatomy).image.GetDepth()
 
-    def _image(self, path: str) -> ReferenceImage:
-        if path not in self._images:
+    def _image(self, anatomy: dict[str, Any]) -> ReferenceImage:
+        key = (anatomy["image"], anatomy["keys"].get("series_uid"))
+        if key not in self._images:
             while len(self._images) >= KEPT_IMAGES:
                 self._images.popitem(last=False)
-            self._images[path] = read_image(path)
-        return self._images[path]
+            self._images[key] = read_image(key[0], series_uid=key[1])
+        return self._images[key]
 
-    def _scene(self, row: PlanRow, anatomy: dict[str, Any]) -> places.Scene:
+    def _labels_of(self, file: Path) -> list[Label]:
+        """The labels of the file read last stay: a segmentation of a volume serves all its slices."""
+        if self._labels is None or self._labels[0] != file:
+            self._labels = (file, read_labels(file))
+        return self._labels[1]
+
+    def _scene(self, row: PlanRow, anatomy: dict[str, Any]) -> _Look:
         key = repr(sorted((k, str(v)) for k, v in anatomy.items() if k != "factor"))
         if key not in self._scenes:
             while len(self._scenes) >= KEPT_SCENES:
@@ -172,16 +187,18 @@ class Arranger:
             self._scenes[key] = self._look(row, anatomy)
         return self._scenes[key]
 
-    def _look(self, row: PlanRow, anatomy: dict[str, Any]) -> places.Scene:
+    def _look(self, row: PlanRow, anatomy: dict[str, Any]) -> _Look:
         request = parse({"preset": self.plan.preset, "anatomy": anatomy}, self.plan.base)
         if row.anatomy["image"] is None:
-            fitted = load_anatomy(request, preset=self.preset, listener=ignore)
+            preprocessed = load_anatomy(request, preset=self.preset, listener=ignore)
         else:
-            image = self._image(row.anatomy["image"])
-            fitted = fit_anatomy(request.anatomy, image, self.preset)
+            image = self._image(row.anatomy)
+            preprocessed = preprocess_anatomy(request.anatomy, image, self.preset)
         asked = self.plan.pathologies
         place = asked.place if asked is not None else LesionPlace(next(iter(self.preset.places)))
-        return places.Scene(fitted, self.preset, place, _findings(request, fitted))
+        labels = existing_labels(request, preprocessed, read=self._labels_of)
+        scene = places.Scene(preprocessed, self.preset, place, _findings(labels[0], preprocessed))
+        return scene, labels
 
     def _request(
         self, row: PlanRow, anatomy: dict[str, Any], lesions: Sequence[dict[str, Any]]
@@ -205,15 +222,13 @@ def _pathology(lesion: dict[str, Any]) -> dict[str, Any]:
     return {**place, "source": source, "factor": lesion["factor"]}
 
 
-def _findings(request: Request, fitted: Fitted) -> np.ndarray | None:
-    """What the reference already shows, bool (k, j, i)."""
-    if not request.anatomy.labels:
+def _findings(labels: Sequence[Existing], preprocessed: PreprocessedReference) -> np.ndarray | None:
+    """What the reference already shows, bool (k, j, i); None where nothing is labeled."""
+    if not labels:
         return None
-    labels, _ = existing_labels(request, fitted)
-    masks: Iterator[np.ndarray] = (sitk.GetArrayViewFromImage(label.mask) > 0 for label in labels)
-    found = np.zeros(fitted.reference.image.GetSize()[::-1], dtype=bool)
-    for mask in masks:
-        found |= mask
+    found = np.zeros(preprocessed.reference.image.GetSize()[::-1], dtype=bool)
+    for label in labels:
+        found |= sitk.GetArrayViewFromImage(label.mask) > 0
     return found
 
 

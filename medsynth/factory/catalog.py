@@ -21,7 +21,6 @@ from medsynth.factory.seeds import item_id
 from medsynth.storage.files import new_file
 
 FILE = "references.json"
-UNREAD = "references that were not read yet"
 
 
 @dataclass(frozen=True)

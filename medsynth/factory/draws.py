@@ -35,7 +35,7 @@ def draw_row(plan: Plan, catalog: Catalog, number: int) -> PlanRow:
     identifier = item_id(number)
     seed = seed_of(identifier, plan.seed)
     split = _weighted(plan.split, stream(seed, "split"))
-    anatomy = _anatomy(plan, catalog, identifier, split, stream(seed, "anatomy"))
+    anatomy = _anatomy(plan, catalog, number, split, stream(seed, "anatomy"))
     lesions = _lesions(plan, catalog, split, stream(seed, "lesions"))
     return PlanRow(identifier, seed, split, anatomy, tuple(lesions))
 
@@ -55,7 +55,7 @@ def _one(options: Sequence[T], generator: np.random.Generator) -> T:
 
 
 def _anatomy(
-    plan: Plan, catalog: Catalog, identifier: str, split: str, generator: np.random.Generator
+    plan: Plan, catalog: Catalog, number: int, split: str, generator: np.random.Generator
 ) -> dict[str, Any]:
     unlimited = [s.phantom is not None and s.persons is None for s in plan.anatomies]
     there = {
@@ -71,14 +71,15 @@ def _anatomy(
     source = plan.anatomies[index]
     record: dict[str, Any] = {"factor": source.factor.draw(generator), "slice": None}
     if source.phantom is None:
-        reference = _one(catalog.usable("anatomies", index, split), generator)
+        usable = catalog.usable("anatomies", index, split)
+        reference = usable[number % len(usable)] if source.in_turn else _one(usable, generator)
         named = {"id": reference.id, "patient": reference.patient, "image": reference.image}
         known = {"license": reference.license, "sha256": reference.sha256}
         more = {"slices": reference.slices, "keys": reference.anatomy}
         return {**named, "phantom": None, **record, **known, "source": source.name, **more}
     kind = source.phantom["kind"]
     if source.persons is None:
-        who = person_id(kind, index, identifier)
+        who = person_id(kind, index, item_id(number))
     else:
         who = _one(catalog.usable("anatomies", index, split), generator).id
     return _person(plan, source, who) | record

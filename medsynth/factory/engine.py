@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medsynth import domains, threads
+from medsynth import domains, generators, threads
 from medsynth.events import Event, Listener, Stage, ignore
 from medsynth.factory import folder as folders
 from medsynth.factory import local_workers
@@ -19,10 +19,13 @@ from medsynth.factory.finish import finish
 from medsynth.factory.item import ITEMS, Maker
 from medsynth.factory.outcomes import FAILED, MADE, STOP, ImageOutcome, attempt_all
 from medsynth.factory.plan import Plan
+from medsynth.factory.programs import check_not_mixed
 from medsynth.factory.queue_of_rows import in_order
 from medsynth.factory.rows import PlanRow
-from medsynth.pipeline.synthesize import choose_device, weights_of
-from medsynth.request import parse
+from medsynth.networks.device import choose_device
+from medsynth.networks.experts import expert_file
+from medsynth.request import Request, parse
+from medsynth.storage.partial import working_in
 
 # Where not one image could be made, so many failures are no accident.
 FIRST_FAILURES = 8
@@ -97,9 +100,11 @@ def make(
     target = Path(out).expanduser().resolve()
     check(plan)
     folders.check_folder(plan, target)
-    with folders.one_at_a_time(target):
+    with working_in(target):
         rows = folders.begin(plan, target, listener=listener)
-        left = _chosen(folders.missing(rows, target, listener=listener), rows, only, limit)
+        missing = folders.missing(rows, target, listener=listener)
+        _check_not_mixed(plan, target, rows, missing, listener)
+        left = _chosen(missing, rows, only, limit)
         summary = Summary(str(out), len(rows))
         try:
             _make_all(left, plan, target, where or Where(), summary, listener)
@@ -122,14 +127,38 @@ def check(plan: Plan) -> None:
     Raises:
         ValueError, CheckpointError: a value of the request, the weights, or the device.
     """
-    phantom: dict[str, Any] = {"phantom": {}} if domains.get(plan.preset).phantoms else {}
-    anatomy = phantom or {"image": str(plan.base)}
-    keys = {k: v for k, v in plan.request.items() if k != "background"}
-    request = parse({"preset": plan.preset, "anatomy": anatomy, **keys}, plan.base)
-    weights_of(request, domains.get(plan.preset))
+    request = _any_request(plan)
+    generators.weights_of(request, domains.get(plan.preset))
     choose_device(request.device)
     if plan.audit is not None:
         recipe_of(plan.audit, plan)
+
+
+def _any_request(plan: Plan) -> Request:
+    """What the requests of all images have in common."""
+    phantom: dict[str, Any] = {"phantom": {}} if domains.get(plan.preset).phantoms else {}
+    anatomy = phantom or {"image": str(plan.base)}
+    keys = {k: v for k, v in plan.request.items() if k != "background"}
+    return parse({"preset": plan.preset, "anatomy": anatomy, **keys}, plan.base)
+
+
+def _check_not_mixed(
+    plan: Plan,
+    folder: Path,
+    rows: Sequence[PlanRow],
+    missing: Sequence[PlanRow],
+    listener: Listener,
+) -> None:
+    if not missing:
+        return
+    away = {row.id for row in missing}
+    items = (folder / ITEMS / row.id for row in rows if row.id not in away)
+    request = _any_request(plan)
+    weights, metadata = generators.weights_of(request, domains.get(plan.preset))
+    expert = expert_file(weights, metadata, request.expert) if weights is not None else None
+    used = [path for path in (weights, expert.path if expert else None) if path is not None]
+    there = (item for item in items if item.is_dir())  # refused images are not
+    check_not_mixed(there, used, listener=listener)
 
 
 def _chosen(

@@ -23,7 +23,7 @@ def finish(folder: Path | str, plan: Any = None, *, listener: Listener = ignore)
         listener: gets the events of progress.
 
     Raises:
-        ValueError: the folder is no set, or a layout cannot hold its images.
+        ValueError: the folder is no set; or a layout cannot hold its images, and all else is written.
         OSError: the disk is full, or the folder cannot be written in.
     """
     dataset = open_set(folder)
@@ -33,10 +33,16 @@ def finish(folder: Path | str, plan: Any = None, *, listener: Listener = ignore)
         listener(Event("warning", message=f"{dataset.folder} has no finished image to lay out"))
         return
     context = context_for(dataset)
+    refused = []
     for layout in chosen:
         target = dataset.folder / LAYOUTS / layout.name
-        write_layout(dataset, layout, target, context=context, listener=listener)
+        try:
+            write_layout(dataset, layout, target, context=context, listener=listener)
+        except ValueError as error:  # this layout cannot hold the set; the others may
+            refused.append(str(error))
     write_pages(dataset, context, listener=listener)
+    if refused:
+        raise ValueError("; ".join(refused) + "; everything else of the set is written")
 
 
 def context_for(dataset: DataSet) -> LayoutContext:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,31 +27,8 @@ from medsynth.request import read_mapping
 from medsynth.storage import partial
 from medsynth.storage.files import new_file
 from medsynth.storage.folders import check_outside
-from medsynth.storage.lock import held
 
 PLAN, QUARANTINE, REFUSED = "plan.yaml", "quarantine", "refused"
-LOCK = ".medsynth-lock"
-
-
-@contextlib.contextmanager
-def one_at_a_time(folder: Path) -> Iterator[None]:
-    """Nobody else works on the set until the block ends.
-
-    Raises:
-        BlockingIOError: somebody does.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(held(folder / LOCK, remove=True))
-        except BlockingIOError:
-            raise BlockingIOError(
-                f"another run is working on {folder} now; wait until it has ended, or stop it"
-            ) from None
-        except OSError as error:
-            if error.errno not in partial.NO_LOCKS:
-                raise
-        yield
 
 
 def check_folder(plan: Plan, folder: Path) -> bool:
@@ -66,7 +43,7 @@ def check_folder(plan: Plan, folder: Path) -> bool:
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is a file, expected a folder to make; choose another name")
     if not (folder / PLAN).is_file():
-        names = [n for n in os.listdir(folder) if n != LOCK] if folder.is_dir() else []
+        names = [n for n in os.listdir(folder) if n != partial.LOCK] if folder.is_dir() else []
         begun = {catalogs.FILE, FILE, "plan.parquet", ITEMS}
         if set(names) - begun:
             raise FileExistsError(

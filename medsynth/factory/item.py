@@ -18,10 +18,11 @@ from medsynth.factory.arrange import Arranged, Arranger
 from medsynth.factory.plan import Plan
 from medsynth.factory.rows import PlanRow
 from medsynth.generators.base import Generator
+from medsynth.networks.device import choose_device
 from medsynth.pipeline.estimate import check_memory, disk_needed, memory_needed
-from medsynth.pipeline.exporters.base import Delivery, write_volumes
+from medsynth.pipeline.exporters.base import ExportInputs, write_volumes
 from medsynth.pipeline.generate import generate
-from medsynth.pipeline.synthesize import check_task, choose_device, describe, weights_of
+from medsynth.pipeline.synthesize import check_task, describe
 from medsynth.records.result import Result
 from medsynth.request import Request
 from medsynth.storage.folders import OutputFolder
@@ -52,7 +53,7 @@ class Maker:
     def generator(self, request: Request) -> Generator:
         """What draws; its weights are looked for once."""
         if self._weights is None:
-            weights, metadata = weights_of(request, self.preset)
+            weights, metadata = generators.weights_of(request, self.preset)
             device = choose_device(request.device)
 
             def load(asked: Request) -> Generator:
@@ -82,18 +83,18 @@ class Maker:
         record = describe(request, prepared, made, generator, preset=self.preset)
         # Times differ from run to run; what does not is in the record.
         result = Result(checkpoint=generator.checkpoint, seconds={}, created="", **record)
-        delivery = Delivery(request, prepared, made.volume, self.preset, generator.checkpoint)
+        inputs = ExportInputs(request, prepared, made.volume, self.preset, generator.checkpoint)
         output = OutputFolder(
             self.folder / ITEMS / row.id, needed_bytes=disk_needed(size, lesions=lesions)
         )
         with output as folder:
-            _write(arranged, delivery, result, folder)
+            _write(arranged, inputs, result, folder)
         took = time.perf_counter() - started
         return Made(row.id, took, sampling, sum(f.stat().st_size for f in output.out.iterdir()))
 
 
-def _write(arranged: Arranged, delivery: Delivery, result: Result, folder: Path) -> None:
-    write_volumes(delivery, folder, suffix=".nrrd")
+def _write(arranged: Arranged, inputs: ExportInputs, result: Result, folder: Path) -> None:
+    write_volumes(inputs, folder, suffix=".nrrd")
     requests.write(arranged.request, folder / "request.yaml")
     result.write(folder / "result.json")
 

@@ -41,8 +41,9 @@ def licenses_of(dataset: DataSet) -> tuple[LicenseOf, ...]:
                 license = str(lesion.get("license") or UNKNOWN)
                 found.add(("lesions", str(lesion["source"]), license))
         weights = item.record.get("checkpoint")
-        if weights:
-            found.add(("weights", weights["name"], _of_weights(weights["sha256"])))
+        for used in (weights, (weights or {}).get("expert")):
+            if used:
+                found.add(("weights", used["name"], _of_weights(used["sha256"])))
         counts.update(found)
     return tuple(LicenseOf(*key, count) for key, count in sorted(counts.items()))
 

@@ -89,7 +89,7 @@ def concerns_all(error: Exception) -> bool:
 def said(error: Exception) -> str:
     """One line; of what nobody foresaw, with the name of its type."""
     words = " ".join(str(error).split())
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        words = f"{error.strerror}: {error.filename}"
+    if isinstance(error, OSError) and error.strerror:  # str() would put its number before it
+        words = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     known = isinstance(error, (ValueError, OSError, MemoryError)) and words
     return words if known else f"{type(error).__name__}: {words}"

@@ -33,7 +33,7 @@ KEYS = (
     *("format", "preset", "count", "anatomies", "pathologies", "slices", "split", "write", "audit"),
     *("seed", "threads", *REQUEST_KEYS),
 )
-IMAGE_KEYS = ("images", "layout", "license", "labels", "pixel_mm", "view", "laterality")
+IMAGE_KEYS = ("images", "layout", "license", "labels", "pixel_mm", "view", "laterality", "in_turn")
 ANATOMY_KEYS = ("weight", "factor", *IMAGE_KEYS, "phantom", "persons", "defaced", "burned_in_text")
 PATHOLOGY_KEYS = ("share", "count", "sources", "diameter_mm", "place")
 SOURCE_KEYS = ("procedural", "studies", "weight", "factor", "layout", "license")
@@ -167,6 +167,7 @@ def _images(raw: Mapping[str, Any], at: str, *, preset: domains.Preset) -> Anato
         license=fields.text(raw["license"], f"{at}.license") if "license" in raw else "",
         labels=() if labels == [] else labels,
         anatomy={key: raw[key] for key in keys if key in raw},
+        in_turn=fields.flag(raw.get("in_turn", False), f"{at}.in_turn"),
     )
 
 
@@ -302,7 +303,9 @@ def _away_from(value: Any, at: str, preset: domains.Preset) -> dict[str, float]:
 def _slices(value: Any, preset: domains.Preset) -> str | int:
     if preset.is_projection:
         if value is not None:
-            raise ValueError(f"slices: an image of {preset.name} is one film; remove it")
+            raise ValueError(
+                f"slices: an image of {preset.name} is one projection image; remove it"
+            )
         return "lesion"
     if value is None:
         return "lesion"

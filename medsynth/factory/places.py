@@ -8,13 +8,13 @@ from functools import cached_property
 
 import numpy as np
 import SimpleITK as sitk
-from scipy import ndimage
 
 from medsynth.domains import Preset
 from medsynth.errors import GeometryError
 from medsynth.factory.plan import LesionPlace
 from medsynth.images import voxel_to_mm
-from medsynth.pipeline.preprocessing import Fitted
+from medsynth.lesions import distances
+from medsynth.pipeline.preprocessing import PreprocessedReference
 
 # A slice shows the organ if it fills this share of it.
 LEAST_SHARE = 0.02
@@ -31,7 +31,7 @@ class Scene:
     `findings`: bool (k, j, i), what the reference already shows; None: nothing is known.
     """
 
-    fitted: Fitted
+    preprocessed: PreprocessedReference
     preset: Preset
     place: LesionPlace
     findings: np.ndarray | None = None
@@ -39,7 +39,7 @@ class Scene:
     @property
     def image(self) -> sitk.Image:
         """The reference."""
-        return self.fitted.reference.image
+        return self.preprocessed.reference.image
 
     @cached_property
     def region(self) -> np.ndarray:
@@ -49,22 +49,22 @@ class Scene:
     @cached_property
     def depth_mm(self) -> np.ndarray:
         """How far each voxel of the region is from its border; 0 outside."""
-        return self._distance(self.region)
+        return distances.depth_mm(self.region, self.image.GetSpacing()[::-1]).astype(np.float32)
 
     @cached_property
     def clearance_mm(self) -> dict[str, np.ndarray]:
-        """How far each voxel is from each structure that lesions keep away from."""
+        """How far each voxel of the region is from each structure that lesions keep away from."""
         return {
-            name: self._distance(~self._find(self.preset.structures[name]))
+            name: self._from(self._find(self.preset.structures[name]))
             for name in self.place.away_from
         }
 
     @cached_property
     def from_findings_mm(self) -> np.ndarray | None:
-        """How far each voxel is from what the reference already shows."""
+        """How far each voxel of the region is from what the reference already shows."""
         if self.findings is None or not self.findings.any():
             return None
-        return self._distance(~self.findings)
+        return self._from(self.findings)
 
     @property
     def shows_organ(self) -> bool:
@@ -78,12 +78,9 @@ class Scene:
         values = sitk.GetArrayViewFromImage(self.image)
         return finder.finder(values, self.image.GetSpacing(), self.preset.body_threshold)
 
-    def _distance(self, inside: np.ndarray) -> np.ndarray:
-        """To the nearest voxel that is not `inside`; the image's own edge does not count along k."""
-        if not inside.any() or inside.all():
-            return np.where(inside, np.inf, 0.0).astype(np.float32)
+    def _from(self, structure: np.ndarray) -> np.ndarray:
         spacing = self.image.GetSpacing()[::-1]
-        return ndimage.distance_transform_edt(inside, sampling=spacing).astype(np.float32)
+        return distances.distance_mm(structure, spacing, wanted=self.region).astype(np.float32)
 
 
 @dataclass(frozen=True)

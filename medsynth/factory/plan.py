@@ -14,8 +14,8 @@ SPLITS = ("train", "validation", "test")
 LARGEST_COUNT = 999_999  # ids have six digits
 # Keys of a request that hold for every image, and are checked as a request's are.
 REQUEST_KEYS = (
-    *("generator", "sampler", "steps", "composition", "filter", "guidance", "noise", "weights"),
-    *("background", "surroundings", "device", "feather_mm"),
+    *("generator", "sampler", "steps", "quality", "composition", "filter", "guidance", "noise"),
+    *("weights", "expert", "background", "surroundings", "device", "feather_mm"),
 )
 NEAR_COPIES = ("refuse", "keep")
 
@@ -31,6 +31,7 @@ class AnatomySource:
         labels: masks of findings that the images already have: a path that may be relative to the
             image's folder; `[]`: they have none; None: nobody says.
         anatomy: further keys of a request's anatomy (pixel_mm, view, laterality ...).
+        in_turn: each image takes the next reference instead of any.
     """
 
     weight: float
@@ -42,6 +43,7 @@ class AnatomySource:
     license: str = ""
     labels: str | tuple[()] | None = None
     anatomy: Mapping[str, Any] = field(default_factory=dict)
+    in_turn: bool = False
 
     @property
     def name(self) -> str:

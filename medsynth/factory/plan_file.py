@@ -8,8 +8,10 @@ from typing import Any
 
 import yaml
 
+from medsynth import domains
 from medsynth.factory.distributions import Distribution
 from medsynth.factory.plan import FORMAT, AnatomySource, LesionSource, Pathologies, Plan
+from medsynth.request.model import NO_EXPERT
 
 # What may change between two starts of one set: more images, other layouts, another audit.
 MAY_CHANGE = ("count", "write", "audit")
@@ -62,8 +64,10 @@ def _whole(paths: tuple[str, ...], base: Path) -> list[str]:
 
 def _request(plan: Plan) -> dict[str, Any]:
     request = dict(plan.request)
-    if "weights" in request:
-        request["weights"] = str(plan.base / Path(str(request["weights"])).expanduser())
+    words = (NO_EXPERT, *domains.get(plan.preset).experts)
+    files = [key for key in ("weights", "expert") if request.get(key) not in (None, *words)]
+    for key in files:
+        request[key] = str(plan.base / Path(str(request[key])).expanduser())
     return request
 
 
@@ -74,6 +78,8 @@ def _anatomy(source: AnatomySource, base: Path) -> dict[str, Any]:
         persons = {} if source.persons is None else {"persons": source.persons}
         return {"phantom": phantom, **record, **persons}
     record = {"images": _whole(source.images, base), **record, **source.anatomy}
+    if source.in_turn:
+        record["in_turn"] = True
     if source.layout:
         record["layout"] = source.layout
     if source.license:

@@ -8,26 +8,20 @@ since Ray ends the one that it runs in when its head goes away.
 from __future__ import annotations
 
 import json
-import logging
 import os
-import socket
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
-from urllib.parse import urlsplit
 
-from medsynth import threads
+from medsynth import cluster, threads
 from medsynth.factory.folder import PLAN
 from medsynth.factory.outcomes import ImageOutcome, attempt_all
 from medsynth.factory.parse import load_plan
 from medsynth.factory.plan import Plan
 from medsynth.factory.queue_of_rows import units
 from medsynth.factory.rows import PlanRow
-
-AUTO = "auto"
-KNOCK_S = 10.0
 
 
 class UnitMaker:
@@ -59,7 +53,7 @@ def main(folder: Path, address: str) -> int:
 
     plan = load_plan(folder / PLAN)
     try:
-        _connect(ray, address, plan)
+        cluster.connect(ray, address, threads=plan.threads)
         for outcome in _outcomes(ray, rows, plan, folder):
             _say(answers, outcome.to_dict())
     except (OSError, ray.exceptions.RayError) as error:
@@ -79,43 +73,6 @@ def _end_with_input() -> None:
     """Who asked is gone: nobody needs the rest."""
     sys.stdin.read()
     os._exit(1)
-
-
-def _connect(ray: Any, address: str, plan: Plan) -> None:
-    """Join a cluster, or start one on this computer.
-
-    Raises:
-        OSError: there is none at `address`.
-    """
-    environment = {"OMP_NUM_THREADS": str(plan.threads), "OMP_WAIT_POLICY": "PASSIVE"}
-    options: dict[str, Any] = {
-        "logging_level": logging.ERROR,
-        "log_to_driver": False,
-        "runtime_env": {"env_vars": environment},
-    }
-    try:
-        if address != AUTO:
-            _knock(address)  # Ray itself tries for minutes, and may never say that nobody is there
-        ray.init(address=address, **options)
-    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
-        if address != AUTO:
-            said = " ".join(str(error).split())
-            raise OSError(
-                f"--ray: no Ray at {address} ({said[:200]}); start it, or use auto"
-            ) from error
-        ray.init(include_dashboard=False, **options)
-
-
-def _knock(address: str) -> None:
-    """Whether anything listens at HOST:PORT or ray://HOST:PORT.
-
-    Raises:
-        OSError, ValueError: nothing does, or this is no address.
-    """
-    parts = urlsplit(address if "//" in address else f"//{address}")
-    if not parts.hostname or not parts.port:
-        raise ValueError("expected HOST:PORT or ray://HOST:PORT")
-    socket.create_connection((parts.hostname, parts.port), timeout=KNOCK_S).close()
 
 
 def _outcomes(

@@ -67,7 +67,7 @@ def _heard(
     if driver.wait() != 0:
         log.seek(0)
         lines = log.read().decode(errors="replace").strip().splitlines()
-        last = lines[-1][-200:] if lines else f"exit code {driver.returncode}"
+        last = lines[-1][:200] if lines else f"exit code {driver.returncode}"
         raise OSError(f"Ray at {address} went away ({last}); {GOES_ON}")
 
 

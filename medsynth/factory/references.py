@@ -8,12 +8,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medsynth import domains
 from medsynth.datasets.splits import NOBODY, key
 from medsynth.events import Event, Listener, Stage, ignore
 from medsynth.factory.plan import FORMAT, AnatomySource, Plan
+
+if TYPE_CHECKING:
+    from medsynth.images import ReferenceImage
 
 # Column names of a table that say under which license its images are.
 LICENSE_COLUMNS = ("license", "licence")
@@ -142,17 +145,21 @@ def _below(
     elif (path / "plan.yaml").is_file() and FORMAT in (path / "plan.yaml").read_text()[:200]:
         yield from _of_set(path, defaults)
     else:
-        for image in images_below(path):
+        for image, series in images_below(path):
             name = image.relative_to(root).as_posix() if image.is_relative_to(root) else str(image)
-            marks = _dicom_marks(image)
-            if (
-                name == "."
-            ):  # a series that was named itself: its folder may be called "ct" as any other's
+            first = series[1] if series else image
+            marks = _dicom_marks(first)
+            anatomy = _anatomy(image, defaults)
+            if series:  # the folder says neither whose it is nor which one is meant
+                anatomy["series_uid"] = series[0]
+                patient = _patient_id(marks) or str(image)
+                name = f"{image.name if name == '.' else name} {series[0]}"
+            elif name == ".":
+                # a series that was named itself: its folder may be called "ct" as any other's
                 name = image.name
                 patient = _patient_id(marks) or str(image)
             else:
                 patient = name.split("/")[0] if "/" in name or image.is_dir() else image.stem
-            anatomy = _anatomy(image, defaults)
             yield SourceImage(
                 name,
                 0,
@@ -164,41 +171,61 @@ def _below(
             )
 
 
-def images_below(path: Path) -> Iterator[Path]:
-    """A file, a folder of one DICOM series, or everything of these below a folder."""
+def images_below(path: Path) -> Iterator[tuple[Path, tuple[str, Path] | None]]:
+    """A file, a folder of DICOM, or everything of these below a folder.
+
+    With a folder that holds several series comes which one (SeriesInstanceUID) and its first file.
+    """
     from medsynth.images.dicom.files import is_dicom
     from medsynth.images.files import READABLE, suffix_of
 
     if path.is_file():
-        yield path
+        yield path, None
         return
     entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
     files = [entry for entry in entries if entry.is_file()]
+    folders = [entry for entry in entries if entry.is_dir()]
     first = next((file for file in files if file.suffix.lower() in ("", ".dcm", ".ima")), None)
     if first is not None and is_dicom(first):
-        if _modality(first) not in SEGMENTATIONS:
-            yield path
+        series = _series_of(files)
+        if len(series) > 1 or (series and folders):  # who reads it finds what lies below it, too
+            yield from ((path, one) for one in series.items())
+        elif series or _header(first) is None:
+            yield path, None
     else:
-        yield from (file for file in files if suffix_of(file) in READABLE)
-    for folder in entries:
-        if folder.is_dir():
-            yield from images_below(folder)
+        yield from ((file, None) for file in files if suffix_of(file) in READABLE)
+    for folder in folders:
+        yield from images_below(folder)
+
+
+def _series_of(files: Sequence[Path]) -> dict[str, Path]:
+    """The first file of each series of images, by SeriesInstanceUID."""
+    first: dict[str, Path] = {}
+    for file in files:
+        header = _header(file)
+        if header is not None and header.get("Modality") not in SEGMENTATIONS:
+            first.setdefault(str(header.get("SeriesInstanceUID") or ""), file)
+    return first
 
 
 def _header(path: Path) -> Any:
+    """Some of the header of a DICOM file, or of a folder's first file; None of anything else.
+
+    What is damaged or locked is None too: reading the image will say so.
+    """
     import pydicom
 
-    if path.is_dir():
-        path = next(file for file in sorted(path.iterdir()) if file.is_file())
-    tags = ["PatientID", "StudyInstanceUID", "Modality"]
-    return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=tags, force=True)
+    from medsynth.images.dicom.files import is_dicom
 
-
-def _modality(path: Path) -> str:
+    tags = ["PatientID", "StudyInstanceUID", "SeriesInstanceUID", "Modality"]
     try:
-        return str(_header(path).get("Modality") or "")
-    except Exception:  # damaged: reading it will say so
-        return ""
+        if path.is_dir():
+            path = next(file for file in sorted(path.iterdir()) if file.is_file())
+        if not is_dicom(path):
+            return None
+        return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=tags, force=True)
+    except Exception:
+        return None
 
 
 def _patient_id(marks: Sequence[str]) -> str:
@@ -208,13 +235,8 @@ def _patient_id(marks: Sequence[str]) -> str:
 
 def _dicom_marks(image: Path) -> tuple[str, ...]:
     """What ties a DICOM image to its patient."""
-    from medsynth.images.dicom.files import is_dicom
-
-    try:
-        if not image.is_dir() and not is_dicom(image):
-            return ()
-        header = _header(image)
-    except Exception:  # damaged: reading it will say so
+    header = _header(image)
+    if header is None:
         return ()
     patient = key(str(header.get("PatientID") or ""))
     study = str(header.get("StudyInstanceUID") or "")
@@ -292,11 +314,13 @@ def _of_set(path: Path, defaults: dict[str, Any]) -> Iterator[SourceImage]:
 
 def _named_apart(found: list[SourceImage]) -> list[SourceImage]:
     """Each image once, with an id of its own."""
-    once = list({image.image: image for image in found}.values())
-    counts = Counter(image.id for image in once)
+    once = {(image.image, image.anatomy.get("series_uid", "")): image for image in found}
+    counts = Counter(image.id for image in once.values())
     return [
-        replace(image, id=Path(image.image).as_posix()) if counts[image.id] > 1 else image
-        for image in once
+        replace(image, id=f"{Path(path).as_posix()} {series}".strip())
+        if counts[image.id] > 1
+        else image
+        for (path, series), image in once.items()
     ]
 
 
@@ -304,7 +328,9 @@ def examine(
     found: Sequence[SourceImage], preset: domains.Preset, *, listener: Listener = ignore
 ) -> list[SourceImage]:
     """`found`, each read once: how many slices it has, the digest of its pixels, or why it cannot be used."""
-    examined = []
+    examined: list[SourceImage] = []
+    if not found:  # lesions that are drawn have no studies
+        return examined
     with Stage("reading references", total=len(found), listener=listener) as stage:
         for reference in found:
             examined.append(_examined(reference, preset))
@@ -318,27 +344,40 @@ def _examined(reference: SourceImage, preset: domains.Preset) -> SourceImage:
     import SimpleITK as sitk
 
     from medsynth.images import read_image
-    from medsynth.pipeline.preprocessing import fit_anatomy
+    from medsynth.pipeline.preprocessing import preprocess_anatomy
     from medsynth.request import parse
 
     # A lesion's study need not fit the domain's grid: it is cut out in millimeters.
     try:
-        image = read_image(reference.image)
+        image = read_image(reference.image, series_uid=reference.anatomy.get("series_uid"))
         if not reference.mask or reference.anatomy:
             asked = parse(
                 {"preset": preset.name, "anatomy": {"image": reference.image, **reference.anatomy}}
             )
-            fit_anatomy(asked.anatomy, image, preset)
+            preprocess_anatomy(asked.anatomy, image, preset)
     except (ValueError, OSError, RuntimeError) as error:
         said = " ".join(str(error).split())
         named = (
             said if reference.image in said or reference.id in said else f"{reference.id}: {said}"
         )
         return replace(reference, error=named)
+    anatomy = {**_said_by_header(image, preset), **reference.anatomy}
     digest = hashlib.sha256(sitk.GetArrayViewFromImage(image.image).tobytes()).hexdigest()
     return replace(
         reference,
         slices=image.image.GetDepth(),
         sha256=digest,
         marks=(*reference.marks, f"pixels {digest[:16]}"),
+        anatomy=anatomy,
     )
+
+
+def _said_by_header(image: ReferenceImage, preset: domains.Preset) -> dict[str, str]:
+    """The view and the side that a projection image's own header says, as keys of a request's anatomy."""
+    from medsynth.dicom import said_by
+    from medsynth.request.model import LATERALITIES, VIEWS
+
+    if not image.headers or preset.modality not in VIEWS:
+        return {}
+    known = {"view": VIEWS[preset.modality], "laterality": LATERALITIES}
+    return {key: said for key, said in said_by(image.headers[0]).items() if said in known[key]}

@@ -18,6 +18,7 @@ from medsynth.factory.verify_layouts import layout_faults
 from medsynth.images.grids import check_same_geometry
 from medsynth.marking import KEY, WORD
 from medsynth.request import read_mapping
+from medsynth.verification.before_export import pixel_doubts
 
 # The mean within a mask is recorded rounded as JSON rounds; another image gives quite another one.
 MEAN_TOLERANCE = 0.01
@@ -102,6 +103,9 @@ def item_faults(item: SetItem) -> Iterator[str]:
     if not np.isfinite(values).all():
         yield "image.nrrd holds values that are NaN or infinite"
     yield from _mark_faults(image, "image.nrrd")
+    doubt = pixel_doubts(values, item.record)
+    if doubt:
+        yield f"image.nrrd: {doubt}"
     known = {"image.nrrd", *(each.file.name for each in item.annotations)}
     for path in sorted(item.folder.glob("*.nrrd")):
         if path.name not in known:

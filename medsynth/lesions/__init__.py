@@ -6,8 +6,9 @@ without the drawers.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from medsynth import lazy
 
 if TYPE_CHECKING:
     from medsynth.domains.lesion_kinds import KINDS, LesionKind
@@ -18,25 +19,13 @@ if TYPE_CHECKING:
     from medsynth.lesions.transplant import from_study
 
 _MODULES = {
-    "KINDS": "medsynth.domains.lesion_kinds",
-    "Lesion": "medsynth.lesions.lesion",
-    "LesionKind": "medsynth.domains.lesion_kinds",
-    "Steps": "medsynth.lesions.patch",
-    "body_mask": "medsynth.lesions.body",
-    "from_projection": "medsynth.lesions.patch",
-    "from_study": "medsynth.lesions.transplant",
-    "mask_diameter_mm": "medsynth.lesions.lesion",
-    "procedural": "medsynth.lesions.drawn",
+    "medsynth.domains.lesion_kinds": ("KINDS", "LesionKind"),
+    ".body": ("body_mask",),
+    ".drawn": ("procedural",),
+    ".lesion": ("Lesion", "mask_diameter_mm"),
+    ".patch": ("Steps", "from_projection"),
+    ".transplant": ("from_study",),
 }
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_MODULES[name]), name)
-    globals()[name] = value
-    return value
-
 
 __all__ = [
     "KINDS",
@@ -49,3 +38,7 @@ __all__ = [
     "mask_diameter_mm",
     "procedural",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    return lazy.named(__name__, _MODULES, name)

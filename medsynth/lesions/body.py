@@ -9,6 +9,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from medsynth.errors import GeometryError
+from medsynth.lesions.distances import depth_mm, within_mm
 from medsynth.lesions.sub_volume import SubVolume
 
 COARSE_MM = 1.5
@@ -108,11 +109,9 @@ def lung_array(
     aerated = body & (values < AERATED_HU)
     if not aerated.any():
         return aerated
-    reached = ndimage.distance_transform_edt(~aerated, sampling=spacing) <= VESSEL_MM
-    # Beyond the sub-volume's edge lung goes on as it is at the edge.
-    reached = np.pad(reached, 1, mode="edge")
-    kept = ndimage.distance_transform_edt(reached, sampling=spacing)[1:-1, 1:-1, 1:-1]
-    return body & ((kept > VESSEL_MM) | aerated)
+    # Beyond the sub-volume's edge lung goes on as it is at the edge: that is no border.
+    reached = within_mm(aerated, VESSEL_MM, spacing)
+    return body & ((depth_mm(reached, spacing) > VESSEL_MM) | aerated)
 
 
 def lung_of_slices(

@@ -20,9 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from medsynth.lesions.context import DrawingContext
 from medsynth.lesions.insert import noise_field
-from medsynth.lesions.outline import Surface
-from medsynth.lesions.sub_volume import SubVolume
 
 WHITE = 255.0
 BRIGHTEST = 250.0  # the most a lesion is drawn at: detail has to remain
@@ -33,26 +32,18 @@ EDGE = 0.06  # of the diameter: width of an edge that is sharp
 
 
 @dataclass(frozen=True)
-class DisplayContext:
-    """Where a lesion is drawn.
+class DisplayContext(DrawingContext):
+    """Where a lesion is drawn into a picture of gray values.
 
     Attributes:
-        sub_volume: the reference's voxels around it, with the fine grid.
-        surface: its outline.
-        signed_mm: distance from the outline on the fine grid, negative inside.
         before: (k, j, i) gray values of the sub-volume.
-        tissue: gray value of what is around the lesion; on a film, of what it lies upon.
+        tissue: gray value of what is around the lesion; on a projection image, of what it lies upon.
         inside: (k, j, i) boolean, where the lesion may act.
-        generator: the lesion's own.
     """
 
-    sub_volume: SubVolume
-    surface: Surface
-    signed_mm: np.ndarray
     before: np.ndarray
     tissue: float
     inside: np.ndarray
-    generator: np.random.Generator
 
     @property
     def beyond(self) -> np.ndarray:
@@ -70,7 +61,7 @@ class DisplayContext:
 
 
 @dataclass(frozen=True)
-class Drawing:
+class DisplayLesion:
     """The sub-volume's gray values (k, j, i) with the lesion in it, and what there is to say."""
 
     after: np.ndarray
@@ -109,7 +100,7 @@ def filled(before: np.ndarray, share: np.ndarray, target: np.ndarray | float) ->
     return before + share * (target - before)
 
 
-def limited(after: np.ndarray, context: DisplayContext, options: dict[str, Any]) -> Drawing:
+def limited(after: np.ndarray, context: DisplayContext, options: dict[str, Any]) -> DisplayLesion:
     """What is brighter than `BRIGHTEST` and was drawn, cut there; said where that is the lesion."""
     wanted = context.tissue * options.get("enhancement", 1) + options.get("contrast", 0)
     warnings: tuple[str, ...] = ()
@@ -118,11 +109,13 @@ def limited(after: np.ndarray, context: DisplayContext, options: dict[str, Any])
             f"the lesion would be {wanted:.0f} bright beside tissue of {context.tissue:.0f}; white is "
             f"{WHITE:.0f}, it became {BRIGHTEST:.0f}",
         )
-    return Drawing(np.where(after > context.before, np.minimum(after, BRIGHTEST), after), warnings)
+    return DisplayLesion(
+        np.where(after > context.before, np.minimum(after, BRIGHTEST), after), warnings
+    )
 
 
-def exposed(context: DisplayContext, added: np.ndarray, contrast: float) -> Drawing:
-    """`added` gray values where the film is as bright as the tissue; less where it is brighter.
+def exposed(context: DisplayContext, added: np.ndarray, contrast: float) -> DisplayLesion:
+    """`added` gray values where the projection image is as bright as the tissue; less where it is brighter.
 
     v + (white - v) (1 - exp(-a)): a shadow on a shadow, and nothing passes white.
     """
@@ -135,4 +128,4 @@ def exposed(context: DisplayContext, added: np.ndarray, contrast: float) -> Draw
             f"{most:.0f}",
         )
     through = 1 - np.clip(added, 0, most) / room
-    return Drawing(WHITE - (WHITE - context.before) * through, warnings)
+    return DisplayLesion(WHITE - (WHITE - context.before) * through, warnings)

@@ -88,7 +88,7 @@ def _lung_nodule(target: LesionTarget) -> Lesion:
     around.check_within_body(most_covered(covered))
     background = around.background_hu(covered > 0)
     generator, pleura_mm = target.generator, around.pleura_mm()
-    context = LungContext(sub_volume, surface, signed, background, pleura_mm, generator)
+    context = LungContext(sub_volume, surface, signed, generator, background, pleura_mm)
     material = target.recipe.draw(context, target.drawn)
     return finish(
         sub_volume,

@@ -15,31 +15,23 @@ from typing import Any
 
 import numpy as np
 
-from medsynth.lesions.outline import Ball, Surface
-from medsynth.lesions.sub_volume import SubVolume
+from medsynth.lesions.context import DrawingContext
+from medsynth.lesions.outline import Ball
 
 SOFT_TISSUE_HU = 40.0
 
 
 @dataclass(frozen=True)
-class LungContext:
-    """Where a lesion is drawn.
+class LungContext(DrawingContext):
+    """Where a nodule is drawn.
 
     Attributes:
-        sub_volume: the reference's voxels around it, with the fine grid.
-        surface: its outline.
-        signed_mm: distance from the outline on the fine grid, negative inside.
         background_hu: the lung around it.
         pleura_mm: (N, 3) points of the chest wall near it; empty when there is none.
-        generator: the lesion's own.
     """
 
-    sub_volume: SubVolume
-    surface: Surface
-    signed_mm: np.ndarray
     background_hu: float
     pleura_mm: np.ndarray
-    generator: np.random.Generator
 
     @property
     def inside(self) -> np.ndarray:

@@ -20,12 +20,13 @@ from scipy import ndimage
 from medsynth.domains.lesion_kinds import LesionKind
 from medsynth.errors import GeometryError
 from medsynth.lesions.body import body_array, check_within_body
+from medsynth.lesions.context import DrawingContext
 from medsynth.lesions.lesion import Lesion, equivalent_diameter_mm
 from medsynth.lesions.outline import Surface
 from medsynth.lesions.sub_volume import SubVolume
 from medsynth.lesions.target import LesionTarget, with_lesion
 
-WHITE = 255.0  # the film can get no brighter
+WHITE = 255.0  # the mammogram can get no brighter
 MOST_HEADROOM = 0.9  # share of what is left up to white that a lesion may take
 RING_MM = (1.0, 6.0)  # the tissue around a lesion, from its edge
 PARTICLE_MM = (0.1, 0.5)
@@ -35,17 +36,10 @@ TYPICAL_MM = 0.3  # the particle whose middle adds `contrast`
 
 
 @dataclass(frozen=True)
-class ProjectionContext:
-    """Where a lesion is drawn, on the sub-volume's fine grid (H, W).
+class ProjectionContext(DrawingContext):
+    """Where a lesion is drawn, on the sub-volume's fine grid (H, W), whose pixel is `step_mm`."""
 
-    `signed_mm` is the distance from the outline, negative inside; `step_mm` the fine grid's pixel.
-    """
-
-    sub_volume: SubVolume
-    surface: Surface
-    signed_mm: np.ndarray
     step_mm: float
-    generator: np.random.Generator
 
     def fine(self, points_mm: np.ndarray) -> np.ndarray:
         """Fine-grid (row, column) of points (N, 3) in mm."""
@@ -65,11 +59,11 @@ class ProjectedLesion:
 
 
 def draw_on_mammogram(target: LesionTarget) -> Lesion:
-    """The lesion of this outline in a film: one slice, in gray values up to `WHITE`.
+    """The lesion of this outline in a mammogram: one slice, in gray values up to `WHITE`.
 
     Raises:
-        ValueError: the reference is no single film.
-        GeometryError: the lesion would leave the film or the breast.
+        ValueError: the reference is no single mammogram.
+        GeometryError: the lesion would leave the mammogram or the breast.
     """
     reference, surface = target.reference, target.surface
     if reference.GetSize()[2] != 1:
@@ -105,7 +99,7 @@ def draw_on_mammogram(target: LesionTarget) -> Lesion:
 def breast_array(
     values: np.ndarray, spacing_mm: tuple[float, float, float], threshold: float
 ) -> np.ndarray:
-    """The breast of a film (1, H, W) to the pixel, dark calcifications in it included.
+    """The breast of a mammogram (1, H, W) to the pixel, dark calcifications in it included.
 
     Raises:
         GeometryError: there is none.
@@ -143,7 +137,7 @@ def projection_lesion(
     warnings: tuple[str, ...] = (),
     scattered: bool = False,
 ) -> Lesion:
-    """The whole film with the sub-volume's `values` (1, H, W), and the mask of its `marked` pixels."""
+    """The whole mammogram with the sub-volume's `values` (1, H, W), and the mask of its `marked` pixels."""
     reference = sub_volume.reference
     before = sitk.GetArrayViewFromImage(reference)[sub_volume.slices].astype(np.float32)
     image, mask = with_lesion(sub_volume, values, marked)
@@ -185,7 +179,7 @@ def _look(
         surface.signed_mm(sub_volume.samples_mm()), surface.diameter_mm
     )[0]
     step = reference.GetSpacing()[0] / fine[0]
-    return ProjectionContext(sub_volume, surface, signed, step, generator), (signed < 0)[None]
+    return ProjectionContext(sub_volume, surface, signed, generator, step), (signed < 0)[None]
 
 
 def _around(

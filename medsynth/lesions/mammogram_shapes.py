@@ -1,4 +1,4 @@
-"""The small parts of a film's lesions: spicules, and calcifications of calcium."""
+"""The small parts of a mammogram's lesions: spicules, and calcifications of calcium."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _spread(count: int, generator: np.random.Generator) -> np.ndarray:
 
 
 def _in_plane(context: ProjectionContext, turn: float) -> np.ndarray:
-    """The unit vector (3,) at angle `turn` in the film."""
+    """The unit vector (3,) at angle `turn` in the mammogram."""
     direction = np.reshape(context.sub_volume.reference.GetDirection(), (3, 3))
     return direction[:, 0] * np.cos(turn) + direction[:, 1] * np.sin(turn)
 

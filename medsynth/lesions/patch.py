@@ -1,4 +1,4 @@
-"""The patch pipeline of the paper: a lesion cut from an annotated film, brought to another's look.
+"""The patch pipeline of the paper: a lesion cut from an annotated projection image, brought to another's look.
 
 In its order (Krishna et al., mammography): histogram equalization; normalization to [min(reference),
 quantile of the reference at u] with u ~ U(0.975, 0.995); a Gaussian taper towards the patch's edge;
@@ -66,9 +66,9 @@ class Steps:
 
 @dataclass(frozen=True, eq=False)
 class LesionPatch:
-    """The square around a lesion in its own film: `values` and `mask` (n, n), pixels of `step`.
+    """The square around a lesion in its own projection image: `values` and `mask` (n, n), pixels of `step`.
 
-    `diameter` is the lesion's, in the film's own millimeters (which may be pixels).
+    `diameter` is the lesion's, in the projection image's own millimeters (which may be pixels).
     """
 
     values: np.ndarray
@@ -92,10 +92,10 @@ def from_projection(
     mirror: bool | str = False,
     body_threshold: float = 10.0,
 ) -> Lesion:
-    """Put the lesion that `mask` marks in `image` into the film `reference`.
+    """Put the lesion that `mask` marks in `image` into the projection image `reference`.
 
     Args:
-        image: the annotated film; its pixel size does not matter, `diameter_mm` decides.
+        image: the annotated projection image; its pixel size does not matter, `diameter_mm` decides.
         mask: marks the lesion in it.
         reference: one slice in gray values; it is not changed.
         center_mm: where the lesion's center of mass goes, before the random shift.
@@ -109,7 +109,7 @@ def from_projection(
 
     Raises:
         ValueError: an empty mask, more than one slice, or a value out of its range.
-        GeometryError: the lesion leaves the film, or none of TRIES draws keeps it in the breast.
+        GeometryError: the lesion leaves the projection image, or none of TRIES draws keeps it in the breast.
     """
     steps = steps or Steps()
     for name, each in (("the source image", image), ("the reference", reference)):
@@ -180,7 +180,7 @@ def _target(
 
 
 def cut_out(image: sitk.Image, mask: sitk.Image) -> LesionPatch:
-    """The square of PATCH diameters around the lesion; beyond the film its nearest pixel.
+    """The square of PATCH diameters around the lesion; beyond the projection image its nearest pixel.
 
     Raises:
         ValueError: the mask is empty.

@@ -1,4 +1,4 @@
-"""Where a lesion may be in a picture of gray values: the body of a film, the skull's inside of a head."""
+"""Where a lesion may be in a picture of gray values: the body of a projection image, the skull's inside of a head."""
 
 from __future__ import annotations
 

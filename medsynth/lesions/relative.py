@@ -1,4 +1,4 @@
-"""Draws a lesion into a picture of gray values: one film, one slice, or a stack of slices."""
+"""Draws a lesion into a picture of gray values: one projection image, one slice, or a stack of slices."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy import ndimage
 from medsynth.domains import OrganFinder, Preset
 from medsynth.images import mm_to_voxel
 from medsynth.lesions.body import body_array, check_within_body
-from medsynth.lesions.display_context import DisplayContext, Drawing
+from medsynth.lesions.display_context import DisplayContext, DisplayLesion
 from medsynth.lesions.insert import most_covered
 from medsynth.lesions.lesion import Lesion, mask_diameter_mm
 from medsynth.lesions.outline import Surface
@@ -47,7 +47,7 @@ def draw_relative(target: LesionTarget) -> Lesion:
         tissue = float(np.median(before[marked]))
     else:
         tissue = _tissue(before, marked, inside, sub_volume, surface.diameter_mm)
-    context = DisplayContext(sub_volume, surface, signed, before, tissue, inside, target.generator)
+    context = DisplayContext(sub_volume, surface, signed, target.generator, before, tissue, inside)
     drawing = target.recipe.draw(context, target.drawn)
     drawing = dataclasses.replace(drawing, warnings=(*warnings, *drawing.warnings))
     details = target.details(background=round(tissue, 1))
@@ -121,7 +121,7 @@ def _tissue(
 
 def _lesion(
     context: DisplayContext,
-    drawing: Drawing,
+    drawing: DisplayLesion,
     marked: np.ndarray,
     *,
     target: LesionTarget,

@@ -32,7 +32,7 @@ _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 def save_control_points(shape: ThoraxShape | BreastShape, path: str | Path) -> None:
     """Write `shape` as YAML, or JSON where `path` ends in .json; all lengths in mm, LPS.
 
-    A breast's are in the frame of its film, see `medsynth.phantoms.breast.shape`.
+    A breast's are in the frame of its mammogram, see `medsynth.phantoms.breast.shape`.
     """
     path = Path(path)
     content = breast_content(shape) if isinstance(shape, BreastShape) else _thorax_content(shape)

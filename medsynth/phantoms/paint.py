@@ -59,10 +59,22 @@ def fill_polygon(polygon: np.ndarray, size: tuple[int, int]) -> PaintedBox | Non
     row = first[edge] + np.arange(len(edge)) - np.repeat(np.cumsum(counts) - counts, counts)
     crossing = x[edge] + (row - y[edge]) / (y_next - y)[edge] * (x_next - x)[edge]
     column = np.clip(np.ceil(crossing) - low[0], 0, width).astype(int)
-    toggles = np.zeros((height, width + 1), dtype=np.uint8)
-    np.add.at(toggles, (row - low[1], column), 1)
-    inside = np.cumsum(toggles[:, :-1], axis=1, dtype=np.uint8) & 1
-    return PaintedBox(slice(low[1], high[1] + 1), slice(low[0], high[0] + 1), inside.astype(bool))
+    # In reading order two crossings of a row begin and end a run of pixels.
+    ends = np.sort((row - low[1]) * (width + 1) + column)
+    inside = _runs(ends[::2], ends[1::2], (height, width + 1))[:, :-1]
+    return PaintedBox(slice(low[1], high[1] + 1), slice(low[0], high[0] + 1), inside)
+
+
+def _runs(begin: np.ndarray, end: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """A picture in which pixels `begin` to `end` (not included), in reading order, are True.
+
+    It costs what the runs' number and length are; summing toggles up costs the whole picture.
+    """
+    inside = np.zeros(shape, dtype=bool)
+    flat = inside.reshape(-1)
+    for first, last in zip(begin.tolist(), end.tolist(), strict=True):
+        flat[first:last] = True
+    return inside
 
 
 def fill_discs(discs: np.ndarray, plane: Plane) -> PaintedBox | None:
@@ -76,20 +88,44 @@ def fill_discs(discs: np.ndarray, plane: Plane) -> PaintedBox | None:
     discs, center, reach = discs[seen], center[seen], reach[seen]
     low = np.maximum(np.floor((center - reach).min(axis=0)), 0).astype(int)
     high = np.minimum(np.ceil((center + reach).max(axis=0)), np.array(plane.size) - 1).astype(int)
-    inside = np.zeros((high[1] - low[1] + 1, high[0] - low[0] + 1), dtype=bool)
-    sizes = np.ceil(reach.max(axis=1)).astype(int)
-    for size in np.unique(sizes):  # discs of one size share a stamp of candidate pixels
-        offset = np.arange(-size, size + 1)
-        for part in np.array_split(np.flatnonzero(sizes == size), 1 + len(discs) // 512):
-            column = np.rint(center[part, 0]).astype(int)[:, None, None] + offset
-            row = np.rint(center[part, 1]).astype(int)[:, None, None] + offset[:, None]
-            dx = (column - center[part, 0][:, None, None]) * spacing[0]
-            dy = (row - center[part, 1][:, None, None]) * spacing[1]
-            hit = dx**2 + dy**2 <= discs[part, 2][:, None, None] ** 2
-            hit &= (column >= low[0]) & (column <= high[0]) & (row >= low[1]) & (row <= high[1])
-            row, column = np.broadcast_arrays(row, column)
-            inside[row[hit] - low[1], column[hit] - low[0]] = True
+    disc, row = _rows(center[:, 1], reach[:, 1], low[1], high[1])
+    at, radius = center[disc, 0], discs[disc, 2]
+    dy = (row - center[disc, 1]) * spacing[1]
+
+    def hit(column: np.ndarray) -> np.ndarray:
+        return ((column - at) * spacing[0]) ** 2 + dy**2 <= radius**2
+
+    half = np.sqrt(np.maximum(radius**2 - dy**2, 0)) / spacing[0]
+    left, right = np.ceil(at - half).astype(int), np.floor(at + half).astype(int)
+    # Rounding may misplace an end by one: a pixel is the disc's if its own center lies within.
+    left += np.where(hit(left - 1), -1, ~hit(left))
+    right -= np.where(hit(right + 1), -1, ~hit(right))
+    width, height = high - low + 1
+    first = (row - low[1]) * width - low[0]
+    begin, end = first + np.maximum(left, low[0]), first + np.minimum(right, high[0]) + 1
+    some = begin < end
+    inside = _runs(*_union(begin[some], end[some]), (height, width))
     return PaintedBox(slice(low[1], high[1] + 1), slice(low[0], high[0] + 1), inside)
+
+
+def _union(begin: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Runs that touch or overlap as one: discs along a vessel cover one another many times."""
+    order = np.argsort(begin)
+    begin, end = begin[order], np.maximum.accumulate(end[order])
+    apart = np.ones(len(begin) + 1, dtype=bool)
+    apart[1:-1] = begin[1:] > end[:-1]
+    return begin[apart[:-1]], end[apart[1:]]
+
+
+def _rows(
+    center: np.ndarray, reach: np.ndarray, low: int, high: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Each disc's number once for every row that it may reach from `low` to `high`, and those rows."""
+    first = np.maximum(np.floor(center - reach).astype(int), low)
+    counts = np.maximum(np.minimum(np.ceil(center + reach).astype(int), high) - first + 1, 0)
+    disc = np.repeat(np.arange(len(center)), counts)
+    row = first[disc] + np.arange(len(disc)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return disc, row
 
 
 class Painter:

@@ -78,7 +78,7 @@ def render(
     """
     columns, rows, slices = grid.size
     fine, oversampling, depth = _fine_plane(grid)
-    parts, hu, label = _parts(shape)
+    parts, hu, label = _parts_of(shape)
     texture = Texture(shape.seed)
     origin = grid.origin_mm
     x_mm = origin[0] + grid.spacing_mm[0] * np.arange(columns)
@@ -91,7 +91,7 @@ def render(
         for step in range(depth):
             offset = ((step + 0.5) / depth - 0.5) * grid.spacing_mm[2]
             painted = _paint(parts, label, z_mm + offset, fine)
-            total += _mean_of_blocks(hu[painted], oversampling)
+            total += _mean_of_blocks(hu.take(painted), oversampling)
             if step == depth // 2:
                 labels[k] = label[painted[tuple(slice(n // 2, None, n) for n in oversampling)]]
         total /= depth
@@ -118,8 +118,21 @@ def _fine_plane(grid: VoxelGrid) -> tuple[Plane, tuple[int, int], int]:
     return Plane(origin, spacing, size), (down, across), depth
 
 
-def _parts(shape: ThoraxShape) -> tuple[list, np.ndarray, np.ndarray]:
-    """Everything to paint in order, and tables part number -> HU and part number -> label."""
+# Everything to paint in order, and tables part number -> HU and part number -> label.
+_Parts = tuple[list, np.ndarray, np.ndarray]
+_last: tuple[ThoraxShape, _Parts] | None = None
+
+
+def _parts_of(shape: ThoraxShape) -> _Parts:
+    """Those of the shape rendered last stay: a set draws many slices of one person, one by one."""
+    global _last
+    last = _last
+    if last is None or last[0] is not shape:
+        last = _last = (shape, _parts(shape))
+    return last[1]
+
+
+def _parts(shape: ThoraxShape) -> _Parts:
     hu, label, parts = [tissues.AIR], [tissues.LABELS["air"]], []
     for organ in shape.organs.values():
         painter = Painter(organ)
@@ -139,10 +152,11 @@ def _paint(parts: list, label: np.ndarray, z_mm: float, plane: Plane) -> np.ndar
     for painter, inset_mm, over, number in parts:
         for patch in painter.patches(z_mm, inset_mm, plane):
             below = painted[patch.rows, patch.columns]
-            inside = patch.inside
-            if over:
-                inside = inside & np.isin(label, over)[below]
-            below[inside] = number
+            if not over:
+                below[patch.inside] = number
+                continue
+            covered = below[patch.inside]
+            below[patch.inside] = np.where(np.isin(label, over)[covered], number, covered)
     return painted
 
 

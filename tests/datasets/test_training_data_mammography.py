@@ -354,6 +354,7 @@ mdb999 F NORM
 """
 
 
+@pytest.mark.slow
 def test_mias(tmp_path):
     (tmp_path / "Info.txt").write_text(INFO)
     for number in (1, 2, 3, 5, 59, 216):

@@ -309,6 +309,7 @@ def test_nobody_left_in_a_part_is_an_error(table):
 NETWORK = TINY | {"image_size": [256, 256]}
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_split_down_and_refuses_another(table, tmp_path, capsys):
     recipe = {
         "preset": "chest_xray",

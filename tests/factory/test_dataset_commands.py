@@ -35,6 +35,7 @@ def test_verify_lists_what_is_wrong_and_its_code_is_1(folder, capsys):
     assert "2 faults" in said.out
 
 
+@pytest.mark.slow
 def test_merge_makes_a_set_with_its_pages(folder, tmp_path, capsys):
     other = make_set(
         tmp_path / "other", patients=[f"other {n}" for n in range(4)], shape=(2, 24, 32)

@@ -1,5 +1,6 @@
 """What is drawn for an image hangs on its id and the plan alone; splits never share a patient."""
 
+import shutil
 from collections import Counter
 from dataclasses import replace
 
@@ -10,9 +11,11 @@ from pacs_objects import make_out
 from medsynth.factory.catalog import Catalog
 from medsynth.factory.draws import draw_row, draw_rows
 from medsynth.factory.parse import parse
+from medsynth.factory.plan_file import to_dict
 from medsynth.factory.references import SourceImage, find_anatomies
 from medsynth.factory.seeds import item_id, seed_of
 from medsynth.factory.splits import assign, check_rows, groups_of
+from medsynth.images import read_image
 
 SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
 
@@ -45,6 +48,7 @@ def test_a_row_is_the_same_whatever_else_is_drawn(tmp_path):
     assert draw_rows(longer, references)[:50] == rows
 
 
+@pytest.mark.slow
 def test_shares_are_those_of_the_plan(tmp_path):
     plan = parse(plan_of(count=2000, split=SHARES), tmp_path)
     rows = draw_rows(plan, catalog(people(20)))
@@ -56,6 +60,25 @@ def test_shares_are_those_of_the_plan(tmp_path):
     assert {row.anatomy["factor"] for row in rows} == {4, 5, 6, 7, 8}
     assert len({row.anatomy["id"] for row in rows}) == 20
     check_rows(rows)
+
+
+def test_references_in_turn_come_equally_often(tmp_path):
+    one = {"train": 1.0}
+    raw = plan_of(count=36, split=one)
+    raw["anatomies"] = [{**raw["anatomies"][0], "in_turn": True}]
+    plan = parse(raw, tmp_path)
+    rows = draw_rows(plan, catalog(people(12), plan.split))
+    assert set(Counter(row.anatomy["id"] for row in rows).values()) == {3}
+    # Nothing else of an image is drawn differently.
+    usual = draw_rows(
+        parse(plan_of(count=36, split=one), tmp_path), catalog(people(12), plan.split)
+    )
+    assert [row.seed for row in rows] == [row.seed for row in usual]
+    assert [row.lesions for row in rows] == [row.lesions for row in usual]
+    assert to_dict(parse(to_dict(plan), tmp_path)) == to_dict(plan)
+    raw["anatomies"][0]["in_turn"] = "yes"
+    with pytest.raises(ValueError, match=r"anatomies\[0\]\.in_turn"):
+        parse(raw, tmp_path)
 
 
 def test_every_split_has_a_patient():
@@ -107,6 +130,34 @@ def test_two_series_in_folders_of_one_name_are_two_patients(tmp_path):
     assert len(groups_of(find_anatomies(parse(raw, tmp_path)))) == 2
     raw = plan_of(anatomies=[{"images": [folder, folder]} for folder in folders[:1]])
     assert len(groups_of(find_anatomies(parse(raw, tmp_path)))) == 1
+
+
+def test_a_folder_of_several_series_gives_each(tmp_path):
+    """As an export from a PACS leaves them: one folder, two series of each of two patients."""
+    dump = tmp_path / "dump"
+    dump.mkdir()
+    for who in "AB":
+        for study in (1, 2):
+            made = make_out(tmp_path / f"{who}{study}", 2, seg=False, patient=who)
+            for file in (made / "dicom/image").iterdir():
+                shutil.copy(file, dump / f"{who}{study}{file.name}")
+    found = find_anatomies(parse(plan_of(anatomies=[{"images": ["dump"]}]), tmp_path))
+    assert len({image.anatomy["series_uid"] for image in found}) == len(found) == 4
+    assert len({image.id for image in found}) == 4
+    assert sorted(len(group) for group in groups_of(found)) == [2, 2]
+    for image in found:
+        asked = read_image(image.image, series_uid=image.anatomy["series_uid"])
+        assert asked.image.GetDepth() == 2
+
+
+def test_what_lies_below_a_series_is_another_one(tmp_path):
+    above = make_out(tmp_path / "A", 2, seg=False, patient="A") / "dicom/image"
+    below = make_out(tmp_path / "B", 2, seg=False, patient="B") / "dicom/image"
+    shutil.copytree(below, above / "more")
+    found = find_anatomies(parse(plan_of(anatomies=[{"images": [str(above)]}]), tmp_path))
+    assert len(found) == 2
+    for image in found:
+        read_image(image.image, series_uid=image.anatomy.get("series_uid"))
 
 
 def test_a_patient_id_that_everybody_bears_says_nothing():

@@ -101,6 +101,7 @@ def test_monai_reads_its_datalist(dataset):
     assert seen == set(items)
 
 
+@pytest.mark.slow
 def test_png_of_8_bits_is_what_the_window_shows(dataset):
     folder = written(dataset, "png8")
     window = get("lung_ct").windows[0]
@@ -142,6 +143,7 @@ def check_pictures(dataset, folder, expected):
     return lines
 
 
+@pytest.mark.slow
 def test_coco_reads_masks_right_to_the_pixel(dataset, capsys):
     coco = pytest.importorskip("pycocotools.coco")
     folder = written(dataset, "coco")

@@ -1,6 +1,7 @@
 """Films in gray values: mammograms and radiographs in every layout, read back."""
 
 import csv
+from types import SimpleNamespace
 
 import numpy as np
 import pydicom
@@ -9,7 +10,10 @@ import SimpleITK as sitk
 from made_sets import make_set
 from PIL import Image
 
+from medsynth.factory import catalog
 from medsynth.factory.converting import convert
+from medsynth.factory.finish import finish
+from medsynth.factory.parse import parse
 from medsynth.factory.store import open_set
 
 
@@ -45,6 +49,7 @@ def test_8_bits_are_the_gray_values(dataset):
         assert np.array_equal(np.asarray(Image.open(folder / line["image"])), values[line["id"]])
 
 
+@pytest.mark.slow
 def test_films_become_dicom_of_their_class_with_their_view(dataset):
     folder = convert(dataset.folder, "dicom")
     values = values_of(dataset)
@@ -69,3 +74,47 @@ def test_a_mammogram_of_no_known_view_is_refused_with_its_number(tmp_path):
     with pytest.raises(ValueError, match="layout dicom, image 000000: .*view"):
         convert(folder, "dicom")
     assert not (folder / "layouts" / "dicom").exists()
+
+
+def test_a_layout_that_cannot_hold_the_set_keeps_no_other_from_being_written(tmp_path):
+    folder = make_set(tmp_path / "set", preset="mammography")
+    rows = (folder / "plan.jsonl").read_text().replace('"view": "MLO"', '"view": null')
+    (folder / "plan.jsonl").write_text(rows)
+    plan = SimpleNamespace(write=("dicom", "png8"))
+    with pytest.raises(ValueError, match="layout dicom.*everything else of the set is written"):
+        finish(folder, plan)
+    assert not (folder / "layouts" / "dicom").exists()
+    assert (folder / "layouts" / "png8" / "layout.json").is_file()
+    assert (folder / "index.html").is_file()
+
+
+def mammograms(folder, **header):
+    """A plan over two DICOM films, `header` in each."""
+    film = np.zeros((64, 48), np.uint16)
+    film[8:56, :40] = 2000 + np.arange(48 * 40).reshape(48, 40) % 700
+    for number in range(2):
+        written = pydicom.Dataset()
+        written.SOPClassUID = pydicom.uid.DigitalMammographyXRayImageStorageForPresentation
+        written.SOPInstanceUID = pydicom.uid.generate_uid()
+        written.StudyInstanceUID = pydicom.uid.generate_uid()
+        written.SeriesInstanceUID = pydicom.uid.generate_uid()
+        written.PatientID, written.Modality = f"W{number}", "MG"
+        written.Rows, written.Columns = film.shape
+        written.PixelSpacing = ["2", "2"]
+        written.SamplesPerPixel, written.PhotometricInterpretation = 1, "MONOCHROME2"
+        written.BitsAllocated, written.BitsStored, written.HighBit = 16, 12, 11
+        written.PixelRepresentation, written.PixelData = 0, film.tobytes()
+        for name, value in header.items():
+            setattr(written, name, value)
+        written.file_meta = pydicom.dataset.FileMetaDataset()
+        written.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+        written.save_as(folder / f"{number}.dcm", enforce_file_format=True)
+    raw = {"preset": "mammography", "count": 2, "write": ["dicom"]}
+    return parse(raw | {"anatomies": [{"images": "*.dcm"}]}, folder)
+
+
+def test_a_film_says_its_own_view_and_side(tmp_path):
+    plan = mammograms(tmp_path, ViewPosition="CC", ImageLaterality="L")
+    found = catalog.make(plan)
+    assert [r.error for r in found.anatomies] == ["", ""]
+    assert [r.anatomy for r in found.anatomies] == [{"view": "CC", "laterality": "L"}] * 2

@@ -59,6 +59,7 @@ def test_a_row_at_which_workers_always_die_is_given_up_and_the_rest_is_made(monk
     assert len(list(tmp_path.glob("died-*"))) == local_workers.MOST_DEATHS
 
 
+@pytest.mark.slow
 def test_why_a_row_is_given_up_is_said(monkeypatch, tmp_path):
     (failed,) = [o for o in run(monkeypatch, tmp_path, "000000", 99) if o.state == "failed"]
     assert failed.error == "4 workers died at it (signal 9; perhaps memory ran out)"

@@ -6,18 +6,15 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import yaml
-from made_plans import contents, write_plan
+from command_line import run
+from made_plans import contents, write_plan, write_references
 
-from medsynth.cli import app as cli
-from medsynth.factory import engine, outcomes
+from medsynth.factory import arrange, engine, outcomes
 from medsynth.factory.item import Maker
 from medsynth.factory.parse import load_plan
 from medsynth.factory.rows import read_rows
+from medsynth.images import read_labels
 from medsynth.request import load_request
-
-
-def run(*words):
-    return cli.main([str(word) for word in words])
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +63,7 @@ def test_an_image_is_what_synthesize_makes_of_its_request(made, tmp_path):
         assert (tmp_path / "one" / name).read_bytes() == (item / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_one_image_alone_is_the_same(folder, made, tmp_path):
     plan, out = folder / "plan.yaml", tmp_path / "set"
     assert run("dataset", plan, "-o", out, "--only", 4, "--progress", "none") == 0
@@ -73,6 +71,7 @@ def test_one_image_alone_is_the_same(folder, made, tmp_path):
     assert contents(out / "items" / "000004") == contents(made / "items" / "000004")
 
 
+@pytest.mark.slow
 def test_what_is_missing_or_damaged_is_made_again_and_nothing_else(folder, made):
     before = contents(made / "items")
     (made / "items" / "000001" / "image.nrrd").write_bytes(b"half")
@@ -85,6 +84,7 @@ def test_what_is_missing_or_damaged_is_made_again_and_nothing_else(folder, made)
     assert (made / "items" / "000002" / "image.nrrd").stat().st_mtime_ns == kept
 
 
+@pytest.mark.slow
 def test_a_set_can_grow(folder, made):
     before = contents(made / "items")
     plan = write_plan(folder, "more.yaml", count=8)
@@ -100,12 +100,90 @@ def test_another_plan_is_refused(folder, made, capsys):
     assert "holds a set of another plan: `seed` differs" in capsys.readouterr().err
 
 
+def changed_record(item, **changes):
+    path = item / "result.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.fixture
+def begun(folder, tmp_path):
+    """Three images of the set, which another version or other weights may have made."""
+    out = tmp_path / "begun"
+    assert run("dataset", folder / "plan.yaml", "-o", out, "--limit", 3, "--progress", "none") == 0
+    return out
+
+
+@pytest.mark.slow
+def test_images_of_another_version_are_warned_of_and_the_card_names_both(folder, begun, capsys):
+    record = json.loads((begun / "items" / "000001" / "result.json").read_text())
+    changed_record(begun / "items" / "000001", versions=record["versions"] | {"torch": "1.0"})
+    capsys.readouterr()
+    assert run("dataset", folder / "plan.yaml", "-o", begun) == 0
+    said = capsys.readouterr().err
+    assert "1 images of this set were made with medsynth" in said
+    assert "torch 1.0" in said
+    card = json.loads((begun / "card.json").read_text())
+    assert [entry["images"] for entry in card["programs"]] == [5, 1]
+    assert any("several versions" in note and "torch 1.0" in note for note in card["warnings"])
+
+
+def test_two_networks_never_make_one_set(folder, begun, capsys):
+    record = json.loads((begun / "items" / "000001" / "result.json").read_text())
+    other = record["checkpoint"] | {"name": "old.safetensors", "sha256": "0" * 64}
+    changed_record(begun / "items" / "000001", checkpoint=other)
+    assert run("dataset", folder / "plan.yaml", "-o", begun) == 2
+    said = capsys.readouterr().err
+    assert "1 images of this set were made with the weights old.safetensors (000000000000)" in said
+    assert len(list((begun / "items").iterdir())) == 3
+
+
+def test_quality_says_how_many_network_calls(folder, tmp_path, capsys):
+    raw = yaml.safe_load((folder / "plan.yaml").read_text())
+    steps = raw.pop("steps")
+    (folder / "draft.yaml").write_text(yaml.safe_dump(raw | {"quality": "draft"}))
+    assert run("dataset", folder / "draft.yaml", "-o", tmp_path / "set", "--limit", 1) == 0
+    record = json.loads((tmp_path / "set" / "items" / "000000" / "result.json").read_text())
+    assert record["nfe"] == 2
+    (folder / "both.yaml").write_text(yaml.safe_dump(raw | {"quality": "draft", "steps": steps}))
+    assert run("dataset", folder / "both.yaml", "-o", tmp_path / "other") == 2
+    assert "quality: draft means 2 steps" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_segmentation_is_read_once_for_all_slices_of_its_volume(tmp_path, monkeypatch):
+    write_references(tmp_path, people=1)
+    volume = sitk.ReadImage(str(tmp_path / "cts" / "P0" / "image.nrrd"))
+    nodule = np.zeros(volume.GetSize()[::-1], np.uint8)
+    nodule[:, 22:25, 11:14] = 1
+    mask = sitk.GetImageFromArray(nodule)
+    mask.CopyInformation(volume)
+    sitk.WriteImage(mask, str(tmp_path / "cts" / "P0" / "nodule.nrrd"))
+    source = {"images": "cts/P0/image.nrrd", "factor": [4, 8], "labels": "nodule.nrrd"}
+    plan = load_plan(write_plan(tmp_path, anatomies=[source], split={"train": 1}))
+    out, files = tmp_path / "set", []
+
+    def counted(file):
+        files.append(file)
+        return read_labels(file)
+
+    monkeypatch.setattr(arrange, "read_labels", counted)
+    assert engine.make(plan, out).there == 6
+    assert len(files) == 1
+    for row in read_rows(out):
+        item = out / "items" / row.id
+        there = sitk.GetArrayFromImage(sitk.ReadImage(str(item / "label_01.nrrd")))
+        assert np.array_equal(there[0], nodule[row.anatomy["slice"]])
+        for lesion in item.glob("pathology_*.nrrd"):
+            assert not (there & sitk.GetArrayFromImage(sitk.ReadImage(str(lesion)))).any()
+
+
 def test_a_folder_of_something_else_is_refused(folder, tmp_path, capsys):
     (tmp_path / "mine.txt").write_text("mine")
     assert run("dataset", folder / "plan.yaml", "-o", tmp_path) == 2
     assert "not empty and holds no set" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", ["unreadable", "other"])
 def test_a_reference_that_cannot_be_used_is_left_out_and_the_rest_goes_on(tmp_path, bad, capsys):
     plan = write_plan(tmp_path)
@@ -126,6 +204,7 @@ def test_a_reference_that_cannot_be_used_is_left_out_and_the_rest_goes_on(tmp_pa
     assert [bool(r["error"]) for r in record["anatomies"]] == [False] * 4 + [True]
 
 
+@pytest.mark.slow
 def test_what_fails_is_tried_once_more_then_quarantined_and_tried_again_later(
     tmp_path, monkeypatch, capsys
 ):
@@ -151,6 +230,7 @@ def test_what_fails_is_tried_once_more_then_quarantined_and_tried_again_later(
     assert not list((tmp_path / "set/quarantine").iterdir())
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_the_run_and_nothing_is_lost(tmp_path, monkeypatch):
     plan = load_plan(write_plan(tmp_path, count=3))
     make, made = Maker.make, []
@@ -170,16 +250,17 @@ def test_a_full_disk_stops_the_run_and_nothing_is_lost(tmp_path, monkeypatch):
 
 
 def test_two_runs_on_one_set_do_not_meet(tmp_path):
-    from medsynth.factory.folder import one_at_a_time
+    from medsynth.storage.partial import working_in
 
     plan = load_plan(write_plan(tmp_path))
     with (
-        one_at_a_time(tmp_path / "set"),
+        working_in(tmp_path / "set"),
         pytest.raises(BlockingIOError, match="another run is working on"),
     ):
         engine.make(plan, tmp_path / "set")
 
 
+@pytest.mark.slow
 def test_an_image_with_no_place_for_its_lesion_gets_a_smaller_one(tmp_path):
     """Of 60 to 12 mm only the small end fits into a small lung."""
     sizes = {**yaml.safe_load(write_plan(tmp_path).read_text())["pathologies"], "share": 1.0}

@@ -62,6 +62,7 @@ def test_a_patient_in_two_splits_is_refused(tmp_path):
     assert not (tmp_path / "c").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("other", "message"),
     [
@@ -79,6 +80,7 @@ def test_sets_that_cannot_be_one_are_refused(tmp_path, other, message):
         merge((first, second), first / "c")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nifti", "nnunet", "monai", "webdataset"])
 def test_a_layout_becomes_another_without_its_set(tmp_path, name):
     """What a label map holds comes back to the voxel: one mask a class, the new lesion on top."""
@@ -102,6 +104,7 @@ def test_a_layout_becomes_another_without_its_set(tmp_path, name):
     assert not list(tmp_path.glob(".medsynth*"))
 
 
+@pytest.mark.slow
 def test_nifti_keeps_every_lesion_by_itself(tmp_path):
     dataset = open_set(make_set(tmp_path / "set"))
     taken = convert(dataset.folder, "nifti", tmp_path / "taken")
@@ -124,6 +127,7 @@ def test_layouts_without_every_value_are_refused_with_words(tmp_path):
         convert(tmp_path, "monai")
 
 
+@pytest.mark.slow
 def test_what_goes_out_names_no_patient_and_no_folder(tmp_path):
     folder = make_set(tmp_path / "secret", patients=[f"Doe {n}" for n in range(4)])
     for name in set(layouts.LAYOUTS) - {"dicom"}:

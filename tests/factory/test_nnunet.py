@@ -51,6 +51,7 @@ def nnunet(script, raw, results):
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_train_and_validation_are_training_cases_and_test_is_apart(tmp_path):
     home = laid_out(tmp_path / "set")
     assert sorted(f.name for f in (home / "imagesTr").iterdir()) == [
@@ -80,6 +81,7 @@ def test_train_and_validation_are_training_cases_and_test_is_apart(tmp_path):
     assert split == [{"train": ["ms_000000", "ms_000001"], "val": ["ms_000002"]}]
 
 
+@pytest.mark.slow
 def test_a_set_without_any_mask_is_refused(tmp_path):
     with pytest.raises(ValueError, match="the set has no mask at all, and nnU-Net needs a class"):
         laid_out(tmp_path / "set", lesions=0, label=False)

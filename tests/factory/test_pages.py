@@ -16,6 +16,8 @@ from medsynth.factory.pages.diversity import similarity
 from medsynth.factory.pages.subgroups import subgroups
 from medsynth.factory.store import open_set
 from medsynth.marking import TEXT
+from medsynth.pipeline.existing import UNLABELED
+from medsynth.records.audit import Audit, Match, sha256_of_image
 
 PAGES = ("README.md", "card.json", "croissant.json", "fda.md", "index.html", "items.csv")
 
@@ -28,6 +30,15 @@ def folder(tmp_path_factory):
         write=("png8", "monai"),
         patients=[f"Doe {n}" for n in range(8)],
     )
+    for number in range(8):
+        result = folder / "items" / f"{number:06d}" / "result.json"
+        record = json.loads(result.read_text())
+        named = f"/nowhere/Doe {number} does not say its pixel size; see /nowhere/Doe/ct/1.dcm: too"
+        record["warnings"] = [UNLABELED, named][: 2 if number else 1]
+        result.write_text(json.dumps(record))
+    near = Match(0, "training/Doe", "correlation", 0.99, 0.9)
+    kept = folder / "items" / "000003"
+    Audit(sha256_of_image(kept), {}, (near,), 1, {}, "2026-01-01T00:00:00").write(kept)
     for name, note in (
         ("refused", {"reason": "near copy of x", "similarity": 0.97}),
         ("quarantine", {"error": "/nowhere/Doe/ct/1.dcm has no room", "attempts": 2}),
@@ -45,7 +56,8 @@ def card_of(folder):
 def test_the_card_counts_what_is_there(folder):
     card = card_of(folder)
     assert card["images"] == {
-        **{"asked": 8, "finished": 8, "refused": 1, "quarantined": 1, "not_made": 0}
+        **{"asked": 8, "finished": 8, "refused": 1, "quarantined": 1, "not_made": 0},
+        "near_copies_kept": 1,
     }
     assert {k: v["images"] for k, v in card["splits"].items()} == {
         **{"train": 4, "validation": 2, "test": 2}
@@ -60,6 +72,18 @@ def test_the_card_counts_what_is_there(folder):
     assert card["licenses"][0] == {"what": "references", "license": "CC BY 4.0", "images": 8}
     assert card["layouts"] == ["monai", "png8"]
     assert card["mark"] == TEXT
+
+
+def test_what_images_were_warned_of_is_a_warning_of_the_set(folder):
+    card = card_of(folder)
+    assert card["warnings_of_images"] == {
+        UNLABELED: 8,
+        "the reference does not say its pixel size; see a file: too": 7,
+    }
+    assert "in 8 of 8 images findings that the reference already has" in card["warnings"][0]
+    assert card["warnings"][1].endswith("(audit.near_copies): 1")
+    assert "near copies refused: 1, kept: 1." in (folder / "README.md").read_text()
+    assert "findings that the reference already has" in (folder / "index.html").read_text()
 
 
 def test_the_readme_is_a_hugging_face_card(folder):
@@ -145,6 +169,7 @@ def change_rows(folder, change):
     (folder / "plan.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
+@pytest.mark.slow
 def test_one_lesion_in_too_many_images_is_warned_of(tmp_path, monkeypatch):
     from medsynth.factory.pages import facts
 
@@ -168,6 +193,7 @@ def test_one_lesion_in_too_many_images_is_warned_of(tmp_path, monkeypatch):
     assert {"what": "lesions", "license": "CC0", "images": 7} in card["licenses"]
 
 
+@pytest.mark.slow
 def test_slices_that_were_not_synthesized_are_warned_of_and_are_no_pictures(tmp_path):
     folder = make_set(tmp_path / "set", shape=(5, 24, 32), write=("png8",))
     for path in (folder / "items").glob("*/result.json"):

@@ -10,7 +10,7 @@ from medsynth.errors import GeometryError
 from medsynth.factory.places import Scene, Wanted, choose
 from medsynth.factory.plan import LesionPlace
 from medsynth.images import ReferenceImage
-from medsynth.pipeline.preprocessing import Fitted, Fitting
+from medsynth.pipeline.preprocessing import PreprocessedReference, Preprocessing
 
 SPACING = (2.0, 2.0, 2.0)
 RADIUS = 40.0
@@ -39,7 +39,12 @@ def scene(place, findings=None, direction=None):
             "structures": {"pole": OrganFinder("pole", pole)},
         }
     )
-    return Scene(Fitted(ReferenceImage(image), image, Fitting()), preset, place, findings)
+    return Scene(
+        PreprocessedReference(ReferenceImage(image), image, Preprocessing()),
+        preset,
+        place,
+        findings,
+    )
 
 
 def drawn(place, wanted, times=60, **more):

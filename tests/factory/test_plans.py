@@ -89,7 +89,7 @@ def test_plans_that_are_refused(tmp_path, key, value, message):
 
 def test_films_have_no_slices(tmp_path):
     raw = {"preset": "mammography", "count": 1, "anatomies": [{"phantom": {}}], "slices": 3}
-    with pytest.raises(ValueError, match="slices: an image of mammography is one film"):
+    with pytest.raises(ValueError, match="slices: an image of mammography is one projection image"):
         parse(raw, tmp_path)
 
 

@@ -38,6 +38,7 @@ def plan(tmp_path, monkeypatch):
     return write_plan(tmp_path, audit={"against": "training", "data": "cts"})
 
 
+@pytest.mark.slow
 def test_near_copies_are_refused_and_stay_refused(plan, tmp_path):
     out = tmp_path / "set"
     summary = engine.make(load_plan(plan), out)
@@ -55,6 +56,7 @@ def test_near_copies_are_refused_and_stay_refused(plan, tmp_path):
     assert Comparison.audited == []
 
 
+@pytest.mark.slow
 def test_an_image_that_is_made_again_is_audited_again(plan, tmp_path):
     out = tmp_path / "set"
     engine.make(load_plan(plan), out)
@@ -64,6 +66,7 @@ def test_an_image_that_is_made_again_is_audited_again(plan, tmp_path):
     assert Comparison.audited == ["000002"]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_before_a_copy_was_removed_removes_it(plan, tmp_path, monkeypatch):
     out = tmp_path / "set"
     monkeypatch.setattr(audits.shutil, "rmtree", lambda path, **options: 1 / 0)
@@ -75,6 +78,7 @@ def test_a_run_that_was_killed_before_a_copy_was_removed_removes_it(plan, tmp_pa
     assert not (out / "items/000001").exists()
 
 
+@pytest.mark.slow
 def test_near_copies_can_be_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(audits, "Auditor", Comparison)
     plan = write_plan(tmp_path, audit={"data": "cts", "near_copies": "keep"})

@@ -102,6 +102,14 @@ def unmarked_nifti(folder):
     record_of(folder, "nifti", "train/000000/image.nii.gz", path)
 
 
+def other_noise(folder):
+    """Everything that the header and the record of the lesions say still fits."""
+    path = item(folder) / "image.nrrd"
+    image = sitk.ReadImage(str(path))
+    image[0, 0, 0] += 1
+    sitk.WriteImage(image, str(path))
+
+
 def record_of(folder, layout, name, path):
     """The journal as if the layout had written the file so."""
     from medsynth.storage.files import sha256
@@ -137,6 +145,10 @@ def change_request(folder):
         (other_mask, "pathology_01.nrrd lies 4.50 mm from where result.json says"),
         (other_grid, "pathology_01.nrrd is not on the grid"),
         (other_image, "image.nrrd has a mean of 140.00 within pathology_01.nrrd"),
+        (
+            other_noise,
+            "000000: image.nrrd: 1 of 1 synthesized slices are not those that result.json",
+        ),
         (unmarked, "000000: image.nrrd is not marked as synthetic"),
         (
             lambda f: change_record(f, lambda r: r.update(synthetic=False)),

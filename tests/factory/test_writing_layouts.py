@@ -6,6 +6,7 @@ import multiprocessing
 import time
 
 import pytest
+import SimpleITK as sitk
 from made_sets import make_set
 
 from medsynth.factory import layouts
@@ -49,6 +50,17 @@ class _Stopping:
         return self.layout.add(item, folder, context)
 
 
+def test_an_image_that_is_not_that_of_its_record_is_not_exported(dataset, tmp_path):
+    path = dataset.folder / "items" / "000003" / "image.nrrd"
+    image = sitk.ReadImage(str(path))
+    image[0, 0, 0] += 1
+    sitk.WriteImage(image, str(path))
+    with pytest.raises(ValueError, match="image 000003: 1 of 1 synthesized slices are not those"):
+        write(dataset, "png8", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(layouts.LAYOUTS) - {"dicom"}))
 def test_a_layout_that_was_stopped_goes_on_and_has_the_same_bytes(dataset, tmp_path, name):
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
@@ -69,6 +81,7 @@ def test_a_layout_that_was_stopped_goes_on_and_has_the_same_bytes(dataset, tmp_p
     assert not list(tmp_path.glob(".stopped*"))
 
 
+@pytest.mark.slow
 def test_a_layout_of_another_state_of_the_set_is_written_anew(dataset, tmp_path):
     target = tmp_path / "out"
     assert write(dataset, "monai", target)

@@ -37,6 +37,7 @@ def test_the_table_is_no_body():
     assert area_mm2(pathology.body_mask(image)) == pytest.approx(AREA_MM2, rel=0.02)
 
 
+@pytest.mark.slow
 def test_a_phantoms_body_is_all_but_air_and_table():
     phantom = anatomy.thorax(seed=1, slices=3, spacing_mm=(2, 2, 8), size=(180, 160))
     body = array(pathology.body_mask(phantom.image)) > 0
@@ -46,6 +47,7 @@ def test_a_phantoms_body_is_all_but_air_and_table():
     assert (body & ~truth).sum() / truth.sum() < 0.01
 
 
+@pytest.mark.slow
 def test_the_lung_holds_its_vessels():
     image = chest(vessel_radius_mm=3.0)
     body = array(pathology.body_mask(image)) > 0

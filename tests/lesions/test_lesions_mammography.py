@@ -38,6 +38,7 @@ def arrays(lesion):
     return image, mask > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", get("mammography").lesion_kinds)
 def test_a_seed_repeats_and_another_differs(kind):
     first, again, other = (arrays(draw(kind, seed=n))[0] for n in (3, 3, 4))
@@ -124,6 +125,7 @@ def test_larger_specks_are_brighter():
     assert added[0] < added[1] < added[2]
 
 
+@pytest.mark.slow
 def test_linear_specks_lie_along_lines():
     """Seen along its main axis a duct is narrow; specks anywhere in the outline are not."""
     flatness = {}

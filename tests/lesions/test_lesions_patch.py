@@ -71,6 +71,7 @@ def test_normalization_goes_from_the_lowest_to_the_quantile_of_the_breast():
     assert changed.max() == pytest.approx(high, abs=0.5)
 
 
+@pytest.mark.slow
 def test_the_quantile_is_drawn_over_its_range_unless_it_is_given():
     steps = replace(PLAIN, normalize="breast")
     drawn = [put(steps, seed=n).drawn["quantile"] for n in range(12)]
@@ -133,6 +134,7 @@ def test_image_and_mask_are_turned_together(how, undo):
         assert (difference > 0.1 * first.max()).mean() < 0.03
 
 
+@pytest.mark.slow
 def test_every_random_step_acts_only_where_it_is_on():
     off = put().drawn
     assert (off["rotated_deg"], off["flipped"], off["shift_mm"]) == (0, [False, False], [0, 0])
@@ -181,6 +183,7 @@ def test_a_draw_that_leaves_the_breast_is_drawn_again():
         assert inside[arrays(lesion)[1]].all()
 
 
+@pytest.mark.slow
 def test_a_place_where_no_draw_fits_is_refused_with_the_distance():
     with pytest.raises(
         GeometryError, match=r"leave the breast by [\d.]+ mm \(the last of 20 draws"

@@ -34,6 +34,7 @@ def axial():
     return chest()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grid", GRIDS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_mask_measures_what_was_asked(kind, grid):
@@ -60,12 +61,14 @@ def test_small_and_large_ones_too(axial, diameter_mm):
     assert pathology.mask_diameter_mm(lesion.mask) == pytest.approx(diameter_mm, rel=0.1)
 
 
+@pytest.mark.slow
 def test_a_knobbly_outline_keeps_its_volume(axial):
     for seed in range(3):
         lesion = draw("solid", axial, diameter_mm=20.0, lobulation=0.35, seed=seed)
         assert pathology.mask_diameter_mm(lesion.mask) == pytest.approx(20, rel=0.02)
 
 
+@pytest.mark.slow
 def test_an_oval_nodule_is_oval_in_mm():
     """The longest to the shortest principal axis of the mask is the elongation."""
     for grid in GRIDS.values():
@@ -112,6 +115,7 @@ def core_hu(lesion) -> np.ndarray:
     return array(lesion.image)[inner]
 
 
+@pytest.mark.slow
 def test_solid_and_spiculated_are_soft_tissue(axial):
     for kind in ("solid", "spiculated"):
         lesion = draw(kind, axial, diameter_mm=18.0, seed=2)
@@ -120,6 +124,7 @@ def test_solid_and_spiculated_are_soft_tissue(axial):
         assert lesion.drawn["mean_hu"] > LUNG_HU + 600
 
 
+@pytest.mark.slow
 def test_ground_glass_is_haze(axial):
     lesion = draw("ground_glass", axial, diameter_mm=18.0, seed=2)
     assert -750 < core_hu(lesion).mean() < -300
@@ -129,6 +134,7 @@ def test_ground_glass_is_haze(axial):
     assert core_hu(given).mean() == pytest.approx(-400, abs=25)
 
 
+@pytest.mark.slow
 def test_a_vessel_is_seen_through_ground_glass_and_not_through_a_solid_nodule():
     reference = chest(vessel_radius_mm=4.0)
     vessel = array(reference) == VESSEL_HU
@@ -143,6 +149,7 @@ def test_a_vessel_is_seen_through_ground_glass_and_not_through_a_solid_nodule():
     assert np.abs(array(solid.image)[inside].mean() - array(solid.image)[around].mean()) < 40
 
 
+@pytest.mark.slow
 def test_part_solid_has_a_core_in_a_halo(axial):
     lesion = draw("part_solid", axial, diameter_mm=24.0, seed=3, core_fraction=0.5)
     mask = array(lesion.mask) > 0
@@ -157,6 +164,7 @@ def test_part_solid_has_a_core_in_a_halo(axial):
     assert hu[halo].mean() == pytest.approx(lesion.drawn["hu"], abs=50)
 
 
+@pytest.mark.slow
 def test_spicules_stand_out_beyond_the_mask(axial):
     far = ~ndimage.binary_dilation(array(draw("solid", axial).mask) > 0, iterations=3)
 
@@ -172,6 +180,7 @@ def test_spicules_stand_out_beyond_the_mask(axial):
     assert beyond("spiculated", pleural_tags=0, spicule_length_mm=1.0) < few
 
 
+@pytest.mark.slow
 def test_a_pleural_tag_reaches_the_pleura(axial):
     """The nearest wall of the lung is 15 mm from this nodule's center."""
     near_wall = (-77.0, 0.0, 0.0)
@@ -184,6 +193,7 @@ def test_a_pleural_tag_reaches_the_pleura(axial):
     assert wall[tuple(added.T)].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", ["central", "diffuse", "laminated", "popcorn"])
 def test_calcium_follows_its_pattern(axial, pattern):
     lesion = draw(
@@ -207,6 +217,7 @@ def test_calcium_follows_its_pattern(axial, pattern):
     assert (array(draw("solid", axial, diameter_mm=20.0, seed=5).image)[mask] < 200).all()
 
 
+@pytest.mark.slow
 def test_all_but_the_lesion_stays_and_the_reference_too(axial):
     before = array(axial)
     lesion = draw("ground_glass", axial)
@@ -217,6 +228,7 @@ def test_all_but_the_lesion_stays_and_the_reference_too(axial):
     np.testing.assert_array_equal(array(axial), before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_seed_repeats_bit_for_bit_and_another_differs(kind, axial):
     one, again, other = (draw(kind, axial, seed=seed) for seed in (8, 8, 9))
@@ -227,6 +239,7 @@ def test_a_seed_repeats_bit_for_bit_and_another_differs(kind, axial):
     assert np.any(array(one.mask) != array(other.mask))
 
 
+@pytest.mark.slow
 def test_a_given_option_changes_no_other(axial):
     drawn = draw("spiculated", axial, seed=8).drawn
     given = draw("spiculated", axial, seed=8, hu=55.0).drawn
@@ -247,6 +260,7 @@ def painted(reference, radii=(14.0, 9.0, 8.0), at=IN_LUNG):
     return mask
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_painted_region_is_filled(kind):
     reference = chest(**GRIDS["oblique"])
@@ -259,6 +273,7 @@ def test_a_painted_region_is_filled(kind):
     assert change > (120 if kind == "ground_glass" else 200)
 
 
+@pytest.mark.slow
 def test_a_region_painted_on_another_grid(axial):
     oblique = chest(**GRIDS["oblique"])
     roi = painted(oblique, radii=(9, 9, 9), at=(-45, 0, 0))
@@ -267,6 +282,7 @@ def test_a_region_painted_on_another_grid(axial):
     assert pathology.mask_diameter_mm(lesion.mask) == pytest.approx(18, rel=0.05)
 
 
+@pytest.mark.slow
 def test_a_single_slice_takes_the_section_through_the_center():
     reference = chest(spacing=(1.0, 1.0, 3.0), size=(230, 170, 1))
     for kind in KINDS:
@@ -281,6 +297,7 @@ def test_a_single_slice_takes_the_section_through_the_center():
         draw("solid", reference, at=(-50, 6, 4.0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("diameter_mm", [8.0, 12.0, 20.0, 30.0])
 @pytest.mark.parametrize("thick_mm", [1.0, 5.0])
 def test_a_single_slice_shows_the_area_that_was_asked(thick_mm, diameter_mm):
@@ -312,6 +329,7 @@ def test_a_lesion_that_leaves_the_image_says_by_how_much():
         draw("solid", reference, at=(-50, 6, 50.0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("at", "diameter_mm"), [((-105, 0, 0), 20.0), ((0, 60, 0), 50.0)])
 def test_a_lesion_that_leaves_the_body_says_by_how_much(at, diameter_mm):
     """The body ends at x = -110 and at y = 80 mm, 5 mm short of these balls."""
@@ -322,6 +340,7 @@ def test_a_lesion_that_leaves_the_body_says_by_how_much(at, diameter_mm):
     assert distance == pytest.approx(5, abs=0.8)
 
 
+@pytest.mark.slow
 def test_a_region_that_leaves_the_image_or_the_body(axial):
     tall = chest(size=(160, 120, 60))
     with pytest.raises(GeometryError, match="leave the image by"):

@@ -55,6 +55,7 @@ def on_the_lattice(source, reference):
     return np.array(reference.TransformContinuousIndexToPhysicalPoint(whole.tolist()))
 
 
+@pytest.mark.slow
 def test_a_plain_move_copies_every_voxel(source):
     reference = chest(**ISOTROPIC)
     center = on_the_lattice(source, reference)
@@ -76,6 +77,7 @@ def center_of_values(image, marked):
     return center_of(chosen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "turned"),
     [
@@ -112,6 +114,7 @@ def test_image_and_mask_go_through_the_same_map(source, options, turned):
     np.testing.assert_allclose(array(lesion.image)[at], given, atol=0.5)
 
 
+@pytest.mark.slow
 def test_scale_is_of_lengths(source):
     reference = chest(**ISOTROPIC)
     plain, large = (move(source, reference, place(reference, *THERE), scale=s) for s in (1.0, 1.5))
@@ -123,6 +126,7 @@ def test_scale_is_of_lengths(source):
     assert pathology.mask_diameter_mm(sized.mask) == pytest.approx(20, rel=0.03)
 
 
+@pytest.mark.slow
 def test_grids_do_not_matter(source):
     """The same lesion into an oblique, anisotropic reference: same size, same direction in mm."""
     reference = chest(spacing=(1.2, 1.6, 3.0), size=(200, 112, 30), direction=OBLIQUE)
@@ -138,6 +142,7 @@ def test_grids_do_not_matter(source):
     np.testing.assert_allclose(bright, offset, atol=1.5)
 
 
+@pytest.mark.slow
 def test_the_mask_may_have_a_grid_of_its_own(source):
     reference = chest(**ISOTROPIC)
     image, mask = source
@@ -155,6 +160,7 @@ def test_the_mask_may_have_a_grid_of_its_own(source):
     np.testing.assert_array_equal(array(a.mask), array(b.mask))
 
 
+@pytest.mark.slow
 def test_it_is_feathered_into_the_reference():
     """A denser source lung: full shift off, the blend falls to the reference over the feather."""
     image, mask = study()
@@ -183,6 +189,7 @@ def test_it_is_feathered_into_the_reference():
     )
 
 
+@pytest.mark.slow
 def test_the_sources_chest_wall_stays_behind():
     """A lesion beside the pleura brings no piece of the source's wall along."""
     image, mask = study()
@@ -201,6 +208,7 @@ def test_the_sources_chest_wall_stays_behind():
     assert (array(lesion.image)[ring] - array(reference)[ring]).max() < 100  # of 900
 
 
+@pytest.mark.slow
 def test_a_region_gives_place_and_size(source):
     reference = chest(**ISOTROPIC)
     hu = array(reference)
@@ -213,6 +221,7 @@ def test_a_region_gives_place_and_size(source):
     assert array(lesion.mask).sum() == pytest.approx(ball.sum(), rel=0.06)
 
 
+@pytest.mark.slow
 def test_leaving_the_image_or_the_body_is_an_error_with_the_distance(source):
     reference = chest(**ISOTROPIC)
     with pytest.raises(GeometryError, match=r"leave the image by [\d.]+ mm"):

@@ -34,9 +34,9 @@ DETAILS = (
 
 
 def read_cbis_ddsm(root: Path, data: Data) -> list[DataEntry]:
-    """One entry per film, with the masks of all its abnormalities.
+    """One entry per mammogram, with the masks of all its abnormalities.
 
-    A patient of whom one film is in a test table is held out with all films.
+    A patient of whom one mammogram is in a test table is held out with all mammograms.
     """
     tables = [(path, part) for name, part in TABLES.items() for path in sorted(root.rglob(name))]
     if not tables:
@@ -45,31 +45,35 @@ def read_cbis_ddsm(root: Path, data: Data) -> list[DataEntry]:
             f"holds {held(root)}"
         )
     folders = _case_folders(root)
-    films: dict[str, DataEntry] = {}
+    mammograms: dict[str, DataEntry] = {}
     for table, part in tables:
         for row in rows_of(table, needed=NEEDED):
             entry = _film(row, part, root=root, folders=folders, table=table)
-            films[entry.name] = _merged(films[entry.name], entry) if entry.name in films else entry
-    test = {e.patient for e in films.values() if e.part == HELD_OUT}
-    return [replace(e, part=HELD_OUT if e.patient in test else TRAINING) for e in films.values()]
+            mammograms[entry.name] = (
+                _merged(mammograms[entry.name], entry) if entry.name in mammograms else entry
+            )
+    test = {e.patient for e in mammograms.values() if e.part == HELD_OUT}
+    return [
+        replace(e, part=HELD_OUT if e.patient in test else TRAINING) for e in mammograms.values()
+    ]
 
 
 def _film(
     row: dict[str, str], part: str, *, root: Path, folders: dict[str, Path], table: Path
 ) -> DataEntry:
     case = _case(row["image file path"])
-    films = _files(folders, case)
-    if len(films) != 1:
+    mammograms = _files(folders, case)
+    if len(mammograms) != 1:
         raise ValueError(
-            f"{table} names {row['image file path']!r}, but {root} holds {len(films)} DICOM files in "
-            f"{case}; expected the one film. Download the full mammogram images, or drop the row"
+            f"{table} names {row['image file path']!r}, but {root} holds {len(mammograms)} DICOM files in "
+            f"{case}; expected the one mammogram. Download the full mammogram images, or drop the row"
         )
     masks = _files(folders, _case(row["ROI mask file path"]))
-    size = _shape(films[0])
+    size = _shape(mammograms[0])
     return DataEntry(
-        path=films[0],
+        path=mammograms[0],
         patient=row["patient_id"],
-        name=films[0].relative_to(root).as_posix(),
+        name=mammograms[0].relative_to(root).as_posix(),
         part=part,
         labels=(row["abnormality type"].casefold(), row["pathology"].casefold()),
         masks=tuple(mask for mask in masks if _shape(mask) == size),
@@ -82,13 +86,13 @@ def _film(
     )
 
 
-def _merged(film: DataEntry, other: DataEntry) -> DataEntry:
-    """One film with what both rows say of it."""
+def _merged(mammogram: DataEntry, other: DataEntry) -> DataEntry:
+    """One mammogram with what both rows say of it."""
     return replace(
-        film,
-        part=HELD_OUT if HELD_OUT in (film.part, other.part) else film.part,
-        labels=tuple(dict.fromkeys((*film.labels, *other.labels))),
-        masks=tuple(dict.fromkeys((*film.masks, *other.masks))),
+        mammogram,
+        part=HELD_OUT if HELD_OUT in (mammogram.part, other.part) else mammogram.part,
+        labels=tuple(dict.fromkeys((*mammogram.labels, *other.labels))),
+        masks=tuple(dict.fromkeys((*mammogram.masks, *other.masks))),
     )
 
 

@@ -18,33 +18,33 @@ from medsynth.datasets.layouts.csv_files import expect, named_rows, rows_of
 from medsynth.datasets.layouts.spreadsheet import read_xlsx
 from medsynth.datasets.settings import Data
 
-FILM = re.compile(r"(?P<number>\d+)_(?P<patient>[^_]+)_MG_(?P<side>[LR])_(?P<view>[A-Z]+)_.*\.dcm")
+NAME = re.compile(r"(?P<number>\d+)_(?P<patient>[^_]+)_MG_(?P<side>[LR])_(?P<view>[A-Z]+)_.*\.dcm")
 NEEDED = ("File Name", "ACR", "Bi-Rads")
 
 
 def read_inbreast(root: Path, data: Data) -> list[DataEntry]:
-    """Every film of AllDICOMs; findings are the names of its outlines (Mass, Calcification, ...)."""
+    """Every mammogram of AllDICOMs; findings are the names of its outlines (Mass, Calcification, ...)."""
     folder = expect(root, "AllDICOMs", layout="inbreast", more="AllXML and INbreast.csv")
     table = _table(root)
     entries = []
     for path in sorted(folder.glob("*.dcm")):
-        film = FILM.fullmatch(path.name)
-        if not film:
+        match = NAME.fullmatch(path.name)
+        if not match:
             raise ValueError(
-                f"{path} is not named like an INbreast film, NUMBER_PATIENT_MG_R_CC_ANON.dcm"
+                f"{path} is not named like an INbreast mammogram, NUMBER_PATIENT_MG_R_CC_ANON.dcm"
             )
-        xml = root / "AllXML" / f"{film['number']}.xml"
+        xml = root / "AllXML" / f"{match['number']}.xml"
         outlines = read_outlines(xml) if xml.is_file() else ()
-        row = table.get(film["number"], {})
+        row = table.get(match["number"], {})
         entries.append(
             DataEntry(
                 path=path,
-                patient=film["patient"],
+                patient=match["patient"],
                 name=path.relative_to(root).as_posix(),
                 labels=tuple(dict.fromkeys(o.label for o in outlines)),
                 outlines=outlines,
-                view={"ML": "MLO"}.get(film["view"], film["view"]),  # the files say ML for MLO
-                laterality=film["side"],
+                view={"ML": "MLO"}.get(match["view"], match["view"]),  # the files say ML for MLO
+                laterality=match["side"],
                 details={"density": row.get("ACR", ""), "BIRADS": row.get("Bi-Rads", "")},
             )
         )

@@ -1,6 +1,6 @@
 """mini-MIAS: Info.txt and mdb001.pgm ... mdb322.pgm, 1024 x 1024 pixels of 0.2 mm, all MLO.
 
-Films come in pairs of one woman: odd numbers are right breasts, even ones left.
+Mammograms come in pairs of one woman: odd numbers are right breasts, even ones left.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ TISSUE = {"F": "fatty", "G": "fatty-glandular", "D": "dense-glandular"}
 FINDINGS = ("CALC", "CIRC", "SPIC", "MISC", "ARCH", "ASYM", "NORM")
 # mdb001 G CIRC B 535 425 197; the coordinates and the severity may be missing.
 LINE = re.compile(
-    rf"(?P<film>mdb(?P<number>\d{{3}})\w*)\s+(?P<tissue>[FGD])\s+(?P<finding>{'|'.join(FINDINGS)})"
+    rf"(?P<name>mdb(?P<number>\d{{3}})\w*)\s+(?P<tissue>[FGD])\s+(?P<finding>{'|'.join(FINDINGS)})"
     r"(?:\s+(?P<severity>[BM]))?(?:\s+(?P<x>\d+)\s+(?P<y>\d+)\s+(?P<radius>\d+))?"
 )
 
 
 def read_mias(root: Path, data: Data) -> list[DataEntry]:
-    """One entry per film with all its lesions; some have no place, being spread over the breast."""
+    """One entry per mammogram with all its lesions; some have no place, being spread over the breast."""
     info = expect(root, "Info.txt", layout="mias", more="mdb001.pgm, mdb002.pgm, ...")
-    films: dict[str, list[re.Match[str]]] = {}
+    mammograms: dict[str, list[re.Match[str]]] = {}
     for line in info.read_text(errors="replace").splitlines():
         match = LINE.match(line.strip())
-        if match and (root / f"{match['film']}.pgm").is_file():
-            films.setdefault(match["film"], []).append(match)
-    if not films:
+        if match and (root / f"{match['name']}.pgm").is_file():
+            mammograms.setdefault(match["name"], []).append(match)
+    if not mammograms:
         raise ValueError(
             f"layout 'mias' expects lines as `mdb001 G CIRC B 535 425 197` in {info} and mdb001.pgm "
-            "beside it; no line has its film"
+            "beside it; no line has its mammogram"
         )
-    return [_entry(root / f"{film}.pgm", lines) for film, lines in sorted(films.items())]
+    return [_entry(root / f"{name}.pgm", lines) for name, lines in sorted(mammograms.items())]
 
 
 def _entry(path: Path, lines: list[re.Match[str]]) -> DataEntry:
@@ -61,7 +61,7 @@ def _entry(path: Path, lines: list[re.Match[str]]) -> DataEntry:
 
 
 def _disc(line: re.Match[str], *, finding: str) -> Outline:
-    """The circle as a polygon of 64 corners; y is counted from the film's bottom."""
+    """The circle as a polygon of 64 corners; y is counted from the mammogram's bottom."""
     x, y, radius = (int(line[name]) for name in ("x", "y", "radius"))
     angle = np.linspace(0, 2 * np.pi, 64, endpoint=False)
     points = np.stack([x + radius * np.cos(angle), SIZE - 1 - y + radius * np.sin(angle)], axis=1)

@@ -124,7 +124,7 @@ def _derivation(item: SetItem, context: LayoutContext) -> str:
 
 
 def _projection(asked: Mapping[str, Any], preset: Preset) -> objects.Projection | None:
-    """What the request says of how a film was taken."""
+    """What the request says of how a projection image was taken."""
     if not preset.is_projection:
         return None
     phantom = asked.get("phantom")

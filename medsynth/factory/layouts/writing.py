@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import SimpleITK as sitk
+
 from medsynth import __version__
 from medsynth.events import Listener, Stage, ignore
 from medsynth.factory.layouts.base import Entry, Layout, LayoutContext
@@ -21,6 +23,7 @@ from medsynth.factory.store import DataSet, SetItem
 from medsynth.marking import TEXT
 from medsynth.storage.files import new_file, sha256
 from medsynth.storage.growing import growing_folder
+from medsynth.verification.before_export import pixel_doubts
 
 RECORDS, ABOUT = "records.jsonl", "layout.json"
 # Part of every digest: raise it when a writer changes what it writes.
@@ -133,6 +136,10 @@ def _done(journal: Path) -> set[str]:
 
 def _add(item: SetItem, layout: Layout, folder: Path, context: LayoutContext) -> None:
     try:
+        image = item.image()  # kept: the array looks into its memory
+        doubt = pixel_doubts(sitk.GetArrayViewFromImage(image), item.record)
+        if doubt:
+            raise ValueError(f"{doubt}; delete {item.folder} and make it again")
         entry = layout.add(item, folder, context)
     except ValueError as error:
         raise ValueError(f"layout {layout.name}, image {item.id}: {error}") from error

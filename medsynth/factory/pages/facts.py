@@ -11,9 +11,13 @@ from medsynth import __version__
 from medsynth.factory.layouts.base import Entry, LayoutContext
 from medsynth.factory.licenses import UNKNOWN, licenses_of
 from medsynth.factory.pages.diversity import similarity
+from medsynth.factory.pages.paths import without_files
 from medsynth.factory.pages.subgroups import subgroups
+from medsynth.factory.programs import SHAPING, in_words, versions_of
 from medsynth.factory.store import SPLITS, DataSet, SetItem
 from medsynth.marking import TEXT
+from medsynth.pipeline.existing import UNLABELED
+from medsynth.records.audit import Audit
 
 Facts = dict[str, Any]
 # A network that sees one lesion more often than this learns that lesion: in the study of Krishna et al.
@@ -41,6 +45,7 @@ def gather(dataset: DataSet, entries: Iterable[Entry], context: LayoutContext) -
             "asked": len(asked),
             "finished": len(items),
             "refused": len(refused),
+            "near_copies_kept": sum(item["near_copy"] for item in items),
             "quarantined": len(quarantined),
             "not_made": sum(name not in settled for name in asked),
         },
@@ -53,6 +58,7 @@ def gather(dataset: DataSet, entries: Iterable[Entry], context: LayoutContext) -
         "lesions": _lesions(items, surveyed),
         "references": _references(items, context),
         "weights": _weights(items),
+        "programs": _programs(items),
         "licenses": _licenses(dataset),
         "license": context.license,
         "lesion_sources": _lesion_sources(items),
@@ -78,13 +84,32 @@ def _small(item: SetItem) -> Facts:
             {k: e.get(k) for k in ("kind", "source", "diameter_mm")} for e in item.row.lesions
         ],
         "audited": record.get("audited") is True,
+        "near_copy": _is_near_copy(item),
         "checkpoint": record.get("checkpoint"),
         "sampler": record.get("sampler"),
         "nfe": record.get("nfe"),
-        "warnings": record.get("warnings", ()),
+        "warnings": [_at_home(words, item) for words in record.get("warnings", ())],
+        "versions": versions_of(record),
         "kinds": [each.class_name for each in item.annotations if not each.existing],
         "existing": [each.class_name for each in item.annotations if each.existing],
     }
+
+
+def _is_near_copy(item: SetItem) -> bool:
+    """A near copy that stayed, since the plan keeps them."""
+    try:
+        audit = Audit.read(item.folder)
+    except ValueError:  # it speaks of an image that is no longer there
+        return False
+    return audit is not None and bool(audit.copies)
+
+
+def _at_home(words: str, item: SetItem) -> str:
+    """A warning without the file and folders that it names: they may be called after a patient."""
+    reference = item.row.anatomy.get("image")
+    if reference:
+        words = words.replace(str(reference), "the reference")
+    return without_files(words)
 
 
 def _away(dataset: DataSet) -> tuple[Iterable[Facts], Iterable[Facts]]:
@@ -164,6 +189,15 @@ def _weights(items: Sequence[Facts]) -> list[Facts]:
     return [{**dict(zip(keys, key, strict=True)), "images": n} for key, n in counts.items()]
 
 
+def _programs(items: Sequence[Facts]) -> list[Facts]:
+    """The versions that images were made with; more than one where a set went on after an update."""
+    counts = Counter(item["versions"] for item in items)
+    return [
+        {**dict(zip(SHAPING, versions, strict=True)), "images": n}
+        for versions, n in counts.most_common()
+    ]
+
+
 def _licenses(dataset: DataSet) -> list[Facts]:
     """By license: the names of sources are paths, and stay at home."""
     counts: Counter[tuple[str, str]] = Counter()
@@ -213,6 +247,17 @@ def _diversity(items: Sequence[Facts]) -> Facts:
 
 def _warnings(facts: Facts) -> list[str]:
     notes = []
+    if unlabeled := facts["warnings_of_images"].get(UNLABELED):
+        notes.append(
+            f"in {unlabeled} of {facts['images']['finished']} images findings that the reference already "
+            "has are in no mask, and a network trained on this set would learn that they are none; give "
+            "their masks as `labels` of the plan's anatomies, or `labels: []` where there are none"
+        )
+    if kept := facts["images"]["near_copies_kept"]:
+        notes.append(
+            f"near copies of training images of the network that were kept, as the plan says "
+            f"(audit.near_copies): {kept}"
+        )
     for each in facts["lesion_sources"]:
         if not each["drawn_anew"] and each["lesions"] > MOST_USES:
             notes.append(
@@ -229,6 +274,12 @@ def _warnings(facts: Facts) -> list[str]:
     for each in facts["licenses"]:
         if each["license"] == UNKNOWN:
             notes.append(f"nobody says under which license the {each['what']} are")
+    if len(facts["programs"]) > 1:
+        made = [
+            f"{each['images']} with {in_words(each[name] for name in SHAPING)}"
+            for each in facts["programs"]
+        ]
+        notes.append("images were made with several versions: " + "; ".join(made))
     nearest = facts["diversity"].get("across_splits") or [{"similarity": 0}]
     if nearest[0]["similarity"] > 0.98:
         notes.append(

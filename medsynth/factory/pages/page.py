@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from medsynth.factory.layouts.base import Entry
 from medsynth.factory.pages import charts, wording
 from medsynth.factory.pages.facts import Facts
+from medsynth.factory.pages.paths import without_folders
 from medsynth.factory.store import SPLITS, DataSet
 from medsynth.pages import filled
 from medsynth.pipeline.report.tables import table
@@ -36,6 +36,7 @@ def page(facts: Facts, entries: Iterable[Entry], dataset: DataSet) -> str:
     ]
     parts = {
         "title": html.escape(facts["name"]),
+        "banner": "SYNTHETIC IMAGES",
         "subtitle": html.escape(wording.counted(facts)),
         "sections": "".join(sections),
     }
@@ -57,7 +58,12 @@ def _wall(surveyed: Sequence[Entry]) -> str:
     step = -(-len(surveyed) // MOST_THUMBNAILS) or 1
     shown = surveyed[::step]
     tags = sorted({m["class"] for entry in shown for m in entry["measured"]})
-    names = [("all", ""), *((s, s) for s in SPLITS), ("no lesion", "none"), *((t, t) for t in tags)]
+    names = [
+        ("all", ""),
+        *((s, s) for s in SPLITS),
+        ("no new lesion", "none"),
+        *((t, t) for t in tags),
+    ]
     buttons = "".join(
         f'<button data-show="{html.escape(tag)}" aria-pressed="{str(not tag).lower()}">'
         f"{html.escape(name.replace('_', ' '))}</button>"
@@ -76,7 +82,9 @@ def _figure(entry: Entry) -> str:
     classes = [m["class"] for m in entry["measured"]]
     new = [m["class"] for m in entry["measured"] if not m["existing"]]
     tags = " ".join([entry["split"], *classes, *([] if new else ["none"])])
-    words = ", ".join(c.removeprefix("lesion_").replace("_", " ") for c in classes) or "no lesion"
+    words = (
+        ", ".join(c.removeprefix("lesion_").replace("_", " ") for c in classes) or "no new lesion"
+    )
     return (
         f'<figure data-tags="{html.escape(tags)}">{_picture(entry)}'
         f"<figcaption>{entry['id']} {entry['split']}<br>{html.escape(words)}</figcaption></figure>"
@@ -204,7 +212,7 @@ def _notes(notes: Iterable[dict[str, Any]], key: str) -> str:
     rows = [
         (
             note["id"],
-            _without_folders(str(note.get(key, "-"))),
+            without_folders(str(note.get(key, "-"))),
             note.get("similarity", note.get("attempts", "-")),
         )
         for note in listed[:MOST_NOTES]
@@ -212,11 +220,6 @@ def _notes(notes: Iterable[dict[str, Any]], key: str) -> str:
     more = len(listed) - len(rows)
     rest = f'<p class="small">and {more:,} more</p>' if more else ""
     return table(rows, head=("image", key, "similarity or attempts")) + rest
-
-
-def _without_folders(words: str) -> str:
-    """Paths by their last name: pages are passed on, and folders may be called after patients."""
-    return re.sub(r"(?<![\w.])(?:[A-Za-z]:)?[/\\\\](?:[^\s/\\\\]+[/\\\\])+", ".../", words)
 
 
 def _sources(facts: Facts) -> str:

@@ -13,7 +13,6 @@ from medsynth.factory.store import DataSet
 MISSING = "not stated"
 DRAWN = "drawn person"
 GROUPS = ("age", "sex", "density", "view", "side", "vendor")
-DENSITY_WORDS = ("density", "breast_density")
 MOST_FILES = 10_000
 
 

@@ -73,7 +73,8 @@ def privacy(facts: Facts) -> str:
     audited, finished = facts["audited"], facts["images"]["finished"]
     return (
         f"{guided} {audited:,} of {finished:,} images were compared with the training images of the "
-        f"network; refused as near copies: {facts['images']['refused']:,}."
+        f"network; near copies refused: {facts['images']['refused']:,}, kept: "
+        f"{facts['images']['near_copies_kept']:,}."
     )
 
 

@@ -18,8 +18,6 @@ from medsynth.factory.pages.survey import Survey
 from medsynth.factory.store import LAYOUTS, RECORD, DataSet
 from medsynth.storage.files import new_file
 
-PAGES = ("README.md", "card.json", "croissant.json", "fda.md", "index.html", TABLE)
-
 
 def write_pages(dataset: DataSet, context: LayoutContext, *, listener: Listener) -> None:
     """README.md, card.json, croissant.json, fda.md, index.html and items.csv of the set."""

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import NODULE, LesionKind, Option, outline
+from medsynth.domains.lesion_kinds import (
+    NODULE,
+    LesionKind,
+    Option,
+    Reading,
+    one_of,
+    outline,
+)
 
 if TYPE_CHECKING:
     from medsynth.lesions.lung_material import LesionMaterial, LungContext
@@ -38,12 +45,21 @@ def draw(context: LungContext, options: dict[str, Any]) -> LesionMaterial:
 PARAMETERS = (
     Option("hu", (-50, 150), (30, 70), "HU of the lesion"),
     Option("calcium_hu", (200, 1500), (320, 700), "HU of the calcium"),
-    Option(
-        "pattern",
-        ("central", "diffuse", "laminated", "popcorn"),
-        ("central", "diffuse", "laminated", "popcorn"),
-        "where the calcium is",
-    ),
+    one_of("pattern", ("central", "diffuse", "laminated", "popcorn"), "where the calcium is"),
     *outline((0.03, 0.09), (1.0, 1.25)),
 )
-KIND = LesionKind("calcified", "calcified nodule", NODULE, "lung", draw, PARAMETERS)
+READING = Reading(
+    "4 to 20 mm",
+    "smooth, sharp",
+    "soft tissue with calcium",
+    "Central, diffuse, laminated or popcorn calcium: a benign pattern, of a healed granuloma or a hamartoma.",
+)
+KIND = LesionKind(
+    "calcified",
+    "calcified nodule",
+    NODULE,
+    "lung",
+    draw,
+    PARAMETERS,
+    reading=READING,
+)

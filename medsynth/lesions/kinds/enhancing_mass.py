@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import EDEMA, MASS, LesionKind, Option, outline
+from medsynth.domains.lesion_kinds import (
+    EDEMA,
+    MASS,
+    LesionKind,
+    Option,
+    Reading,
+    outline,
+)
 
 if TYPE_CHECKING:
-    from medsynth.lesions.display_context import DisplayContext, Drawing
+    from medsynth.lesions.display_context import DisplayContext, DisplayLesion
 
 
-def draw(context: DisplayContext, options: dict[str, Any]) -> Drawing:
+def draw(context: DisplayContext, options: dict[str, Any]) -> DisplayLesion:
     """A mass that takes up contrast medium, in edema."""
     from medsynth.lesions.display_context import edge, filled, in_edema, limited
 
@@ -24,4 +31,18 @@ PARAMETERS = (
     *EDEMA,
     *outline((0.03, 0.1), (1.0, 1.35)),
 )
-KIND = LesionKind("enhancing_mass", "enhancing mass", MASS, "relative", draw, PARAMETERS)
+READING = Reading(
+    "10 to 50 mm",
+    "smooth, in edema",
+    "bright after contrast medium",
+    "Takes up contrast medium throughout: a meningioma, a metastasis or a lymphoma.",
+)
+KIND = LesionKind(
+    "enhancing_mass",
+    "enhancing mass",
+    MASS,
+    "relative",
+    draw,
+    PARAMETERS,
+    reading=READING,
+)

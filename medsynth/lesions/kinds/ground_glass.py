@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import NODULE, LesionKind, Lobes, Option, outline
+from medsynth.domains.lesion_kinds import (
+    NODULE,
+    LesionKind,
+    Lobes,
+    Option,
+    Reading,
+    outline,
+)
 
 if TYPE_CHECKING:
     from medsynth.lesions.lung_material import LesionMaterial, LungContext
@@ -24,6 +31,12 @@ PARAMETERS = (
     Option("hu", (-750, -300), (-660, -540), "HU of its haze"),
     *outline((0.1, 0.17), (1.0, 1.35)),
 )
+READING = Reading(
+    "5 to 30 mm",
+    "hazy, lobulated",
+    "haze that vessels show through",
+    "Seen in the lung window only. Grows slowly, if at all: adenocarcinoma in situ, or inflammation.",
+)
 KIND = LesionKind(
     "ground_glass",
     "ground-glass nodule",
@@ -32,4 +45,5 @@ KIND = LesionKind(
     draw,
     PARAMETERS,
     lobes=Lobes(24, (4.0, 14.0)),
+    reading=READING,
 )

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import LesionKind, Lobes, Option, outline
+from medsynth.domains.lesion_kinds import (
+    LesionKind,
+    Lobes,
+    Option,
+    Reading,
+    outline,
+)
 
 if TYPE_CHECKING:
-    from medsynth.lesions.display_context import DisplayContext, Drawing
+    from medsynth.lesions.display_context import DisplayContext, DisplayLesion
 
 
-def draw(context: DisplayContext, options: dict[str, Any]) -> Drawing:
+def draw(context: DisplayContext, options: dict[str, Any]) -> DisplayLesion:
     """Fresh blood, bright, in a thin dark rim of edema."""
     from medsynth.lesions.display_context import edge, filled, limited
 
@@ -31,6 +37,12 @@ PARAMETERS = (
     ),
     *outline((0.06, 0.16), (1.1, 1.9)),
 )
+READING = Reading(
+    "10 to 60 mm",
+    "sharp, in a thin dark rim",
+    "bright: fresh blood",
+    "Dense from the first hours, with little edema around it; later it fades from the edge.",
+)
 KIND = LesionKind(
     "hemorrhage",
     "hemorrhage",
@@ -39,4 +51,5 @@ KIND = LesionKind(
     draw,
     PARAMETERS,
     lobes=Lobes(20, (3.0, 12.0)),
+    reading=READING,
 )

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import LesionKind, Option, outline
+from medsynth.domains.lesion_kinds import (
+    LesionKind,
+    Option,
+    Reading,
+    contrast,
+    one_of,
+    outline,
+)
 
 if TYPE_CHECKING:
     from medsynth.lesions.mammogram import ProjectedLesion, ProjectionContext
@@ -42,12 +49,7 @@ def draw(context: ProjectionContext, options: dict[str, Any]) -> ProjectedLesion
 
 
 PARAMETERS = (
-    Option(
-        "contrast",
-        (5, 120),
-        (40, 75),
-        "gray values that the lesion's middle, or a calcification of 0.3 mm, adds to the tissue around",
-    ),
+    contrast((40, 75)),
     Option(
         "count",
         (3, 100),
@@ -56,13 +58,18 @@ PARAMETERS = (
         whole=True,
     ),
     Option("size_mm", (0.1, 0.5), (0.2, 0.34), "their median size; each is within 0.1 to 0.5"),
-    Option(
+    one_of(
         "morphology",
-        ("punctate", "pleomorphic", "linear", "amorphous"),
         ("punctate", "pleomorphic", "linear", "amorphous"),
         "their form; `linear` ones lie along a branching duct",
     ),
     *outline((0.05, 0.15), (1.0, 1.5)),
+)
+READING = Reading(
+    "5 to 20 mm across the cluster",
+    "of each speck: sharp",
+    "calcium",
+    "At least five specks within a square centimeter. Their form decides: round and even is benign, fine and branching is suspicious of DCIS.",
 )
 KIND = LesionKind(
     "microcalcifications",
@@ -72,5 +79,6 @@ KIND = LesionKind(
     draw,
     PARAMETERS,
     detail_mm=0.05,
-    factor=1,  # of a speck of one pixel a larger one would leave nothing
+    factor=1,  # of a speck of one pixel a larger one would leave nothing,
+    reading=READING,
 )

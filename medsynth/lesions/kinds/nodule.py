@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import NODULE, LesionKind, Option, outline
+from medsynth.domains.lesion_kinds import (
+    NODULE,
+    LesionKind,
+    Option,
+    Reading,
+    outline,
+)
 
 if TYPE_CHECKING:
-    from medsynth.lesions.display_context import DisplayContext, Drawing
+    from medsynth.lesions.display_context import DisplayContext, DisplayLesion
 
 
-def draw(context: DisplayContext, options: dict[str, Any]) -> Drawing:
+def draw(context: DisplayContext, options: dict[str, Any]) -> DisplayLesion:
     """A round shadow: as bright as the ray's way through a ball is long, its margin a little soft."""
     import numpy as np
     from scipy import ndimage
@@ -38,4 +44,19 @@ PARAMETERS = (
     ),
     *outline((0.02, 0.08), (1.0, 1.25)),
 )
-KIND = LesionKind("nodule", "nodule", NODULE, "relative", draw, PARAMETERS, seen_through=True)
+READING = Reading(
+    "8 to 40 mm",
+    "a little soft",
+    "a shadow over what lies behind",
+    "Round, seen through ribs and vessels. Easily missed behind the heart, the hilum or a clavicle.",
+)
+KIND = LesionKind(
+    "nodule",
+    "nodule",
+    NODULE,
+    "relative",
+    draw,
+    PARAMETERS,
+    seen_through=True,
+    reading=READING,
+)

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import LesionKind, Lobes, Option, outline
+from medsynth.domains.lesion_kinds import (
+    LesionKind,
+    Lobes,
+    Option,
+    Reading,
+    outline,
+)
 
 if TYPE_CHECKING:
-    from medsynth.lesions.display_context import DisplayContext, Drawing
+    from medsynth.lesions.display_context import DisplayContext, DisplayLesion
 
 
-def draw(context: DisplayContext, options: dict[str, Any]) -> Drawing:
+def draw(context: DisplayContext, options: dict[str, Any]) -> DisplayLesion:
     """A consolidation: a cloudy shadow that fades over its edge."""
     from medsynth.lesions.display_context import exposed, smooth
 
@@ -29,6 +35,12 @@ PARAMETERS = (
     Option("softness", (0.05, 1.0), (0.35, 0.6), "width of the edge, in diameters"),
     *outline((0.08, 0.18), (1.0, 1.6)),
 )
+READING = Reading(
+    "20 to 100 mm",
+    "cloudy, fades",
+    "a shadow over what lies behind",
+    "Air spaces that are filled: pneumonia, edema or blood. No sharp edge unless it ends at a fissure.",
+)
 KIND = LesionKind(
     "opacity",
     "opacity",
@@ -38,4 +50,5 @@ KIND = LesionKind(
     PARAMETERS,
     lobes=Lobes(18, (3.0, 10.0)),
     seen_through=True,
+    reading=READING,
 )

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import NODULE, LesionKind, Option, outline
+from medsynth.domains.lesion_kinds import (
+    NODULE,
+    LesionKind,
+    Option,
+    Reading,
+    outline,
+)
 
 if TYPE_CHECKING:
     from medsynth.lesions.lung_material import LesionMaterial, LungContext
@@ -34,4 +40,18 @@ PARAMETERS = (
     Option("core_fraction", (0.2, 0.9), (0.4, 0.6), "diameter of the core over the lesion's"),
     *outline((0.1, 0.17), (1.0, 1.35)),
 )
-KIND = LesionKind("part_solid", "part-solid nodule", NODULE, "lung", draw, PARAMETERS)
+READING = Reading(
+    "8 to 30 mm",
+    "hazy, lobulated",
+    "ground glass around a solid core",
+    "The size of the solid core decides how it is followed. Typical of invasive adenocarcinoma that grows along the alveoli.",
+)
+KIND = LesionKind(
+    "part_solid",
+    "part-solid nodule",
+    NODULE,
+    "lung",
+    draw,
+    PARAMETERS,
+    reading=READING,
+)

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import EDEMA, MASS, LesionKind, Lobes, Option, outline
+from medsynth.domains.lesion_kinds import (
+    EDEMA,
+    MASS,
+    LesionKind,
+    Lobes,
+    Option,
+    Reading,
+    outline,
+)
 
 if TYPE_CHECKING:
-    from medsynth.lesions.display_context import DisplayContext, Drawing
+    from medsynth.lesions.display_context import DisplayContext, DisplayLesion
 
 
-def draw(context: DisplayContext, options: dict[str, Any]) -> Drawing:
+def draw(context: DisplayContext, options: dict[str, Any]) -> DisplayLesion:
     """A rim that takes up contrast medium around a dark, dead middle, in edema."""
     from medsynth.lesions.display_context import edge, filled, fine_noise_field, in_edema, limited
 
@@ -35,6 +43,12 @@ PARAMETERS = (
     *EDEMA,
     *outline((0.06, 0.15), (1.0, 1.5)),
 )
+READING = Reading(
+    "10 to 50 mm",
+    "bright ring, in edema",
+    "dark, dead middle",
+    "A rim that takes up contrast medium: glioblastoma, metastasis or abscess.",
+)
 KIND = LesionKind(
     "ring_enhancing_mass",
     "ring-enhancing mass",
@@ -43,4 +57,5 @@ KIND = LesionKind(
     draw,
     PARAMETERS,
     lobes=Lobes(20, (3.0, 12.0)),
+    reading=READING,
 )

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import MASS, LesionKind, Option, outline
+from medsynth.domains.lesion_kinds import (
+    MASS,
+    LesionKind,
+    Option,
+    Reading,
+    contrast,
+    outline,
+)
 
 if TYPE_CHECKING:
     from medsynth.lesions.mammogram import ProjectedLesion, ProjectionContext
@@ -18,15 +25,23 @@ def draw(context: ProjectionContext, options: dict[str, Any]) -> ProjectedLesion
 
 
 PARAMETERS = (
-    Option(
-        "contrast",
-        (5, 120),
-        (22, 55),
-        "gray values that the lesion's middle, or a calcification of 0.3 mm, adds to the tissue around",
-    ),
+    contrast((22, 55)),
     Option("margin_mm", (0.2, 4), (0.5, 1.2), "width over which the edge blurs"),
     *outline((0.02, 0.07), (1.0, 1.3)),
 )
+READING = Reading(
+    "5 to 30 mm",
+    "circumscribed",
+    "equal to or above the tissue around",
+    "Oval or round with a sharp edge: most often a cyst or a fibroadenoma.",
+)
 KIND = LesionKind(
-    "round_mass", "circumscribed round mass", MASS, "projection", draw, PARAMETERS, detail_mm=0.125
+    "round_mass",
+    "circumscribed round mass",
+    MASS,
+    "projection",
+    draw,
+    PARAMETERS,
+    detail_mm=0.125,
+    reading=READING,
 )

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import NODULE, LesionKind, Option, outline
+from medsynth.domains.lesion_kinds import (
+    NODULE,
+    LesionKind,
+    Option,
+    Reading,
+    outline,
+)
 
 if TYPE_CHECKING:
     from medsynth.lesions.lung_material import LesionMaterial, LungContext
@@ -23,4 +29,18 @@ PARAMETERS = (
     Option("hu", (-50, 150), (20, 60), "HU of the lesion"),
     *outline((0.03, 0.09), (1.0, 1.25)),
 )
-KIND = LesionKind("solid", "solid nodule", NODULE, "lung", draw, PARAMETERS)
+READING = Reading(
+    "4 to 30 mm",
+    "smooth, sharp",
+    "soft tissue throughout",
+    "Hides the vessels behind it. Round and smooth: a granuloma, a hamartoma or a metastasis are as likely as a primary tumor.",
+)
+KIND = LesionKind(
+    "solid",
+    "solid nodule",
+    NODULE,
+    "lung",
+    draw,
+    PARAMETERS,
+    reading=READING,
+)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import NODULE, LesionKind, Lobes, Option, outline
+from medsynth.domains.lesion_kinds import (
+    NODULE,
+    LesionKind,
+    Lobes,
+    Option,
+    Reading,
+    outline,
+    spicules,
+)
 
 if TYPE_CHECKING:
     from medsynth.lesions.lung_material import LesionMaterial, LungContext
@@ -41,14 +49,7 @@ def draw(context: LungContext, options: dict[str, Any]) -> LesionMaterial:
 
 PARAMETERS = (
     Option("hu", (-50, 150), (20, 60), "HU of the lesion"),
-    Option(
-        "spicules",
-        (3, 60),
-        (18, 34),
-        "how many; around the whole of a lung nodule, of which a single slice shows those it cuts",
-        whole=True,
-    ),
-    Option("spicule_length_mm", (1, TAG_MM), None, "how long"),
+    *spicules((18, 34), longest_mm=TAG_MM),
     Option(
         "pleural_tags",
         (0, 5),
@@ -57,6 +58,12 @@ PARAMETERS = (
         whole=True,
     ),
     *outline((0.1, 0.17), (1.0, 1.35)),
+)
+READING = Reading(
+    "8 to 30 mm",
+    "spiculated, tags to the pleura",
+    "soft tissue throughout",
+    "Strands radiate into the lung. Of all nodules the most suspicious of a primary tumor.",
 )
 KIND = LesionKind(
     "spiculated",
@@ -67,4 +74,5 @@ KIND = LesionKind(
     PARAMETERS,
     reach_mm=TAG_MM,
     lobes=Lobes(40, (5.0, 28.0)),
+    reading=READING,
 )

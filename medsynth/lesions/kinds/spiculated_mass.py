@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import MASS, LesionKind, Lobes, Option, outline
+from medsynth.domains.lesion_kinds import (
+    MASS,
+    LesionKind,
+    Lobes,
+    Option,
+    Reading,
+    contrast,
+    outline,
+    spicules,
+)
 
 if TYPE_CHECKING:
     from medsynth.lesions.mammogram import ProjectedLesion, ProjectionContext
@@ -31,22 +40,16 @@ def draw(context: ProjectionContext, options: dict[str, Any]) -> ProjectedLesion
 
 
 PARAMETERS = (
-    Option(
-        "contrast",
-        (5, 120),
-        (20, 46),
-        "gray values that the lesion's middle, or a calcification of 0.3 mm, adds to the tissue around",
-    ),
+    contrast((20, 46)),
     Option("margin_mm", (0.2, 4), (1.2, 2.4), "width over which the edge blurs"),
-    Option(
-        "spicules",
-        (3, 60),
-        (9, 22),
-        "how many; around the whole of a lung nodule, of which a single slice shows those it cuts",
-        whole=True,
-    ),
-    Option("spicule_length_mm", (1, SPICULE_MM), None, "how long"),
+    *spicules((9, 22), longest_mm=SPICULE_MM),
     *outline((0.1, 0.18), (1.0, 1.4)),
+)
+READING = Reading(
+    "6 to 30 mm",
+    "spiculated, unsharp",
+    "above the tissue around",
+    "Lines radiate from a dense core. The classic look of an invasive carcinoma.",
 )
 KIND = LesionKind(
     "spiculated_mass",
@@ -58,4 +61,5 @@ KIND = LesionKind(
     reach_mm=SPICULE_MM + 3,
     lobes=Lobes(30, (5.0, 24.0)),
     detail_mm=0.125,
+    reading=READING,
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from medsynth.errors import GeometryError
 from medsynth.lesions.mammogram import breast_array
+from medsynth.lesions.places.finding import Spacing, found
 
 SKIN_MM = 3.0
 SMOOTHED_MM = 2.0
@@ -14,15 +14,10 @@ SMOOTHED_MM = 2.0
 BRIGHTER = 1.15
 MUSCLE_SHARE = 0.55  # of the breast's height and width: no muscle is sought beyond
 
-Spacing = tuple[float, float, float]
-
 
 def breast(values: np.ndarray, spacing_mm: Spacing, threshold: float) -> np.ndarray:
     """Where a lesion of the breast can be; nowhere, where there is none."""
-    try:
-        inside = breast_array(values, spacing_mm, threshold)
-    except GeometryError:
-        return np.zeros(values.shape, dtype=bool)
+    inside = found(breast_array, values, spacing_mm, threshold)
     depth = ndimage.distance_transform_edt(
         np.pad(inside[0], 1, mode="edge"), sampling=spacing_mm[1::-1]
     )[1:-1, 1:-1]
@@ -30,17 +25,17 @@ def breast(values: np.ndarray, spacing_mm: Spacing, threshold: float) -> np.ndar
     return (region & ~_muscle(values[0], inside[0], spacing_mm))[None]
 
 
-def _muscle(film: np.ndarray, inside: np.ndarray, spacing_mm: Spacing) -> np.ndarray:
+def _muscle(mammogram: np.ndarray, inside: np.ndarray, spacing_mm: Spacing) -> np.ndarray:
     """The bright corner between the upper edge and the chest wall, (H, W)."""
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     if not len(rows):
         return np.zeros_like(inside)
-    smooth = ndimage.gaussian_filter(film.astype(np.float32), SMOOTHED_MM / spacing_mm[0])
+    smooth = ndimage.gaussian_filter(mammogram.astype(np.float32), SMOOTHED_MM / spacing_mm[0])
     bright = inside & (smooth > BRIGHTER * float(np.median(smooth[inside])))
     height, width = rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1
     # The chest wall is on the side where the breast touches the image over more of its height.
     wall_left = inside[:, columns[0]].sum() >= inside[:, columns[-1]].sum()
-    j, i = np.indices(film.shape)
+    j, i = np.indices(mammogram.shape)
     away = (i - columns[0]) if wall_left else (columns[-1] - i)
     corner = (j - rows[0]) / (MUSCLE_SHARE * height) + away / (MUSCLE_SHARE * width) <= 1
     label, count = ndimage.label(bright & corner)
@@ -50,5 +45,5 @@ def _muscle(film: np.ndarray, inside: np.ndarray, spacing_mm: Spacing) -> np.nda
         slice(columns[0], columns[0] + 3) if wall_left else slice(columns[-1] - 2, columns[-1] + 1)
     )
     top = np.unique(label[rows[0] : rows[0] + max(3, int(0.1 * height)), edge])
-    found = np.isin(label, top[top > 0])
-    return ndimage.binary_dilation(found, iterations=max(1, round(1 / spacing_mm[0])))
+    muscle = np.isin(label, top[top > 0])
+    return ndimage.binary_dilation(muscle, iterations=max(1, round(1 / spacing_mm[0])))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from medsynth.errors import GeometryError
+from medsynth.lesions.places.finding import Finder, Spacing, found
 from medsynth.lesions.regions import inside_skull_ct, inside_skull_mr
 
 SMOOTHED = 0.008  # of the head's width
@@ -13,8 +13,6 @@ SMOOTHED = 0.008  # of the head's width
 TISSUE_CT = (0.62, 1.7)
 TISSUE_MR = (0.6, 1.6)
 INNER_TABLE = 0.02  # of the head's width, beside the skull
-
-Spacing = tuple[float, float, float]
 
 
 def brain_ct(values: np.ndarray, spacing_mm: Spacing, threshold: float) -> np.ndarray:
@@ -28,17 +26,13 @@ def brain_mr(values: np.ndarray, spacing_mm: Spacing, threshold: float) -> np.nd
 
 
 def _brain(
-    inside_skull: object,
+    inside_skull: Finder,
     values: np.ndarray,
     spacing_mm: Spacing,
     threshold: float,
     tissue: tuple[float, float],
 ) -> np.ndarray:
-    assert callable(inside_skull)
-    try:
-        inside = inside_skull(values, spacing_mm, threshold)
-    except GeometryError:
-        return np.zeros(values.shape, dtype=bool)
+    inside = found(inside_skull, values, spacing_mm, threshold)
     planes = zip(values, inside, strict=True)
     return np.stack([_tissue(plane, within, tissue) for plane, within in planes])
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from medsynth.errors import GeometryError
 from medsynth.lesions.body import lung_of_slices
+from medsynth.lesions.distances import box_around, depth_mm
+from medsynth.lesions.places.finding import Spacing, found
 
 # Airways and bowel hold nothing but air. Emphysema comes near it, so that the border follows the lung's
 # own density, and a large area is lung however dark it is.
@@ -19,22 +20,21 @@ VESSEL_MM = 1.5
 PLEURA_MM = 3.0  # at the border of the lung partial volume looks like a vessel
 LEAST_PART = 0.15  # of the largest part: smaller ones are gas elsewhere
 
-Spacing = tuple[float, float, float]
-
 
 def lung(values: np.ndarray, spacing_mm: Spacing, threshold: float) -> np.ndarray:
     """Both lungs, without what holds nothing but air; nowhere, where there is no body."""
-    try:
-        region = lung_of_slices(values, spacing_mm, threshold)
-    except GeometryError:
-        return np.zeros(values.shape, dtype=bool)
+    region = found(lung_of_slices, values, spacing_mm, threshold)
     if not region.any():
         return region
     smooth = _smoothed(values, spacing_mm)
     border = AIR_HU + TOWARDS_LUNG * (float(np.median(smooth[region])) - AIR_HU)
-    air = region & ndimage.binary_opening(smooth < border, _disc(AIRWAY_MM, spacing_mm))
+    disc = _disc(AIRWAY_MM, spacing_mm)
+    # Opening and dilation look no further than twice the disc beyond the lung.
+    box = box_around(region, [0, *(n - 1 for n in disc.shape[1:])])
+    within = region[box]
+    air = within & ndimage.binary_opening(smooth[box] < border, disc)
     airways = _of_area(air, spacing_mm, most_mm2=MOST_AIRWAY_MM2)
-    region &= ~ndimage.binary_dilation(airways, _disc(AIRWAY_MM, spacing_mm))
+    within &= ~ndimage.binary_dilation(airways, disc)
     return _large_parts(region)
 
 
@@ -60,12 +60,8 @@ def lower_lung(values: np.ndarray, spacing_mm: Spacing, threshold: float) -> np.
 
 def vessels(values: np.ndarray, spacing_mm: Spacing, threshold: float) -> np.ndarray:
     """Vessels in the lung of at least 3 mm."""
-    try:
-        region = lung_of_slices(values, spacing_mm, threshold)
-    except GeometryError:
-        return np.zeros(values.shape, dtype=bool)
-    depth = ndimage.distance_transform_edt(region, sampling=spacing_mm[::-1])
-    dense = region & (values > VESSEL_HU) & (depth > PLEURA_MM)
+    region = found(lung_of_slices, values, spacing_mm, threshold)
+    dense = region & (values > VESSEL_HU) & (depth_mm(region, spacing_mm[::-1]) > PLEURA_MM)
     return ndimage.binary_opening(dense, _disc(VESSEL_MM, spacing_mm))
 
 

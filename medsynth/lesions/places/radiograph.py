@@ -5,30 +5,30 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-SMOOTHED = 0.012  # of the film's width
+from medsynth.lesions.places.finding import Spacing
+
+SMOOTHED = 0.012  # of the radiograph's width
 OPENED = 0.045
-LEAST_AREA = 0.02  # of the film: smaller pieces are no lung
-# Ovals as shares of the film (center, half axes): where the left half's lung field can be at all, so
-# that air beside the neck and the arms is none, and where it surely is on a film that hides it.
+LEAST_AREA = 0.02  # of the radiograph: smaller pieces are no lung
+# Ovals as shares of the radiograph (center, half axes): where the left half's lung field can be at all, so
+# that air beside the neck and the arms is none, and where it surely is on a radiograph that hides it.
 CAN_BE = (0.30, 0.47, 0.165, 0.31)
 SURELY = (0.30, 0.43, 0.10, 0.20)
 
-Spacing = tuple[float, float, float]
-
 
 def lung_fields(values: np.ndarray, spacing_mm: Spacing, threshold: float) -> np.ndarray:
-    """Both lung fields of a film (1, H, W); where they do not stand out, two ovals."""
-    film = values[0].astype(np.float32)
-    exposed = film > threshold
+    """Both lung fields of a radiograph (1, H, W); where they do not stand out, two ovals."""
+    radiograph = values[0].astype(np.float32)
+    exposed = radiograph > threshold
     if not exposed.any():
         return np.zeros(values.shape, dtype=bool)
-    smooth = ndimage.gaussian_filter(film, SMOOTHED * film.shape[1])
+    smooth = ndimage.gaussian_filter(radiograph, SMOOTHED * radiograph.shape[1])
     sides = [_field(smooth, exposed, right_half) for right_half in (False, True)]
     return (sides[0] | sides[1])[None]
 
 
 def left_lung_field(values: np.ndarray, spacing_mm: Spacing, threshold: float) -> np.ndarray:
-    """The patient's left, which is the film's right."""
+    """The patient's left, which is the radiograph's right."""
     return _half(lung_fields(values, spacing_mm, threshold), right=True)
 
 
@@ -49,7 +49,7 @@ def _field(smooth: np.ndarray, exposed: np.ndarray, right_half: bool) -> np.ndar
     height, width = smooth.shape
     j, i = np.indices(smooth.shape)
     across = 1 - i / width if right_half else i / width
-    can_be, surely = (_oval(across, j / height, oval) & exposed for oval in (CAN_BE, SURELY))
+    can_be, surely = (oval(across, j / height, shape) & exposed for shape in (CAN_BE, SURELY))
     if not can_be.any():
         return can_be
     dark = can_be & (smooth < _otsu(smooth[can_be]))
@@ -67,8 +67,9 @@ def _field(smooth: np.ndarray, exposed: np.ndarray, right_half: bool) -> np.ndar
     return ndimage.binary_fill_holes(closed & can_be)
 
 
-def _oval(across: np.ndarray, down: np.ndarray, oval: tuple[float, ...]) -> np.ndarray:
-    x, y, a, b = oval
+def oval(across: np.ndarray, down: np.ndarray, shape: tuple[float, ...]) -> np.ndarray:
+    """Where shares of width and height lie inside an oval of this center and these half axes."""
+    x, y, a, b = shape
     return ((across - x) / a) ** 2 + ((down - y) / b) ** 2 <= 1
 
 

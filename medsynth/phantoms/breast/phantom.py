@@ -1,7 +1,7 @@
 """The breast phantom: a mammogram drawn from B-spline curves, in gray values of 8 bits.
 
-Gray values are those of digitised films (mini-MIAS: fat about 140, dense tissue 180 to 215, muscle
-190 to 225, the rim fading to black over the last 20 mm): of a film, brightness follows the logarithm
+Gray values are those of digitized mammograms (mini-MIAS: fat about 140, dense tissue 180 to 215, muscle
+190 to 225, the rim fading to black over the last 20 mm): of a mammogram, brightness follows the logarithm
 of the exposure, so attenuations along the ray add up in it.
 """
 
@@ -16,15 +16,15 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from medsynth.phantoms.breast.parenchyma import power_law, strands
-from medsynth.phantoms.breast.shape import FILM_MM, BreastShape, breast_shape_of
+from medsynth.phantoms.breast.shape import HEIGHT_MM, BreastShape, breast_shape_of
 from medsynth.phantoms.render import RenderedPhantom
 from medsynth.phantoms.splines import closed_basis, open_basis
 
 LABELS = {"air": 0, "fat": 1, "glandular": 2, "muscle": 3, "skin": 4, "nipple": 5}
 PIXEL_MM = 0.25
 WIDEST = 512
-PAD_MM = 40.0  # the breast goes on beyond the film; so must the distance to its skin
-MARGIN_MM = 5.0  # of air in front of the nipple, as films are cut
+PAD_MM = 40.0  # the breast goes on beyond the mammogram; so must the distance to its skin
+MARGIN_MM = 5.0  # of air in front of the nipple, as mammograms are cut
 SKIN_MM = 1.6
 ROUNDING_MM = (19.0, 27.0)  # over which the compressed breast rounds off towards its edge
 NIPPLE_RADIUS_MM = 3.6
@@ -42,7 +42,7 @@ def breast(
     control_points: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> RenderedPhantom:
-    """A rendered breast phantom, one film of 0.25 mm pixels.
+    """A rendered breast phantom, one mammogram of 0.25 mm pixels.
 
     Args:
         control_points: a file of `save_control_points` to draw instead of a random breast; then
@@ -67,20 +67,20 @@ def breast(
 
 
 def render_breast(shape: BreastShape) -> RenderedPhantom:
-    """Gray values and labels of `shape`; the film is as wide as the breast.
+    """Gray values and labels of `shape`; the mammogram is as wide as the breast.
 
     Raises:
-        ValueError: the curves enclose nothing, or leave the film.
+        ValueError: the curves enclose nothing, or leave the mammogram.
     """
     canvas = _Canvas(shape)
     values, labels = _paint(shape, canvas)
     if shape.laterality == "R":
         values, labels = values[:, ::-1], labels[:, ::-1]
-    return RenderedPhantom(_film(values), _film(labels), dict(LABELS), shape)
+    return RenderedPhantom(_single_slice(values), _single_slice(labels), dict(LABELS), shape)
 
 
 class _Canvas:
-    """The film's pixels and their distances (mm, positive inside) from the curves, (H, W)."""
+    """The mammogram's pixels and their distances (mm, positive inside) from the curves, (H, W)."""
 
     def __init__(self, shape: BreastShape) -> None:
         skin = open_basis(len(shape.outline), 600) @ shape.outline
@@ -91,7 +91,7 @@ class _Canvas:
             raise ValueError(
                 f"the breast is {reach:.0f} mm wide, at most {WIDEST * PIXEL_MM:g} mm fit the image"
             )
-        self.size = (round(FILM_MM / PIXEL_MM), columns)
+        self.size = (round(HEIGHT_MM / PIXEL_MM), columns)
         self.y, self.x = (np.indices(self.size, dtype=np.float32) + 0.5) * PIXEL_MM
         beyond = [(-PAD_MM, skin[-1, 1]), (-PAD_MM, skin[0, 1])]
         whole = self._inside([*skin, *beyond])
@@ -109,7 +109,7 @@ class _Canvas:
             self.muscle = self._distance(self._inside([*edge, *corner]))
 
     def _inside(self, polygon) -> np.ndarray:
-        """The polygon (mm) on the film and PAD_MM around it."""
+        """The polygon (mm) on the mammogram and PAD_MM around it."""
         pad = round(PAD_MM / PIXEL_MM)
         rows, columns = (n + 2 * pad for n in self.size)
         picture = Image.new("1", (columns, rows))
@@ -120,8 +120,8 @@ class _Canvas:
     def _distance(self, inside: np.ndarray) -> np.ndarray:
         pad = round(PAD_MM / PIXEL_MM)
         signed = ndimage.distance_transform_edt(inside) - ndimage.distance_transform_edt(~inside)
-        film = signed[pad : pad + self.size[0], pad : pad + self.size[1]]
-        return (film * PIXEL_MM).astype(np.float32)
+        mammogram = signed[pad : pad + self.size[0], pad : pad + self.size[1]]
+        return (mammogram * PIXEL_MM).astype(np.float32)
 
 
 def _paint(shape: BreastShape, canvas: _Canvas) -> tuple[np.ndarray, np.ndarray]:
@@ -189,12 +189,12 @@ def _soft(distance_mm: np.ndarray, width_mm: float) -> np.ndarray:
 
 
 def _shoulder(values: np.ndarray) -> np.ndarray:
-    """The film's shoulder: what is brighter than 190 is compressed, 250 is never reached."""
+    """The mammogram's shoulder: what is brighter than 190 is compressed, 250 is never reached."""
     over = np.maximum(values - 190, 0)
     return np.minimum(values, 190) + 55 * (1 - np.exp(-over / 55))
 
 
-def _film(array: np.ndarray) -> sitk.Image:
+def _single_slice(array: np.ndarray) -> sitk.Image:
     image = sitk.GetImageFromArray(np.ascontiguousarray(array)[None])
     image.SetSpacing((PIXEL_MM, PIXEL_MM, 1.0))
     return image

@@ -1,6 +1,6 @@
 """The breast as curves: outline, pectoral muscle and glandular disc of one person in one view.
 
-The frame is the film's, in mm: x from the chest wall towards the nipple, y downwards from the upper
+The frame is the mammogram's, in mm: x from the chest wall towards the nipple, y downwards from the upper
 edge, a left breast. A right one is the same, mirrored when it is drawn.
 """
 
@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from medsynth.errors import check_one_of
 from medsynth.phantoms.control_point_text import read_content
 from medsynth.phantoms.splines import closed_control_through, open_control_through
 
 FORMAT = "medsynth-breast-control-points"
 VERSION = 1
-FILM_MM = 208.0  # height of the film: 832 pixels of 0.25 mm
+HEIGHT_MM = 208.0  # height of the mammogram: 832 pixels of 0.25 mm
 VIEWS = ("MLO", "CC")
 LATERALITIES = ("L", "R")
 # Share of the breast's area that is dense, drawn within the category: quartiles of the ACR BI-RADS
@@ -183,8 +184,8 @@ def _mlo(reach: float, generator: np.random.Generator) -> dict[str, Any]:
 def _cc(reach: float, generator: np.random.Generator) -> dict[str, Any]:
     """Seen from above: half an ellipse on the chest wall, the muscle out of sight."""
     jitter = generator.normal(0, 1, (9, 2)).clip(-2, 2)
-    middle = FILM_MM / 2 + generator.uniform(-8, 8)
-    half = min(reach * generator.uniform(0.8, 1.0), middle - 6, FILM_MM - middle - 6)
+    middle = HEIGHT_MM / 2 + generator.uniform(-8, 8)
+    half = min(reach * generator.uniform(0.8, 1.0), middle - 6, HEIGHT_MM - middle - 6)
     angle = np.linspace(-1, 1, 7) * np.pi / 2
     arc = np.stack([reach * np.cos(angle) ** 0.8, middle + half * np.sin(angle)], axis=1)
     way = np.vstack([[(-30, middle - half - 4)], arc, [(-30, middle + half + 4)]])
@@ -243,8 +244,7 @@ def _points(name: str, points: Any, least: int) -> np.ndarray:
 
 
 def _word(name: str, value: Any, words: tuple[str, ...]) -> str:
-    if value not in words:
-        raise ValueError(f"{name} must be one of {', '.join(words)}, got {value!r}")
+    check_one_of(name, value, words)
     return value
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from medsynth.errors import check_one_of
 from medsynth.request.phantom import HABITUS as RANGES
 
 SEXES = ("female", "male")
@@ -44,8 +45,7 @@ class Habitus:
     table: bool
 
     def __post_init__(self) -> None:
-        if self.sex not in SEXES:
-            raise ValueError(f"sex must be one of {', '.join(SEXES)}, got {self.sex!r}")
+        check_one_of("sex", self.sex, SEXES)
         for name, (low, high) in RANGES.items():
             value = getattr(self, name)
             number = isinstance(value, int | float) and not isinstance(value, bool)
