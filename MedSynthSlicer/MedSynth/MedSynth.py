@@ -5,18 +5,10 @@ The synthesis itself runs in its own process (`medsynth synthesize`); see MedSyn
 
 import qt
 import slicer
-from MedSynthLib import library, sampledata, selftest, vocabulary
-from MedSynthLib.auditpart import AuditPart
-from MedSynthLib.filmpart import FilmPart
-from MedSynthLib.panel import Messages, PreviewPart, ResultPart, RunPart
+from MedSynthLib import library, processing, sampledata, selftest
+from MedSynthLib.assembly import assemble
 from MedSynthLib.parameters import MedSynthParameterNode
-from MedSynthLib.pathologies import Cards, addParameterNode, marksOf, parameterNodes
-from MedSynthLib.phantompart import PhantomPart
-from MedSynthLib.placing import Placing
-from MedSynthLib.resultviews import ResultViews
-from MedSynthLib.sendpart import SendPart
-from MedSynthLib.titledbox import TitledBox
-from MedSynthLib.vocabulary import PRESET_TITLES, PRESETS, SAMPLER_TITLES
+from MedSynthLib.pathologynodes import addParameterNode, marksOf
 from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
@@ -24,7 +16,8 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
-from slicer.util import VTKObservationMixin
+
+from medsynth.scene.vocabulary import PRESETS, set_defaults
 
 
 class MedSynth(ScriptedLoadableModule):
@@ -45,12 +38,12 @@ class MedSynth(ScriptedLoadableModule):
         slicer.app.connect("startupCompleted()", sampledata.register)
 
 
-class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+class MedSynthWidget(ScriptedLoadableModuleWidget, slicer.util.VTKObservationMixin):
     """The panel: connects its parts with the parameter node and the scene."""
 
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
-        VTKObservationMixin.__init__(self)
+        slicer.util.VTKObservationMixin.__init__(self)
         self.logic = self._parameters = self._gui = None
 
     def setup(self):
@@ -60,40 +53,7 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(self.uiWidget)
         self.uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = MedSynthLogic()
-        self.messages = Messages(self.ui)
-        self.previewPart = PreviewPart(self.ui, self.messages)
-        self.results = ResultPart(self.ui, self.messages)
-        packages, pacs = map(self.resourcePath, ("requirements.txt", "requirements-pacs.txt"))
-        self.send = SendPart(self.ui, self.messages, results=self.results, requirementsFile=pacs)
-        self.audit = AuditPart(self.ui, self.messages, requirementsFile=packages)
-        self.views = ResultViews(self.ui, self.uiWidget, marked=lambda: self.cards.onScreen())
-        self.phantom = PhantomPart(self.ui, self.messages, onLoaded=self.onPhantom)
-        self.runPart = RunPart(
-            *(self.ui, self.messages),
-            requirementsFile=packages,
-            pathologies=lambda: parameterNodes(self._parameters.parameterNode),
-            onResults=self.onResults,
-        )
-        self.film = FilmPart(
-            *(self.ui, self.messages),
-            marks=lambda: marksOf(self._parameters.parameterNode),
-            onSaid=self.onModified,
-        )
-        self.cards = Cards(
-            self.ui.pathologyContainer,
-            uiFile=self.resourcePath("UI/Pathology.ui"),
-            anatomy=lambda: self._parameters,
-            placing=Placing(self.uiWidget),
-            onFactor=self.previewPart.onPathologyFactor,
-            onPlace=self.onModified,
-            onUnreadable=self.messages.fail,
-        )
-        self.parts = (
-            # Only the user's own choice brings the preset's defaults, not a scene that is loaded.
-            TitledBox(self.ui.presetComboBox, "preset", PRESET_TITLES, onChosen=self.onPreset),
-            TitledBox(self.ui.samplerComboBox, "sampler", SAMPLER_TITLES),
-            *(self.film, self.phantom, self.previewPart, self.views, self.audit, self.runPart),
-        )
+        assemble(self)
         self.ui.pythonPathLineEdit.currentPath = library.configuredPython()
         self._connect()
         self.initializeParameterNode()
@@ -121,8 +81,10 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneStartClose(self, caller=None, event=None):
         self.cards.placing.end()
-        for part in (self.phantom, self.runPart, self.audit):
+        running = self.phantom, self.runPart, self.audit, self.verify, self.computerPart
+        for part in (*running, self.anatomyPart, self.batchPart):
             part.cancel()
+        self.undo.clear()
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller=None, event=None):
@@ -132,9 +94,8 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def initializeParameterNode(self):
         self.setParameterNode(self.logic.getParameterNode())
         if self._parameters.reference is None:
-            first = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
-            if first is not None:
-                self._parameters.reference = first
+            volume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+            self._parameters.reference = volume
 
     def setParameterNode(self, parameters):
         if self._parameters is not None:
@@ -154,9 +115,12 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             part.update()
         self.messages.forget()
 
+    def marks(self):
+        return marksOf(self._parameters.parameterNode)
+
     def onPreset(self):
         preset = PRESETS[self._parameters.preset]
-        vocabulary.setDefaults(self._parameters, preset)
+        set_defaults(self._parameters, preset)
         self.cards.keepKinds(preset)
         self.results.setPreset(preset)
 
@@ -174,6 +138,7 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onResults(self, reference, results):
         self._parameters.preview = False
         self.views.afterRun(reference, results[-1][0])
+        self.comparePart.onRun(results)
 
 
 class MedSynthLogic(ScriptedLoadableModuleLogic):
@@ -184,6 +149,30 @@ class MedSynthLogic(ScriptedLoadableModuleLogic):
 
     def addPathology(self, parameters):
         return addParameterNode(parameters.parameterNode, PRESETS[parameters.preset])
+
+    def process(self, reference, places=(), kinds=None, factors=None, **settings):
+        """Synthesize, wait, and return the results; for Python in Slicer.
+
+        Args:
+            reference: the volume that gives the anatomy.
+            places: where lesions go, one entry each: a point (right, anterior, superior) in mm of the
+                world, or a node as under Where in the panel (point list, box, closed curve, segmentation).
+                None: a healthy image.
+            kinds: one kind for all, or one for each place; the preset's first kind if left out.
+            factors: of the lesions, likewise; each kind's own if left out.
+            **settings: `preset` ("lung_ct"), `factor` and `stop` of the anatomy, `diameters` in mm,
+                `sources` ((volume, segmentation) of a lesion taken from there), `seed`, `variants`, `steps`,
+                `extent`, `background`, `sampler`, `composition`, `filter`, `guidance`, `device`,
+                `onProgress(text, percent)`.
+
+        Returns:
+            A list of (volume, segmentation), one for each variant; segmentation is None without lesions.
+
+        Raises:
+            ValueError: something that cannot run; the message says what.
+            RuntimeError: the synthesis failed, or what it needs was not installed.
+        """
+        return processing.process(reference, places, kinds, factors, **settings)
 
 
 class MedSynthTest(ScriptedLoadableModuleTest):

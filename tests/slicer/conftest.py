@@ -84,29 +84,27 @@ def addReference():
 def _addReference(name="CT", *, oblique=False):
     import numpy as np
     import slicer
-    import vtk
 
     k, j, i = np.indices((20, 48, 40))
     body = ((i - 20) / 18) ** 2 + ((j - 24) / 21) ** 2 < 1
     lungs = ((np.abs(i - 20) - 8) / 6) ** 2 + ((j - 24) / 13) ** 2 < 1
     texture = 60 * np.sin(i * 1.3) * np.cos(j * 1.1) + 5 * k
     array = np.where(lungs, -850, np.where(body, 40, -1000)) + np.where(body, texture, 0)
-    matrix = np.diag([-1.5, -1.5, 4.0, 1.0])
-    matrix[:3, 3] = 30, 36, -40
     if oblique:
-        turn = vtk.vtkTransform()
-        turn.RotateX(20)
-        turn.RotateZ(-35)
-        turned = slicer.util.arrayFromVTKMatrix(turn.GetMatrix())
-        matrix = turned @ np.diag([-0.9, -1.6, 4.3, 1.0])
-        matrix[:3, 3] = 12.25, 41.5, -33.125
-    node = slicer.util.addVolumeFromArray(array.astype(np.int16), matrix, name)
-    if oblique:
-        transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "moved")
-        move = vtk.vtkTransform()
-        move.Translate(15, -7, 22)
-        move.RotateY(25)
-        transform.SetMatrixTransformToParent(move.GetMatrix())
-        node.SetAndObserveTransformNodeID(transform.GetID())
+        from MedSynthLib import selftest
+
+        node = selftest.addTurned(
+            array,
+            name,
+            degrees=(20, -35),
+            spacing=(-0.9, -1.6, 4.3),
+            origin=(12.25, 41.5, -33.125),
+            moved=(15, -7, 22),
+            movedDegrees=25,
+        )
+    else:
+        matrix = np.diag([-1.5, -1.5, 4.0, 1.0])
+        matrix[:3, 3] = 30, 36, -40
+        node = slicer.util.addVolumeFromArray(array.astype(np.int16), matrix, name)
     slicer.util.setSliceViewerLayers(background=node, fit=True)
     return node

@@ -18,6 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
+# As medsynth phantom --save-control-points writes them, with one organ.
+RING = [[40, 0], [0, 40], [-40, 0], [0, -40]]
+HEART = {"kind": "closed_curves", "levels_mm": [-9.0, 9.0], "points_mm": [RING, RING]}
+THORAX_POINTS = {"organs": {"heart": {"label": "heart", "layers": [], "pieces": [HEART]}}}
+FILM_POINTS = {"outline": [[0, 0], [50, 10], [50, 90], [0, 100]], "laterality": "L"}
 FILMS, BORDER = ("mammography", "chest_xray"), 6
 TO_LPS = {"right-anterior-superior": (-1, -1, 1), "left-posterior-superior": (1, 1, 1)}
 
@@ -131,6 +136,11 @@ def synthesize(requestFile, out):
             mask = ball(lesion, voxels, matrix)
         image[mask] = 100 + number
         writeNrrd(out / f"pathology_{number:02d}.nrrd", head, mask.astype("u1"), "uint8")
+    record["lesions"] = [
+        {"mask": f"pathology_{n:02d}.nrrd", "drawn": lesion["source"].get("procedural")}
+        for n, lesion in enumerate(request["pathologies"], start=1)
+    ]
+    record["labels"] = existingLabels(request["anatomy"].get("labels", []), folder, out, head)
     writeNrrd(out / "image.nrrd", head, image, "float")
     for name in ("image", "seg"):
         (out / "dicom" / name).mkdir(parents=True)
@@ -138,6 +148,33 @@ def synthesize(requestFile, out):
     (out / "request.yaml").write_text(Path(requestFile).read_text())
     (out / "result.json").write_text(json.dumps(record))
     print("a line for the log", flush=True)
+
+
+def existingLabels(said, folder, out, head):
+    """One mask per value of each file, under the names that the request gives them."""
+    records = []
+    for entry in said:
+        labels = readNrrd(folder / entry["file"])[1]
+        for value, name in entry["names"].items():
+            mask = f"label_{len(records) + 1:02d}.nrrd"
+            writeNrrd(out / mask, head, (labels == int(value)).astype("u1"), "uint8")
+            records.append({"mask": mask, "name": name, "code": entry["codes"].get(value)})
+    return records
+
+
+def dataset(planFile, out):
+    """As many items as the plan asks for; those that are there already stay."""
+    plan = json.loads(Path(planFile).read_text())
+    images = sorted((Path(planFile).parent / "references").glob("*/image.nrrd"))
+    for image in images:
+        readNrrd(image)
+    for number in range(plan["count"]):
+        item = out / "items" / f"{number:06d}"
+        if not item.is_dir():
+            item.mkdir(parents=True)
+            time.sleep(float(os.environ.get("MEDSYNTH_FAKE_SECONDS", "0.02")))
+        emit("progress", stage="images", done=number + 1, total=plan["count"], seconds_left=3)
+    emit("result", message=f"{plan['count']} images of {len(images)} references")
 
 
 def audit(out, data):
@@ -151,6 +188,26 @@ def audit(out, data):
     emit("progress", stage="comparing", done=1, total=1)
     emit("result", message=f"{out}: {verdict}", data={"out": str(out), **record})
     sys.exit(3 if near else 0)
+
+
+def verify(image, arguments):
+    """A file that says SYNTHETIC in its header is synthetic."""
+    if not image.is_file():
+        emit("error", message=f"{image} does not exist")
+        sys.exit(2)
+    emit("progress", stage="looking for the mark", done=1, total=1)
+    header = b"SYNTHETIC" in image.read_bytes()[:2000]
+    registry = "--registry" in arguments
+    findings = [
+        {"layer": "header", "synthetic": header, "words": f"read {image.name}"},
+        {"layer": "registry", "synthetic": registry, "words": "compared"},
+    ]
+    found = header or registry
+    verdict = (
+        "SYNTHETIC (header)" if found else "no mark found; that does not prove that it is real"
+    )
+    emit("result", message=verdict, data={"verdict": verdict, "findings": findings})
+    sys.exit(0 if found else 3)
 
 
 def fail(case):
@@ -197,6 +254,9 @@ def main(arguments):
         lungs = ((np.abs(i - 32) - 14) / 10) ** 2 + ((j - 30) / 16) ** 2 < 1
         voxels = np.where(lungs, -850, np.where(body, 40, -1000)).astype("<i2")
         film = "mammography" in arguments
+        if "--save-control-points" in arguments:
+            points = arguments[arguments.index("--save-control-points") + 1]
+            Path(points).write_text(json.dumps(FILM_POINTS if film else THORAX_POINTS))
         if film:
             voxels = np.where(body, 150, 0)[:1].astype("<i2")
         head = (
@@ -222,6 +282,10 @@ def main(arguments):
             emit("error", message="no connection to 127.0.0.1:104: Connection refused")
             sys.exit(2)
         emit("result", message=f"{arguments[2]} (...): answers C-ECHO")
+    elif arguments[0] == "dataset":
+        dataset(arguments[1], Path(arguments[arguments.index("-o") + 1]))
+    elif arguments[0] == "verify":
+        verify(Path(arguments[1]), arguments)
     elif arguments[0] == "audit":
         audit(Path(arguments[1]), Path(arguments[arguments.index("--data") + 1]))
     else:

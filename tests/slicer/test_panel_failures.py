@@ -304,7 +304,7 @@ def test_removing_a_pathology_beside_an_unreadable_one_removes_that_one(panel):
 
 
 def test_a_pathology_that_fails_to_be_made_is_not_referenced(panel, monkeypatch):
-    module = sys.modules["MedSynthLib.pathologies"]
+    module = sys.modules["MedSynthLib.pathologynodes"]
 
     def refuse(node):
         raise TypeError("Unable to write value 'None'")

@@ -180,7 +180,9 @@ def inPixels(film, marks):
 
 
 def test_a_painted_region_stays_on_its_pixels(mammography, addFilm):
-    from MedSynthLib import region, selftest
+    from MedSynthLib import selftest
+
+    from medsynth.scene import region
 
     panel, film = mammography, addFilm()
     pick(panel.ui.referenceSelector, film)
@@ -191,7 +193,7 @@ def test_a_painted_region_stays_on_its_pixels(mammography, addFilm):
     for _ in range(2):  # two pathologies may share one segmentation; it moves once
         panel.widget.logic.addPathology(panel.widget._parameters).where = node
     slide(panel.ui.pixelSizeSpinBox, 0.2)
-    np.testing.assert_array_equal(region.segmentationMask(node, film), painted > 0)
+    np.testing.assert_array_equal(region.segmentation_mask(node, film), painted > 0)
 
 
 def test_every_film_has_its_own_and_keeps_it_in_the_scene(mammography, addFilm, tmp_path):
@@ -355,3 +357,18 @@ def test_specks_are_followed_exactly_unless_the_user_says_otherwise(mammography,
     slide(card.ui.pathologyFactorSlider, 7)
     choose(card.ui.kindComboBox, "Opacity")
     assert card.parameters.factor == 7
+
+
+def test_what_a_files_header_says_is_not_said_again(mammography, addFilm, tmp_path):
+    """As for an upload of the page, which the request names itself; the library refuses what is said twice."""
+    from medsynth.scene import projection, request
+
+    pick(mammography.ui.referenceSelector, addFilm())
+    parameters = mammography.widget._parameters
+    projection.set_own(parameters.reference, {"view": "MLO", "laterality": ""})
+    say(mammography, view="MLO", side="R")
+    file = request.write(parameters, [], tmp_path, reference="upload", has_header=True)[0]
+    anatomy = json.loads(file.read_text())["anatomy"]
+    assert anatomy["image"] == "upload"
+    assert "view" not in anatomy
+    assert anatomy["laterality"] == "R"

@@ -33,7 +33,8 @@ def run(panel):
     panel.wait(lambda: panel.widget.runPart.synthesis is None, what="the end of the run")
 
 
-def test_nothing_that_others_go_by_is_set_later(panel, joined, addReference):
+def runWithPathology(panel, addReference):
+    """A reference with one pathology, synthesized: the reference."""
     reference = addReference()
     pick(panel.ui.referenceSelector, reference)
     click(panel.ui.addPathologyButton)
@@ -41,6 +42,11 @@ def test_nothing_that_others_go_by_is_set_later(panel, joined, addReference):
     placePoint(voxelsInWorld(reference)[9, 24, 12])
     panel.showPanel()
     run(panel)
+    return reference
+
+
+def test_nothing_that_others_go_by_is_set_later(panel, joined, addReference):
+    runWithPathology(panel, addReference)
     marked = 0
     for nodeID, asJoined in joined.items():
         node = slicer.mrmlScene.GetNodeByID(nodeID)
@@ -70,24 +76,18 @@ def test_the_preview_of_a_result_is_never_offered_and_leaves_nothing(panel, addR
 
 
 def test_a_result_with_a_broken_mask_leaves_nothing(panel, addReference, tmp_path):
-    reference = addReference()
-    pick(panel.ui.referenceSelector, reference)
-    click(panel.ui.addPathologyButton)
-    click(panel.widget.cards.cards[0].ui.clickButton)
-    placePoint(voxelsInWorld(reference)[9, 24, 12])
-    panel.showPanel()
-    run(panel)
-    from MedSynthLib import kept, scene
-    from MedSynthLib.vocabulary import PRESETS
+    reference = runWithPathology(panel, addReference)
+    from medsynth.scene import nodes, results
+    from medsynth.scene.vocabulary import PRESETS
 
-    folder = Path(panel.widget._parameters.result.GetAttribute(scene.FOLDER))
+    folder = Path(panel.widget._parameters.result.GetAttribute(nodes.FOLDER))
     broken = shutil.copytree(folder, tmp_path / "broken")
     (broken / "pathology_1.nrrd").write_bytes(b"not a picture")
     before = slicer.mrmlScene.GetNumberOfNodes()
     with pytest.raises(RuntimeError, match="pathology_1"):
-        scene.addResult(broken, reference, PRESETS["lung_ct"])
+        results.add_result(broken, reference, PRESETS["lung_ct"])
     with pytest.raises(RuntimeError, match="pathology_1"):
-        kept.bringBack(broken)
+        results.bring_back(broken)
     assert slicer.mrmlScene.GetNumberOfNodes() == before
 
 

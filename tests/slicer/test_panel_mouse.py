@@ -104,14 +104,14 @@ def test_the_right_button_ends_a_curve(card):
 
 
 def test_the_brush_paints_along_the_drag(card):
-    from MedSynthLib import region
+    from medsynth.scene import region
 
     click(card.ui.paintButton)
     start = card.world[9, 24, 12]
     scrollTo(start)
     end = inPlane(start, 10, 0)
     paintStroke([start, end], 5.0, card.reference)
-    mask = region.segmentationMask(card.parameters.where, card.reference)
+    mask = region.segmentation_mask(card.parameters.where, card.reference)
     along = np.clip((card.world - start) @ (end - start) / 100, 0, 1)[..., None] * (end - start)
     near = np.linalg.norm(card.world - start - along, axis=-1) <= 5
     differ = np.count_nonzero(mask != near)

@@ -147,7 +147,7 @@ def test_a_web_destination_keeps_its_password_in_the_keyring_only(panel, dialog,
     fill(dialog.secret, "open sesame")
     click(dialog.addButton)
     assert kept == {("medsynth", "web"): "open sesame"}
-    from medsynth.pacs.folders import configuration_folder
+    from medsynth.storage.user_folders import configuration_folder
 
     text = (configuration_folder() / "destinations.json").read_text()
     assert "sesame" not in text

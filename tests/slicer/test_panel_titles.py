@@ -42,7 +42,7 @@ def test_nothing_is_offered_by_its_internal_name(panel):
     ui = panel.widget.cards.cards[0].ui
     assert entries(panel.ui.presetComboBox) == [p.title for p in PRESETS.values()]
     assert "DDIM, deterministic" in entries(panel.ui.samplerComboBox)
-    from MedSynthLib.vocabulary import SAMPLERS
+    from medsynth.scene.vocabulary import SAMPLERS
 
     assert len(entries(panel.ui.samplerComboBox)) == len(SAMPLERS)
     assert not set(entries(panel.ui.samplerComboBox)) & set(SAMPLERS)

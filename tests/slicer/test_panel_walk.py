@@ -263,6 +263,7 @@ def test_choosing_a_preset_brings_its_defaults(panel):
     assert panel.ui.factorSlider.value == preset.anatomy_factor
     assert panel.ui.stopSlider.value == preset.anatomy_stop
     assert panel.widget._parameters.steps == preset.steps
+    assert panel.widget._parameters.sampler == preset.sampler
 
 
 def test_variants_are_seeds(panel, addReference):

@@ -103,7 +103,11 @@ def test_types_that_cannot_be_stored_are_refused(rules, kind):
         wrapped(rules, field=kind)
 
 
-@pytest.mark.parametrize("name", ["getValue", "default", "Modified", "allParameters", "isCached"])
+RESERVED = ("getValue", "setValue", "default", "Modified", "allParameters", "isCached", "dataType")
+RESERVED += ("connectGui", "connectParametersToGui", "disconnectGui", "AddObserver", "StartModify")
+
+
+@pytest.mark.parametrize("name", RESERVED)
 def test_names_of_the_wrapper_cannot_be_fields(rules, name):
     with pytest.raises(ValueError, match="reserved name"):
         wrapped(rules, **{name: int})
@@ -188,3 +192,16 @@ def test_a_node_box_offers_the_types_of_the_union(rules, node):
 def test_optional_is_a_union_with_none(rules, node):
     made = wrapped(rules, where=Optional[slicer.vtkMRMLMarkupsROINode])  # noqa: UP045
     assert made(node).where is None
+
+
+def test_the_type_of_a_field_is_what_its_annotation_says(rules, node):
+    within = Annotated[float, rules.WithinRange(1.0, 64.0)]
+    assert wrapped(rules, factor=(within, 4.0))(node).dataType("factor") == within
+
+
+@pytest.mark.parametrize(
+    ("function", "keyword"), [("pip_ensure", "requestor"), ("pip_check", "requester")]
+)
+def test_an_option_that_slicer_does_not_have_is_refused(desktop, function, keyword):
+    with pytest.raises(TypeError, match=keyword):
+        getattr(slicer.packaging, function)(["pytest"], **{keyword: "MedSynth"})

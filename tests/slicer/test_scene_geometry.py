@@ -36,7 +36,7 @@ def move(node):
 
 @pytest.mark.parametrize("own", [False, True], ids=["markup in world", "markup moved too"])
 def test_box(desktop, addReference, own):
-    from MedSynthLib import region
+    from medsynth.scene import region
 
     reference = addReference(oblique=True)
     world = voxelsInWorld(reference)
@@ -49,16 +49,16 @@ def test_box(desktop, addReference, own):
     local = (world - axes[:3, 3]) @ np.linalg.inv(axes[:3, :3]).T
     expected = np.all(np.abs(local) <= (7, 11, 8.5), axis=-1)
     assert expected.sum() > 300
-    np.testing.assert_array_equal(region.boxMask(box, reference), expected)
+    np.testing.assert_array_equal(region.box_mask(box, reference), expected)
 
 
 def test_box_under_a_bent_transform(desktop, addReference):
-    from MedSynthLib import region, scene
+    from medsynth.scene import nodes, region
 
     reference = addReference()
     spline = bend(reference)
     k, j, i = np.indices((20, 48, 40))
-    local = np.stack([i, j, k, np.ones_like(i)], -1) @ scene.ijkToRAS(reference).T
+    local = np.stack([i, j, k, np.ones_like(i)], -1) @ nodes.ijk_to_ras(reference).T
     world = np.array([spline.TransformPoint(p) for p in local[..., :3].reshape(-1, 3)])
     world = world.reshape(*k.shape, 3)
     box = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode")
@@ -66,11 +66,11 @@ def test_box_under_a_bent_transform(desktop, addReference):
     box.SetSizeWorld(15, 18, 20)
     expected = np.all(np.abs(world - world[10, 24, 12]) <= (7.5, 9, 10), axis=-1)
     assert expected.sum() > 100
-    np.testing.assert_array_equal(region.boxMask(box, reference), expected)
+    np.testing.assert_array_equal(region.box_mask(box, reference), expected)
 
 
 def test_curve_in_an_oblique_plane(desktop, addReference):
-    from MedSynthLib import region
+    from medsynth.scene import region
 
     reference = addReference(oblique=True)
     world = voxelsInWorld(reference)
@@ -87,7 +87,7 @@ def test_curve_in_an_oblique_plane(desktop, addReference):
     offset = world - world[10, 24, 20]
     inside = ((offset @ u) / 12) ** 2 + ((offset @ v) / 9) ** 2 <= 1
     expected = inside & (np.abs(offset @ normal) <= 5)
-    mask = region.curveMask(curve, reference, 10)
+    mask = region.curve_mask(curve, reference, 10)
     # The polygon is a little inside the ellipse, so voxels on the rim may differ.
     assert (mask != expected).sum() <= 0.03 * expected.sum()
     assert expected.sum() > 200
@@ -95,7 +95,9 @@ def test_curve_in_an_oblique_plane(desktop, addReference):
 
 @pytest.mark.parametrize("own", [False, True], ids=["segmentation in world", "moved with it"])
 def test_painted_segments_that_are_visible(desktop, addReference, own):
-    from MedSynthLib import region, selftest
+    from MedSynthLib import selftest
+
+    from medsynth.scene import region
 
     reference = addReference(oblique=True)
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
@@ -115,25 +117,25 @@ def test_painted_segments_that_are_visible(desktop, addReference, own):
         reference.GetParentTransformNode().SetAndObserveTransformNodeID(transform.GetID())
         node.SetAndObserveTransformNodeID(transform.GetID())
     np.testing.assert_array_equal(
-        region.segmentationMask(node, reference), (masks[0] | masks[1]) > 0
+        region.segmentation_mask(node, reference), (masks[0] | masks[1]) > 0
     )
 
 
 def test_a_volume_survives_the_way_out_and_back(desktop, addReference, tmp_path):
-    from MedSynthLib import scene
+    from medsynth.scene import nodes
 
     reference = addReference(oblique=True)
-    path = scene.writeVolume(reference, tmp_path / "v.nrrd")
-    back = scene.readVolume(path, scene.newNode("vtkMRMLScalarVolumeNode", "back"))
+    path = nodes.write_volume(reference, tmp_path / "v.nrrd")
+    back = nodes.read_volume(path, nodes.new_node("vtkMRMLScalarVolumeNode", "back"))
     np.testing.assert_array_equal(
         slicer.util.arrayFromVolume(back), slicer.util.arrayFromVolume(reference)
     )
-    np.testing.assert_allclose(scene.ijkToRAS(back), scene.ijkToRAS(reference), atol=1e-9)
+    np.testing.assert_allclose(nodes.ijk_to_ras(back), nodes.ijk_to_ras(reference), atol=1e-9)
     assert reference.GetStorageNode() is None  # its own file name and state are untouched
 
 
 def test_a_write_that_fails_says_so(desktop, addReference, tmp_path):
-    from MedSynthLib import scene
+    from medsynth.scene import nodes
 
     with pytest.raises(RuntimeError, match="could not be written"):
-        scene.writeVolume(addReference(), tmp_path / "no such folder" / "v.nrrd")
+        nodes.write_volume(addReference(), tmp_path / "no such folder" / "v.nrrd")

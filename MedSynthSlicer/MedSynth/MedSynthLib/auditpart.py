@@ -7,21 +7,20 @@ from pathlib import Path
 
 import qt
 
-from MedSynthLib import kept, library
-from MedSynthLib.process import Process
+from medsynth.scene import results
+from MedSynthLib import kept
+from MedSynthLib.commandpart import CommandPart
 
 TRAINING_SETTING = "MedSynth/TrainingImages"  # one folder per preset
 NOT_AUDITED = "not checked"
 
 
-class AuditPart:
+class AuditPart(CommandPart):
     """The Audit button, and what the last audit of the chosen result found."""
 
     def __init__(self, ui, messages, *, requirementsFile: str):
-        self.ui, self.messages, self.requirementsFile = ui, messages, requirementsFile
-        self.parameters = self.process = None
-        self.found: dict = {}
-        ui.auditButton.connect("clicked(bool)", self.audit)
+        super().__init__(ui, messages, ui.auditButton, requirementsFile=requirementsFile)
+        self.parameters = None
 
     def setParameters(self, parameters) -> None:
         """Follow this parameter node."""
@@ -34,36 +33,17 @@ class AuditPart:
         self.ui.auditLabel.text = verdict(result) if result is not None else ""
         self.ui.auditButton.enabled = result is not None and self.process is None
 
-    def audit(self) -> None:
-        """Start it, or say why it cannot start."""
-        try:
-            self.messages.say(self._start())
-        except (ValueError, RuntimeError, OSError) as error:
-            self.messages.fail(str(error))
-
-    def _start(self) -> str:
+    def _start(self) -> None:
         folder = kept.find(self.parameters.result)
-        preset = kept.presetOf(folder)
+        preset = results.preset_of(folder)
         images = self._trainingImages(preset)
         if not images:
-            return f"Not audited: it needs the images that the network of {preset} was trained on."
-        library.ensureDependencies(self.requirementsFile)
-        arguments = ["audit", str(folder), "--data", images, "--recipe", preset]
-        self.found = {}
-        self.process = Process(
-            [*arguments, "--progress", "json"],
-            self._finished,
-            onEvent=self._event,
-            onLog=self.messages.log,
-        )
-        try:
-            self.process.start()
-        except Exception:
-            self.process = None
-            raise
-        self.ui.auditButton.enabled = False
-        self.messages.progress("Auditing...", None)
-        return "Auditing..."
+            words = f"Not audited: it needs the images that the network of {preset} was trained on."
+            self.messages.say(words)
+            return
+        self._ensureDependencies()
+        self._run(["audit", str(folder), "--data", images, "--recipe", preset], "Auditing...")
+        self.messages.say("Auditing...")
 
     def _trainingImages(self, preset: str) -> str:
         setting = f"{TRAINING_SETTING}/{preset}"
@@ -88,13 +68,12 @@ class AuditPart:
         if event["kind"] == "result":
             self.found = event.get("data", {}) | {"message": event.get("message", "")}
 
-    def _finished(self, reason: str | None) -> None:
-        self.process = None
-        self.messages.progressDone()
+    def _done(self) -> None:
+        super()._done()
         self.update()
-        if reason == "cancelled":
-            self.messages.say("")
-        elif self.found.get("verdict") == "clear":
+
+    def _finished(self, reason: str | None) -> None:
+        if self.found.get("verdict") == "clear":
             self.messages.say("Audited: the result is no near copy of an image of training.")
         elif self.found:
             # A near copy is the command's answer, not its failure, although its exit code is not 0.
@@ -109,14 +88,9 @@ class AuditPart:
 
     def _preset(self) -> str:
         try:
-            return kept.presetOf(kept.find(self.parameters.result))
+            return results.preset_of(kept.find(self.parameters.result))
         except (ValueError, AttributeError):
             return ""
-
-    def cancel(self) -> None:
-        """End it, as when the scene closes."""
-        if self.process is not None:
-            self.process.cancel()
 
 
 def verdict(result) -> str:

@@ -38,23 +38,11 @@ def find(name: str):
     return known[name]
 
 
-def isFirst(destination) -> bool:
-    """Whether nothing was ever sent to that address from this computer."""
-    from medsynth.pacs.outbox import Outbox
-
-    return not Outbox().has_sent_to(destination.address)
-
-
 def hazards(destination) -> list[str]:
     """What the user must know, and agree to, before anything goes there."""
-    found = []
-    if isFirst(destination):
-        found.append("This is the first time that anything is sent to this address.")
-    if not destination.is_encrypted:
-        found.append(
-            "The connection is NOT encrypted: who is on the network on the way can read and change it."
-        )
-    return found
+    from medsynth.pacs.hazards import hazards as known
+
+    return known(destination)
 
 
 def confirmed(destination, what: str) -> bool:

@@ -13,7 +13,8 @@ from pathlib import Path
 import qt
 import slicer
 
-from MedSynthLib import library, networks, request, scene
+from medsynth.scene import findings, nodes, request
+from MedSynthLib import library, networks
 from MedSynthLib.process import Process
 
 DELAY_MS = 1200
@@ -94,10 +95,14 @@ class Estimator:
         reference = self.parameters.reference
         image = reference.GetID(), reference.GetImageData().GetMTime(), _matrix(reference)
         if image != self.written:  # a large CT takes its time to write; settings change more often
-            scene.writeVolume(reference, self.folder / "reference.nrrd")
+            nodes.write_volume(reference, self.folder / "reference.nrrd")
             self.written = image
         return request.write(
-            self.parameters, self.pathologies(), self.folder, reference="reference.nrrd"
+            self.parameters,
+            self.pathologies(),
+            self.folder,
+            reference="reference.nrrd",
+            more=networks.requestKeys(self.parameters.preset),
         )[0]
 
     def _event(self, process, event: dict) -> None:
@@ -148,6 +153,7 @@ def _key(parameters, pathologies) -> tuple:
     reference = parameters.reference
     key = [getattr(parameters, name) for name in names]
     key += [reference.GetID(), reference.GetImageData().GetMTime(), _matrix(reference)]
+    key += findings.state(reference)
     for p in pathologies:
         nodes = [p.where, p.sourceVolume, p.sourceMask]
         key += [p.kind, p.diameter, p.factor, p.stop, *[_place(node) for node in nodes]]
@@ -163,4 +169,4 @@ def _place(node):
 
 
 def _matrix(reference) -> bytes:
-    return scene.ijkToRAS(reference).tobytes()
+    return nodes.ijk_to_ras(reference).tobytes()

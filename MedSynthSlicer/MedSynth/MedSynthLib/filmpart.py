@@ -1,4 +1,4 @@
-"""The controls that say what a film shows; film.py keeps it on the volume.
+"""The controls that say what a film shows; medsynth.scene.projection keeps it on the volume.
 
 They are there for presets of films only, and cannot be changed where the film says it itself.
 """
@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import slicer
 
-from MedSynthLib import film
+from medsynth.scene import projection
+from medsynth.scene.vocabulary import PRESETS
 from MedSynthLib.titledbox import Follower
-from MedSynthLib.vocabulary import PRESETS
 
 OPEN = {"view": "choose view", "laterality": "choose side"}
 UNKNOWN = "not known"  # a radiograph may go without
@@ -39,18 +39,18 @@ class FilmPart(Follower):
             return
         preset, reference = PRESETS[self.parameters.preset], self.parameters.reference
         self._offer(preset)
-        is_film = film.isFilm(reference, preset)
-        known = film.said(reference, preset) if is_film else {}
-        own = film.own(reference, preset) if is_film else {}
+        is_film = projection.is_projection(reference, preset)
+        known = projection.said(reference, preset) if is_film else {}
+        own = projection.own(reference, preset) if is_film else {}
         for key, box in self.boxes.items():
-            choices = film.words(key, preset)
+            choices = projection.words(key, preset)
             box.currentIndex = choices.index(known[key]) + 1 if key in known else 0
             box.enabled = is_film and key not in own
         spin = self.ui.pixelSizeSpinBox
         spin.blockSignals(True)
-        spin.value = film.pixelSize(reference) if is_film else 0
+        spin.value = projection.pixel_size(reference) if is_film else 0
         spin.blockSignals(False)
-        spin.enabled = is_film and not film.hasOwnPixelSize(reference)
+        spin.enabled = is_film and not projection.has_own_pixel_size(reference)
 
     def _offer(self, preset) -> None:
         """The rows and choices of the preset's films."""
@@ -58,7 +58,7 @@ class FilmPart(Follower):
             return
         self.offered = preset.name
         for key, box in self.boxes.items():
-            choices = film.words(key, preset)
+            choices = projection.words(key, preset)
             box.clear()
             box.addItem(OPEN[key] if preset.modality == "MG" else UNKNOWN)
             for word in choices:
@@ -72,14 +72,14 @@ class FilmPart(Follower):
 
     def _say(self, key: str, row: int) -> None:
         preset = PRESETS[self.parameters.preset]
-        word = film.words(key, preset)[row - 1] if row else ""
-        film.say(self.parameters.reference, key, word)
+        word = projection.words(key, preset)[row - 1] if row else ""
+        projection.say(self.parameters.reference, key, word)
         self.onSaid()
 
     def _setPixelSize(self, mm: float) -> None:
         reference = self.parameters.reference
         try:
-            film.setPixelSize(reference, mm, self.marks())
+            projection.set_pixel_size(reference, mm, self.marks())
         except ValueError as error:
             self.messages.fail(str(error))
             self.update()

@@ -37,6 +37,7 @@ class _View:
         )
         self.opacity = self.composite.GetForegroundOpacity()
         self.linked = self.composite.GetLinkedControl()
+        self.hot = self.composite.GetHotLinkedControl()
 
     def restore(self) -> None:
         # Linked views would hand each restored plane on to the others.
@@ -50,6 +51,7 @@ class _View:
         self.node.SetFieldOfView(*self.field)
         self.node.SetXYZOrigin(*self.origin)
         self.composite.SetLinkedControl(self.linked)
+        self.composite.SetHotLinkedControl(self.hot)
 
 
 def _present(volumeID):

@@ -5,10 +5,12 @@ from __future__ import annotations
 # The preview, the views and the log are not among them: they act on what is seen, not on the job.
 LOCKED = (
     *("presetComboBox", "referenceSelector", "phantomRow", "phantomButton", "viewRow"),
+    *("findingsSelector", "noFindingsCheckBox"),
     *("pixelSizeSpinBox", "factorSlider", "stopSlider", "pathologyContainer", "addPathologyButton"),
     *("variantsSpinBox", "seedSpinBox", "extentComboBox", "backgroundComboBox", "stepsSpinBox"),
     *("samplerComboBox", "compositionComboBox", "filterComboBox", "guidanceComboBox"),
-    *("deviceComboBox", "pythonPathLineEdit"),
+    *("deviceComboBox", "pythonPathLineEdit", "computerContainer"),
+    *("undoButton", "anatomyContainer"),
 )
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import slicer
 
+from medsynth.scene.vocabulary import PRESETS
 from MedSynthLib import folders, library
-from MedSynthLib.vocabulary import PRESETS
 
 ADDRESS = library.MODULE_FOLDER / "Resources" / "networks.json"  # where builds fetch them
 

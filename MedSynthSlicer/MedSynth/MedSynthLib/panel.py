@@ -11,7 +11,9 @@ from pathlib import Path
 import qt
 import slicer
 
-from MedSynthLib import checks, delivery, kept, library, networks, preview, scene
+from medsynth.scene import checks, nodes, preview, results
+from medsynth.scene.vocabulary import PRESETS
+from MedSynthLib import computer, delivery, library, networks
 from MedSynthLib.estimate import Estimator
 from MedSynthLib.folders import (
     EXPORT_SETTING,
@@ -20,8 +22,8 @@ from MedSynthLib.folders import (
     defaultResultsFolder,
 )
 from MedSynthLib.lock import Lock
+from MedSynthLib.moments import everyMoment
 from MedSynthLib.synthesis import Synthesis
-from MedSynthLib.vocabulary import PRESETS
 
 RED, PLAIN = "color: #b00020", ""
 
@@ -77,7 +79,7 @@ class PreviewPart:
 
     def __init__(self, ui, messages):
         self.ui, self.messages = ui, messages
-        self.preview = preview.Preview()
+        self.preview = preview.Preview(everyMoment)
         self.parameters = None
         self.previewed = "anatomy"
 
@@ -120,9 +122,11 @@ class PreviewPart:
 class RunPart:
     """Run and Cancel, and what a run would take or why it cannot start."""
 
-    def __init__(self, ui, messages, *, requirementsFile: str, pathologies, onResults):
+    def __init__(
+        self, ui, messages, *, requirementsFile: str, serverFile: str, pathologies, onResults
+    ):
         self.ui, self.messages = ui, messages
-        self.requirementsFile = requirementsFile
+        self.requirementsFile, self.serverFile = requirementsFile, serverFile
         self.pathologies, self.onResults = pathologies, onResults
         self.parameters = None
         self.synthesis = None
@@ -151,11 +155,14 @@ class RunPart:
             self.estimator.cancel()
             self._tell("", False)
             return
-        reason = checks.whyNot(self.parameters, self.pathologies())
+        reason = checks.why_not(self.parameters, self.pathologies())
         self.ui.runButton.enabled = not reason
         if reason:
             self.estimator.cancel()
             self._tell(reason, False)
+        elif computer.isServer():
+            self.estimator.cancel()
+            self._tell(f"Runs on {computer.address() or 'a server'}.", False)
         else:
             self.estimator.ask(self.parameters)
 
@@ -170,14 +177,22 @@ class RunPart:
             self.messages.fail("A synthesis is running already. Wait for it, or cancel it.")
             return
         try:
-            library.ensureDependencies(self.requirementsFile)
-            networks.ensure(self.parameters.preset)
+            where = computer.chosen()
+            if where is None:
+                library.ensureDependencies(self.requirementsFile)
+                networks.ensure(self.parameters.preset)
+            elif computer.agreed(where, self.parameters.reference.GetName()):
+                library.ensureDependencies(self.serverFile, torch=False)
+            else:
+                self.messages.say("Not run: nothing was sent.")
+                return
             self.synthesis = Synthesis(
                 self.parameters,
                 self.pathologies(),
                 onProgress=self.messages.progress,
                 onFinished=self._finished,
                 onLog=self.messages.log,
+                where=where,
             )
             self.synthesis.start()
         except (ValueError, RuntimeError, OSError) as error:
@@ -185,6 +200,16 @@ class RunPart:
             self.messages.progressDone()
             self.messages.fail(str(error))
         self.update()
+
+    def runMore(self, seed: int, number: int) -> None:
+        """Run the panel's settings with these seeds; what the panel says stays."""
+        parameters = self.parameters
+        before = parameters.seed, parameters.variants
+        try:
+            parameters.seed, parameters.variants = seed, number
+            self.run()
+        finally:
+            parameters.seed, parameters.variants = before
 
     def cancel(self) -> None:
         """End the running synthesis and everything it started."""
@@ -220,7 +245,7 @@ class ResultPart:
     def __init__(self, ui, messages):
         self.ui, self.messages = ui, messages
         self.parameters = None
-        ui.resultSelector.addAttribute("vtkMRMLScalarVolumeNode", scene.SYNTHETIC)
+        ui.resultSelector.addAttribute("vtkMRMLScalarVolumeNode", nodes.SYNTHETIC)
         ui.exportButton.connect("clicked(bool)", self.export)
         ui.databaseButton.connect("clicked(bool)", self.intoDatabase)
         ui.openResultButton.connect("clicked(bool)", self.openKept)
@@ -249,17 +274,17 @@ class ResultPart:
 
     def setWindow(self, window) -> None:
         """Show the reference, the results and the preview in one window."""
-        nodes = [
+        shown = [
             node
             for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-            if node.GetAttribute(scene.SYNTHETIC)
+            if node.GetAttribute(nodes.SYNTHETIC)
             # A window in gray values means nothing on a reference in its own.
             or (
                 not PRESETS[self.parameters.preset].in_display_units
                 and (node is self.parameters.reference or not node.GetSaveWithScene())
             )
         ]
-        scene.setWindow(window.center, window.width, nodes)
+        nodes.set_window(window.center, window.width, shown)
 
     def _attempt(self, action) -> None:
         try:
@@ -290,7 +315,7 @@ class ResultPart:
             )
             if not folder:
                 return "Nothing was opened."
-            volume, _ = kept.bringBack(Path(folder))
+            volume, _ = results.bring_back(Path(folder))
             self.parameters.result = volume
             slicer.util.setSliceViewerLayers(background=volume, fit=True)
             return f"{volume.GetName()} is back from {folder}."

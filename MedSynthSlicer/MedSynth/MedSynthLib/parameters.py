@@ -5,7 +5,7 @@ from typing import Annotated
 from slicer import vtkMRMLScalarVolumeNode
 from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
 
-from MedSynthLib import vocabulary
+from medsynth.scene import vocabulary
 
 
 @parameterNodeWrapper
@@ -27,7 +27,7 @@ class MedSynthParameterNode:
     extent: Annotated[str, Choice(vocabulary.EXTENTS)] = "roi"
     background: Annotated[str, Choice(vocabulary.BACKGROUNDS)] = "resynthesize"
     steps: Annotated[int, WithinRange(1, 1000)] = vocabulary.FIRST.steps
-    sampler: Annotated[str, Choice(vocabulary.SAMPLERS)] = vocabulary.SAMPLERS[0]
+    sampler: Annotated[str, Choice(vocabulary.SAMPLERS)] = vocabulary.FIRST.sampler
     composition: Annotated[str, Choice(vocabulary.COMPOSITIONS)] = vocabulary.COMPOSITIONS[0]
     filter: Annotated[str, Choice(vocabulary.FILTERS)] = vocabulary.FILTERS[0]
     guidance: Annotated[str, Choice(vocabulary.GUIDANCE)] = vocabulary.GUIDANCE[0]

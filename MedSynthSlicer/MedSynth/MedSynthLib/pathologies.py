@@ -6,128 +6,41 @@ come back with the scene.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Union
 
 import qt
 import slicer
-from slicer import (
-    vtkMRMLMarkupsClosedCurveNode,
-    vtkMRMLMarkupsFiducialNode,
-    vtkMRMLMarkupsROINode,
-    vtkMRMLScalarVolumeNode,
-    vtkMRMLSegmentationNode,
-)
-from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
+from slicer.i18n import tr as _
 
-from MedSynthLib import checks, marks, scene
-from MedSynthLib.placing import Placing
-from MedSynthLib.sizeoutline import SizeOutline
-from MedSynthLib.titledbox import TitledBox
-from MedSynthLib.vocabulary import (
+from medsynth.scene import checks, findings, marks
+from medsynth.scene.size_outline import SizeOutline
+from medsynth.scene.vocabulary import (
     FROM_VOLUME,
     KIND_TITLES,
-    KINDS,
     PRESETS,
-    currentKind,
-    factorOf,
-    kindsOf,
+    factor_of,
+    kinds_of,
 )
+from MedSynthLib.markundo import MovedMark, PlacedMark, RemovedPathology
+from MedSynthLib.pathologynodes import ROLE, addParameterNode, idsOf, parameterNodes
+from MedSynthLib.placing import Placing
+from MedSynthLib.titledbox import TitledBox
+from MedSynthLib.undo import Undo
 
-ROLE = "pathology"
 RED = "color: #b00020"
 ODD_MS = 150  # what needs a look at the image waits for the hand to rest
 
 
-@parameterNodeWrapper
-class PathologyParameterNode:
-    """One pathology: where, what, and how closely its reference is followed."""
-
-    where: Union[  # noqa: UP007 - the wrapper reads typing.Union
-        vtkMRMLMarkupsFiducialNode,
-        vtkMRMLMarkupsROINode,
-        vtkMRMLMarkupsClosedCurveNode,
-        vtkMRMLSegmentationNode,
-        None,  # the default, which the wrapper writes and therefore checks
-    ]
-    diameter: Annotated[float, WithinRange(2.0, 100.0)] = 14.0
-    kind: Annotated[str, Choice(KINDS)] = KINDS[0]
-    sourceVolume: vtkMRMLScalarVolumeNode
-    sourceMask: vtkMRMLSegmentationNode
-    factor: Annotated[float, WithinRange(1.0, 64.0)] = 4.0
-    stop: Annotated[float, WithinRange(0.0, 10.0)] = 0.0
-
-
-def parameterNodes(moduleNode, onUnreadable=logging.error) -> list:
-    """The pathologies of the module's parameter node, in order.
-
-    Args:
-        onUnreadable: called with a message for each node that is left out because it cannot be read;
-            one bad node in a scene must not close the panel.
-    """
-    found = []
-    for node in _referenced(moduleNode):
-        try:
-            found.append(_read(node))
-        except (TypeError, ValueError) as error:
-            onUnreadable(
-                f"{node.GetName()} was left out: the scene holds no pathology there that this "
-                f"version can read ({error}). Add it again."
-            )
-    return found
-
-
-def _referenced(moduleNode) -> list:
-    count = moduleNode.GetNumberOfNodeReferences(ROLE)
-    nodes = [moduleNode.GetNthNodeReference(ROLE, i) for i in range(count)]
-    return [node for node in nodes if node is not None]
-
-
-def _read(node) -> PathologyParameterNode:
-    # A scene may have been saved under an earlier name of the kind.
-    kind = node.GetParameter("kind")
-    if kind != currentKind(kind):
-        node.SetParameter("kind", currentKind(kind))
-    parameters = PathologyParameterNode(node)
-    for name, parameter in parameters.allParameters.items():
-        # The wrapper checks what is written, not what a scene file says.
-        parameter.serializer.validate(parameters.getValue(name))
-    return parameters
-
-
-def marksOf(moduleNode) -> list:
-    """What marks the places of its pathologies."""
-    return [p.where for p in parameterNodes(moduleNode) if p.where is not None]
-
-
-def addParameterNode(moduleNode, preset) -> PathologyParameterNode:
-    """Add a pathology with the preset's first kind, factor and stop."""
-    module = {"ModuleName": "MedSynthPathology"}
-    node = scene.newNode("vtkMRMLScriptedModuleNode", "MedSynth pathology", module)
-    slicer.mrmlScene.AddNode(node)
-    try:
-        parameters = PathologyParameterNode(node)
-        parameters.kind = preset.lesion_kinds[0]
-        parameters.factor = float(preset.pathology_factor)
-        parameters.stop = float(preset.pathology_stop)
-    except Exception:
-        slicer.mrmlScene.RemoveNode(node)
-        raise
-    # Only now: what is referenced comes back with every scene, so it must be readable.
-    moduleNode.AddNodeReferenceID(ROLE, node.GetID())
-    return parameters
-
-
 @dataclass(frozen=True)
 class Callbacks:
-    """What a card tells and asks: a moved factor, a changed place, placing, the marks in use."""
+    """What a card tells and asks: a moved factor, a changed place, placing, the marks in use, undo."""
 
     factor: Callable[[float], None]
     place: Callable[[], None]
     placing: Placing
     used: Callable[[], list]
+    undo: Undo
 
 
 def _isPresent(node) -> bool:
@@ -141,6 +54,7 @@ class Card:
         self.parameters, self.number = parameters, number
         self.anatomy, self.on = anatomy, on
         self.size, self.watched, self.tags = SizeOutline(), None, []
+        self.moved = MovedMark(on.undo)
         self.timer = qt.QTimer()
         self.timer.setSingleShot(True)
         self.timer.setInterval(ODD_MS)
@@ -180,7 +94,7 @@ class Card:
         """Show what the parameter nodes say."""
         kind, where = self.parameters.kind, self.parameters.where
         self.ui.cardButton.text = f"Pathology {self.number}: {KIND_TITLES[kind]}"
-        self.kindBox.offer(kindsOf(PRESETS[self.anatomy().preset]))
+        self.kindBox.offer(kinds_of(PRESETS[self.anatomy().preset]))
         self.kindBox.update()
         fromVolume = kind == FROM_VOLUME
         for widget in (self.ui.sourceVolumeLabel, self.ui.sourceVolumeSelector):
@@ -201,6 +115,7 @@ class Card:
         for watched, tag in self.tags:
             watched.RemoveObserver(tag)
         self.watched = node
+        self.moved.watch(node)
         changes = marks.changes(node) if node is not None else []
         self.tags = [(n, n.AddObserver(event, self._placeChanged)) for n, event in changes]
 
@@ -212,7 +127,7 @@ class Card:
         """Draw the size of a clicked lesion, and say what to do, or what is wrong, about the place."""
         where, reference = self.parameters.where, self.anatomy().reference
         self.size.show(where, self.parameters.diameter)
-        todo = where is None or marks.isEmpty(where)
+        todo = where is None or marks.is_empty(where)
         said = self.on.placing.hint(where)
         if not said and reference is not None:
             try:
@@ -239,8 +154,8 @@ class Card:
 
     def onKind(self) -> None:
         """A kind that needs another factor brings it."""
-        if factorOf(self.parameters.kind) != factorOf(self.kind):
-            self.parameters.factor = float(factorOf(self.parameters.kind))
+        if factor_of(self.parameters.kind) != factor_of(self.kind):
+            self.parameters.factor = float(factor_of(self.parameters.kind))
         self.kind = self.parameters.kind
 
     def onClick(self) -> None:
@@ -267,6 +182,7 @@ class Card:
         if self.parameters.where is not node:
             marks.remove(node, self.on.used())
         elif placed:
+            self.on.undo.add(_("placing a mark"), PlacedMark(self.parameters, before, self.on.used))
             marks.remove(before, self.on.used())
         else:
             self.parameters.where = before if _isPresent(before) else None
@@ -298,11 +214,11 @@ class Cards:
     """All cards, in the order of the module's parameter node."""
 
     def __init__(
-        self, container, *, uiFile: str, anatomy, placing, onFactor, onPlace, onUnreadable
+        self, container, *, uiFile: str, anatomy, placing, undo, onFactor, onPlace, onUnreadable
     ):
         self.container, self.uiFile = container, uiFile
         self.anatomy, self.placing = anatomy, placing
-        self.on = Callbacks(onFactor, onPlace, placing, self.marks)
+        self.on = Callbacks(onFactor, onPlace, placing, self.marks, undo)
         self.onUnreadable = onUnreadable
         self.cards: list[Card] = []
         self.moduleNode = None
@@ -331,8 +247,11 @@ class Cards:
         return [c.parameters.where for c in self.cards if c.parameters.where is not None]
 
     def onScreen(self) -> list:
-        """All that the pathologies have in the views: their marks, and what marks their sources."""
+        """What may lie on a new lesion: marks, what marks their sources, and existing findings."""
         nodes = [n for c in self.cards for n in (c.parameters.where, c.parameters.sourceMask)]
+        existing = findings.of(self.anatomy().reference)
+        if existing is not None and existing.IsA("vtkMRMLSegmentationNode"):
+            nodes.append(existing)
         return [node for node in dict.fromkeys(nodes) if node is not None]
 
     def update(self) -> None:
@@ -343,7 +262,7 @@ class Cards:
     def keepKinds(self, preset) -> None:
         """Give pathologies of a kind that the preset does not draw its first one."""
         for card in self.cards:
-            if card.parameters.kind not in kindsOf(preset):
+            if card.parameters.kind not in kinds_of(preset):
                 card.parameters.kind = preset.lesion_kinds[0]
                 card.onKind()
 
@@ -363,13 +282,27 @@ class Cards:
         """Remove a pathology with the mark that was made for it; the others are numbered anew."""
         self.placing.end()
         node, mark = card.parameters.parameterNode, card.parameters.where
-        count = self.moduleNode.GetNumberOfNodeReferences(ROLE)
-        ids = [self.moduleNode.GetNthNodeReferenceID(ROLE, i) for i in range(count)]
-        self.moduleNode.RemoveNthNodeReferenceID(ROLE, ids.index(node.GetID()))
+        row = self.cards.index(card)
+        before = RemovedPathology(card.parameters)
+        self.on.undo.add(_("removing a pathology"), lambda: self._bringBack(before, row))
+        self.moduleNode.RemoveNthNodeReferenceID(ROLE, idsOf(self.moduleNode).index(node.GetID()))
         self.setNode(self.moduleNode)
         slicer.mrmlScene.RemoveNode(node)
         marks.remove(mark, self.marks())
+        self._renumber()
+        self.on.place()
+
+    def _bringBack(self, before: RemovedPathology, row: int) -> None:
+        preset = PRESETS[self.anatomy().preset]
+        before.fill(addParameterNode(self.moduleNode, preset))
+        ids = idsOf(self.moduleNode)
+        for i, nodeID in enumerate([*ids[:row], ids[-1], *ids[row:-1]]):
+            self.moduleNode.SetNthNodeReferenceID(ROLE, i, nodeID)
+        self.setNode(self.moduleNode)
+        self._renumber()
+        self.on.place()
+
+    def _renumber(self) -> None:
         for number, other in enumerate(self.cards, start=1):
             if other.parameters.where is not None:
                 marks.renumber(other.parameters.where, number)
-        self.on.place()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from medsynth.scene.vocabulary import PRESETS
 from MedSynthLib import sampledata
 from MedSynthLib.titledbox import Follower
-from MedSynthLib.vocabulary import PRESETS
 
 
 class PhantomPart(Follower):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import qt
 import slicer
 
-from MedSynthLib import marks
+from medsynth.scene import marks
 
 HINTS = {
     "vtkMRMLMarkupsFiducialNode": "Click in a slice view: the lesion's center. Esc cancels.",
@@ -68,4 +68,4 @@ class Placing:
         if self.interaction.GetCurrentInteractionMode() == self.interaction.Place:
             self.interaction.SwitchToViewTransformMode()
         if slicer.mrmlScene.IsNodePresent(node):
-            onEnd(not marks.isEmpty(node))
+            onEnd(not marks.is_empty(node))

@@ -25,10 +25,11 @@ class Process:
         onEvent: called with each JSON line of `--progress json`, as a dictionary.
         onFinished: called once with None when it succeeded, else with the reason in plain words.
         onLog: called with every line that is not JSON.
+        environment: variables that the process gets besides its usual ones.
     """
 
-    def __init__(self, arguments, onFinished, *, onEvent=None, onLog=None):
-        self.arguments = arguments
+    def __init__(self, arguments, onFinished, *, onEvent=None, onLog=None, environment=None):
+        self.arguments, self.environment = arguments, environment or {}
         self.onEvent, self.onFinished, self.onLog = onEvent, onFinished, onLog
         self.lines: list[str] = []
         self.error = ""
@@ -45,6 +46,7 @@ class Process:
         if "blocking" not in signature(slicer.util.launchConsoleProcess).parameters:
             raise RuntimeError("This module needs Slicer 5.12 or newer.")
         launch = library.command(self.arguments)
+        launch["updateEnvironment"].update(self.environment)
         try:
             self.popen = slicer.util.launchConsoleProcess(
                 **launch, blocking=False, logCallback=self._line, completedCallback=self._completed

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import qt
 
-from MedSynthLib import marks, scene
+from medsynth.scene import marks, nodes, results
+from MedSynthLib import views
 from MedSynthLib.layout import Layout
 
 MASKS_KEY = "M"  # Slicer's slice views use g, and keep it: it switches every segmentation
@@ -57,7 +58,7 @@ class ResultViews:
         """This result at the right, of all lesions only its own; place and zoom stay."""
         if self.layout is None and reference is not None:
             self._arrange(reference, result)
-        scene.showInResultView(result)
+        views.showInResultView(result)
         self._showMasks(True)
 
     def back(self) -> None:
@@ -70,25 +71,25 @@ class ResultViews:
 
     def _arrange(self, reference, result) -> None:
         self.layout = self.layout or Layout()
-        scene.showSideBySide(reference, result, scene.lesionsOf(result))
+        views.showSideBySide(reference, result, results.lesions_of(result))
 
     def _toggleMasks(self) -> None:
         self._showMasks(not self.ui.masksButton.checked)
 
     def _showMasks(self, shown: bool) -> None:
-        scene.showOnlyLesionsOf(self.shown if shown else None)
+        results.show_only_segmentations_of(self.shown if shown else None)
         self._updateButtons()
 
     def _showMarks(self, shown: bool) -> None:
         for node in self.marked():
-            marks.setVisible(node, shown)
+            marks.set_visible(node, shown)
         self._updateButtons()
 
     def _updateButtons(self) -> None:
-        lesions = scene.lesionsOf(self.shown)
-        nodes = self.marked() if self.parameters is not None else []
-        _set(self.ui.masksButton, scene.isVisible(lesions), lesions is not None)
-        _set(self.ui.marksButton, any(map(scene.isVisible, nodes)), bool(nodes))
+        masks = results.segmentations_of(self.shown)
+        marked = self.marked() if self.parameters is not None else []
+        _set(self.ui.masksButton, any(map(nodes.is_visible, masks)), bool(masks))
+        _set(self.ui.marksButton, any(map(nodes.is_visible, marked)), bool(marked))
         self.ui.layoutButton.enabled = self.layout is not None
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import slicer
 
-from MedSynthLib import film, library, scene
+from medsynth.scene import anatomy, findings, nodes, projection
+from medsynth.scene.vocabulary import ANY_DENSITY, FIRST, PRESETS
+from MedSynthLib import library
 from MedSynthLib.process import Process
-from MedSynthLib.vocabulary import ANY_DENSITY, FIRST, PRESETS
 
 NAME = "MedSynthPhantom"
 ICONS = library.MODULE_FOLDER / "Resources" / "Icons"
@@ -52,14 +54,19 @@ class Drawing:
         options = [part for key, word in self.film.items() for part in ("--set", f"{key}={word}")]
         options = options or list(THORAX_GRID)
         person = ["--preset", self.preset.name, "--seed", str(self.person)]
-        return ["phantom", "-o", str(path), *person, *options, "--progress", "json"]
+        points = ["--save-control-points", str(_points(path))]
+        return ["phantom", "-o", str(path), *points, *person, *options, "--progress", "json"]
 
     def load(self, path: Path):
         """The volume, in the preset's first window."""
-        node = scene.readVolume(path, scene.newNode("vtkMRMLScalarVolumeNode", self.name))
-        film.setOwn(node, {key: self.film[key] for key in film.KEYS if key in self.film})
+        node = nodes.read_volume(path, nodes.new_node("vtkMRMLScalarVolumeNode", self.name))
+        projection.set_own(
+            node, {key: self.film[key] for key in projection.KEYS if key in self.film}
+        )
+        findings.say_none(node, True)  # drawn healthy
+        anatomy.keep(node, json.loads(_points(path).read_text(encoding="utf-8")))
         window = self.preset.windows[0]
-        scene.setWindow(window.center, window.width, [node])
+        nodes.set_window(window.center, window.width, [node])
         slicer.util.setSliceViewerLayers(background=node, fit=True)
         return node
 
@@ -67,6 +74,11 @@ class Drawing:
 def _file() -> Path:
     folder = tempfile.mkdtemp(prefix="MedSynth-phantom-", dir=slicer.app.temporaryPath)
     return Path(folder) / "phantom.nrrd"
+
+
+def _points(path: Path) -> Path:
+    """The control points of the phantom in `path`."""
+    return path.with_name("points.json")
 
 
 def start(drawing: Drawing, onLoaded, onFailed, *, onProgress, onLog) -> Process:

@@ -12,9 +12,11 @@ from pathlib import Path
 import slicer
 import vtk
 
-from MedSynthLib import pathologies, region, request, scene
-from MedSynthLib.preview import Preview
-from MedSynthLib.vocabulary import PRESETS
+from medsynth.scene import nodes, region, request
+from medsynth.scene.preview import Preview
+from medsynth.scene.vocabulary import PRESETS
+from MedSynthLib import pathologynodes
+from MedSynthLib.moments import everyMoment
 
 PLACE_IJK = (14, 20, 6)
 
@@ -25,16 +27,31 @@ def obliqueVolume():
 
     k, j, i = np.indices((12, 40, 32))
     array = np.where((i - 16) ** 2 + (j - 20) ** 2 < 190, 40, -1000) + 3 * k
+    return addTurned(
+        array,
+        "Oblique",
+        degrees=(25, -40),
+        spacing=(-0.8, -1.7, 4.1),
+        origin=(11.5, 40.25, -31.0),
+        moved=(12, -6, 20),
+        movedDegrees=30,
+    )
+
+
+def addTurned(array, name, *, degrees, spacing, origin, moved, movedDegrees):
+    """A volume turned about x and z, under a transform that moves it and turns it about y: mm, degrees."""
+    import numpy as np
+
     turn = vtk.vtkTransform()
-    turn.RotateX(25)
-    turn.RotateZ(-40)
-    matrix = slicer.util.arrayFromVTKMatrix(turn.GetMatrix()) @ np.diag([-0.8, -1.7, 4.1, 1.0])
-    matrix[:3, 3] = 11.5, 40.25, -31.0
-    volume = slicer.util.addVolumeFromArray(array.astype(np.int16), matrix, "Oblique")
+    turn.RotateX(degrees[0])
+    turn.RotateZ(degrees[1])
+    matrix = slicer.util.arrayFromVTKMatrix(turn.GetMatrix()) @ np.diag([*spacing, 1.0])
+    matrix[:3, 3] = origin
+    volume = slicer.util.addVolumeFromArray(array.astype(np.int16), matrix, name)
     transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "moved")
     move = vtk.vtkTransform()
-    move.Translate(12, -6, 20)
-    move.RotateY(30)
+    move.Translate(*moved)
+    move.RotateY(movedDegrees)
     transform.SetMatrixTransformToParent(move.GetMatrix())
     volume.SetAndObserveTransformNodeID(transform.GetID())
     return volume
@@ -44,7 +61,7 @@ def pointInWorld(volume, ijk):
     """World RAS of a voxel."""
     import numpy as np
 
-    local = (scene.ijkToRAS(volume) @ [*ijk, 1])[:3]
+    local = (nodes.ijk_to_ras(volume) @ [*ijk, 1])[:3]
     return region.transformed(np.array([local]), volume.GetParentTransformNode(), None)[0]
 
 
@@ -69,13 +86,13 @@ def paint(masks: dict, volume, node) -> None:
 def checkPointBecomesLPS(parameters) -> None:
     """A clicked point reaches the request in the file's LPS, whatever transform it is under."""
     parameters.reference = obliqueVolume()
-    lesion = pathologies.addParameterNode(parameters.parameterNode, PRESETS[parameters.preset])
+    lesion = pathologynodes.addParameterNode(parameters.parameterNode, PRESETS[parameters.preset])
     lesion.where = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode")
     lesion.where.AddControlPointWorld(*pointInWorld(parameters.reference, PLACE_IJK))
     with tempfile.TemporaryDirectory() as folder:
         file = request.write(parameters, [lesion], Path(folder))[0]
         center = json.loads(file.read_text(encoding="utf-8"))["pathologies"][0]["center_mm"]
-    right, anterior, superior = (scene.ijkToRAS(parameters.reference) @ [*PLACE_IJK, 1])[:3]
+    right, anterior, superior = (nodes.ijk_to_ras(parameters.reference) @ [*PLACE_IJK, 1])[:3]
     for got, wanted in zip(center, (-right, -anterior, superior), strict=True):
         assert abs(got - wanted) < 1e-3, f"center_mm: got {got}, expected {wanted}"
 
@@ -90,7 +107,7 @@ def checkPaintedRegionStaysInPlace(parameters) -> None:
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
     segment = node.GetSegmentation().AddEmptySegment("", "lesion")
     paint({segment: painted}, volume, node)
-    np.testing.assert_array_equal(region.segmentationMask(node, volume), painted > 0)
+    np.testing.assert_array_equal(region.segmentation_mask(node, volume), painted > 0)
 
 
 def checkPreviewFilters(parameters) -> None:
@@ -99,10 +116,10 @@ def checkPreviewFilters(parameters) -> None:
 
     parameters.reference = volume = obliqueVolume()
     before = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
-    preview = Preview()
+    preview = Preview(everyMoment)
     preview.show(volume, 8, PRESETS[parameters.preset])
     while preview.queue:
-        preview._portion()
+        preview.portion()
     shown = slicer.util.arrayFromVolume(preview.volume)
     original = slicer.util.arrayFromVolume(volume)
     assert np.abs(np.diff(shown, axis=2)).max() < np.abs(np.diff(original, axis=2)).max()

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import slicer
 
-from MedSynthLib import film, folders, request, scene
+from medsynth.scene import progress, projection, request, results
+from medsynth.scene.vocabulary import PRESETS
+from MedSynthLib import folders, networks
 from MedSynthLib.process import Process
-from MedSynthLib.vocabulary import PRESETS
 
 
 class Synthesis:
@@ -25,9 +26,11 @@ class Synthesis:
         onProgress: called with a text and a share from 0 to 100 (or None while it is unknown).
         onFinished: called once with (reason or None, list of (volume, segmentation)).
         onLog: called with every line the processes write, and every warning.
+        where: the server that runs it (computer.RemoteComputer); None: this computer.
     """
 
-    def __init__(self, parameters, pathologies, *, onProgress, onFinished, onLog):
+    def __init__(self, parameters, pathologies, *, onProgress, onFinished, onLog, where=None):
+        self.where = where
         self.onProgress, self.onFinished, self.onLog = onProgress, onFinished, onLog
         self.reference, self.preset = parameters.reference, PRESETS[parameters.preset]
         self.shown: dict[str, str] = {}
@@ -36,8 +39,12 @@ class Synthesis:
         self.done: list[Path] = []
         self.warnings = 0
         try:
-            self.waiting = request.write(parameters, pathologies, self.folder)
-            self.shown = film.anatomyKeys(self.reference, self.preset)
+            self.waiting = request.write(
+                *(parameters, pathologies, self.folder),
+                # A server has networks of its own.
+                more={} if where else networks.requestKeys(self.preset.name),
+            )
+            self.shown = projection.anatomy_keys(self.reference, self.preset)
             self.kept = folders.newRunFolder(self.preset.name)
         except Exception:
             self._removeFiles()
@@ -65,7 +72,14 @@ class Synthesis:
         file = self.waiting.pop(0)
         self.out = self.kept / file.stem
         arguments = ["synthesize", str(file), "-o", str(self.out), "--progress", "json"]
-        self.process = Process(arguments, self._finished, onEvent=self._event, onLog=self.onLog)
+        arguments += self.where.arguments() if self.where else []
+        self.process = Process(
+            arguments,
+            self._finished,
+            onEvent=self._event,
+            onLog=self.onLog,
+            environment=self.where.environment() if self.where else None,
+        )
         self.onProgress(self._prefix() + "starting", None)
         self.process.start()
 
@@ -76,7 +90,7 @@ class Synthesis:
         stage, message = event.get("stage", ""), event.get("message", "")
         if event["kind"] == "progress":
             done, total = event.get("done", 0), event.get("total", 0)
-            text = f"{self._prefix()}{stage} {done} of {total}{timeLeft(event.get('seconds_left'))}"
+            text = f"{self._prefix()}{stage} {done} of {total}{progress.time_left(event.get('seconds_left'))}"
             self.onProgress(text, 100 * done / total if total else None)
         elif event["kind"] == "stage":
             self.onProgress(f"{self._prefix()}{stage}", None)
@@ -111,22 +125,13 @@ class Synthesis:
             raise RuntimeError(
                 f"The reference was removed while the synthesis ran. The results are in {self.kept}."
             )
-        results = [scene.addResult(out, self.reference, self.preset) for out in self.done]
-        for volume, _ in results:
-            film.setOwn(volume, self.shown)
-        return results
+        loaded = [results.add_result(out, self.reference, self.preset) for out in self.done]
+        for volume, _ in loaded:
+            projection.set_own(volume, self.shown)
+        return loaded
 
     def _removeFiles(self) -> None:
         """The images that went in, which may be a patient's, and a folder that got no result."""
         shutil.rmtree(self.folder, ignore_errors=True)
         if self.kept is not None and not any(self.kept.iterdir()):
             self.kept.rmdir()
-
-
-def timeLeft(seconds: float | None) -> str:
-    """`, about 2 min left`; nothing while it is unknown, or when it is over."""
-    if not seconds:
-        return ""
-    if seconds < 90:
-        return f", about {max(1, round(seconds))} s left"
-    return f", about {round(seconds / 60)} min left"

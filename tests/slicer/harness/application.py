@@ -30,6 +30,16 @@ class _Environment:
         return os.environ[name]
 
 
+class _ThreeDWidget:
+    """qMRMLThreeDWidget: the one view of the usual layouts, which is not drawn here."""
+
+    def threeDView(self):
+        return self
+
+    def resetFocalPoint(self):
+        pass
+
+
 class _LayoutManager:
     """Arranges the views; as in Slicer they have their new size only after the event loop has run."""
 
@@ -65,6 +75,14 @@ class _LayoutManager:
         for view in self._views.values():
             collection.AddItem(view.sliceLogic())
         return collection
+
+    @property
+    def threeDViewCount(self):
+        return 1
+
+    def threeDWidget(self, number):
+        assert number == 0
+        return _ThreeDWidget()
 
     def resetSliceViews(self):
         for view in self._views.values():

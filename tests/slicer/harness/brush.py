@@ -25,6 +25,10 @@ class Brush:
         tags = {}
 
         def mouse(caller, event):
+            interaction = slicer.app.applicationLogic().GetInteractionNode()
+            if interaction.GetCurrentInteractionMode() == interaction.Place:
+                # As an effect of Slicer does when its editor passes this on (onInteractionNodeModified).
+                self.editor.setActiveEffectByName("")
             if self.editor.effect != "Paint" or (self.stroke is None and "Press" not in event):
                 return
             self._extend(view, event)

@@ -77,7 +77,8 @@ def parameterNodeWrapper(cls=None):
     for name, annotation in typing.get_type_hints(cls, include_extras=True).items():
         fields[name] = Field(name, annotation, cls)
         setattr(cls, name, property(_getter(name), _setter(name)))
-    reserved = {"allParameters": fields, **{f.__name__: f for f in _METHODS}}
+    reserved = {"allParameters": fields, "_is_parameter_node_wrapper": True}
+    reserved |= {f.__name__: f for f in _METHODS}
     for name, value in reserved.items():
         if hasattr(cls, name):
             raise ValueError(f"Cannot use reserved name '{name}' in a parameterNodeWrapper")
@@ -136,6 +137,15 @@ def default(self, name):
 def isCached(self, name):
     _known(self, name)
     return True
+
+
+def dataType(self, name):
+    _known(self, name)
+    return self.allParameters[name].unalteredType
+
+
+def connectParametersToGui(self, mapping):
+    raise NotImplementedError("this harness connects by SlicerParameterName only: use connectGui")
 
 
 def connectGui(self, gui):
@@ -206,5 +216,6 @@ def RemoveObserver(self, tag):
     self.parameterNode.RemoveObserver(tag)
 
 
-_METHODS = (getValue, setValue, default, isCached, connectGui, disconnectGui)
+_METHODS = (getValue, setValue, default, isCached, dataType)
+_METHODS += (connectGui, connectParametersToGui, disconnectGui)
 _METHODS += (StartModify, EndModify, Modified, AddObserver, RemoveObserver)

@@ -12,8 +12,10 @@ SCREENSHOTS = ROOT / "tests" / "slicer" / "screenshots"
 PICTURES = ROOT / "docs" / "pictures"
 LARGEST_BYTES = 300_000
 PANEL_WIDTH = 460
-WHOLE, VIEWS, ABOVE_RESULTS = (0, 0, None, None), (PANEL_WIDTH, 0, None, 576), (0, 0, None, 796)
-RESULTS_ALONE = (0, 526, PANEL_WIDTH, 830)  # the line above names the folder of the machine
+WHOLE, VIEWS, ABOVE_RESULTS = (0, 0, None, None), (PANEL_WIDTH, 0, None, 576), (0, 0, None, 800)
+ABOVE_RESULTS_OF_FILM = (0, 0, None, 868)
+RESULTS_ALONE = (0, 586, PANEL_WIDTH, 890)  # the line above names the folder of the machine
+SERVER_ALONE = (0, 1206, PANEL_WIDTH, 1396)
 # Screenshot: (picture, the part of it that is shown).
 WANTED = {
     "real_1_reference": ("slicer_reference", WHOLE),
@@ -22,9 +24,12 @@ WANTED = {
     "real_4_running": ("slicer_running", ABOVE_RESULTS),
     "real_5_result": ("slicer_result", VIEWS),
     "real_6_soft": ("slicer_window", VIEWS),
-    "real_mammogram_result": ("slicer_mammogram", ABOVE_RESULTS),
+    "real_compare_difference": ("slicer_difference", VIEWS),
+    "real_mammogram_result": ("slicer_mammogram", ABOVE_RESULTS_OF_FILM),
     "walk_export": ("slicer_export", RESULTS_ALONE),
     "walk_three_pathologies": ("slicer_three_pathologies", WHOLE),
+    "anatomy_lung": ("slicer_anatomy", WHOLE),
+    "server": ("slicer_server", SERVER_ALONE),
     "failure_memory": ("slicer_refusal", WHOLE),
 }
 

@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 
 class ScriptedLoadableModule:
     def __init__(self, parent):
+        super().__init__()
         self.parent = parent
         self.moduleName = type(self).__name__
         parent.title, parent.categories, parent.dependencies = "", [], []
@@ -98,6 +99,8 @@ def packaging() -> types.ModuleType:
     def pip_check(requirements):
         requirements = requirements if isinstance(requirements, list) else [requirements]
         for requirement in map(Requirement, map(str, requirements)):
+            if requirement.extras or requirement.marker:  # Slicer's looks into them
+                raise NotImplementedError(f"this harness knows plain requirements: {requirement}")
             try:
                 version = importlib.metadata.version(requirement.name)
             except importlib.metadata.PackageNotFoundError:
@@ -106,7 +109,16 @@ def packaging() -> types.ModuleType:
                 return False
         return True
 
-    def pip_ensure(requirements, requester=None, skip_in_testing=True, **other):
+    def pip_ensure(
+        requirements,
+        constraints=None,
+        skip_packages=None,
+        prompt_install=True,
+        prompt_restart=True,
+        requester=None,
+        skip_in_testing=True,
+        show_progress=True,
+    ):
         missing = [r for r in requirements if not pip_check([r])]
         if not missing:
             return

@@ -193,3 +193,19 @@ def centerInWorld(mask, volume):
 
     k, j, i = np.argwhere(mask).mean(axis=0)
     return (ijkToWorld(volume) @ [i, j, k, 1])[:3]
+
+
+def addFindings(reference, masks, name="Known"):
+    """A segmentation with one segment per (name, mask) on the reference's grid, under its transform."""
+    import numpy as np
+
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node.CreateDefaultDisplayNodes()
+    node.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
+    node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
+    for title, mask in masks.items():
+        segmentID = node.GetSegmentation().AddEmptySegment("", title)
+        slicer.util.updateSegmentBinaryLabelmapFromArray(
+            mask.astype(np.uint8), node, segmentID, reference
+        )
+    return node

@@ -1,22 +1,32 @@
-"""What the panel says, as the folder that `medsynth synthesize` reads: request.yaml and NRRD files."""
+"""What panel or page say, as the folder that `medsynth synthesize` reads: request.yaml and NRRD files."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from MedSynthLib import checks, networks, region, scene
-from MedSynthLib.vocabulary import FROM_VOLUME
+from medsynth.scene import checks, findings, nodes, projection, region
+from medsynth.scene.vocabulary import FROM_VOLUME, PRESETS
 
 
-def write(parameters, pathologies, folder: Path, *, reference: str | None = None) -> list[Path]:
+def write(
+    parameters,
+    pathologies,
+    folder: Path,
+    *,
+    reference: str | None = None,
+    has_header: bool = False,
+    more: dict | None = None,
+) -> list[Path]:
     """Write the images and one request per variant; variants differ in their seed.
 
     Args:
-        parameters: the module's parameter node (MedSynthParameterNode).
-        pathologies: the pathologies' parameter nodes, in order.
+        parameters: the module's parameter node (MedSynthParameterNode), or what has its fields.
+        pathologies: the pathologies' parameter nodes, or what has their fields, in order.
         folder: where to write; empty but for the reference.
         reference: its file name, where it is written already.
+        has_header: whether that file is DICOM; what it says of a projection image is not said again.
+        more: further keys of the request.
 
     Returns:
         The request files.
@@ -25,8 +35,11 @@ def write(parameters, pathologies, folder: Path, *, reference: str | None = None
         ValueError: something is not chosen or marked; the message says what.
     """
     shown = checks.anatomy(parameters)
+    if has_header:
+        own = projection.own(parameters.reference, PRESETS[parameters.preset])
+        shown = {key: word for key, word in shown.items() if key not in own}
     if reference is None:
-        reference = scene.writeVolume(parameters.reference, folder / "reference.nrrd").name
+        reference = nodes.write_volume(parameters.reference, folder / "reference.nrrd").name
     lesions = []
     for number, pathology in enumerate(pathologies, start=1):
         places = region.entries(
@@ -43,6 +56,7 @@ def write(parameters, pathologies, folder: Path, *, reference: str | None = None
             "factor": round(parameters.factor),
             "stop": parameters.stop,
             **shown,
+            **findings.request_keys(parameters.reference, folder),
         },
         "pathologies": lesions,
         "steps": parameters.steps,
@@ -51,7 +65,7 @@ def write(parameters, pathologies, folder: Path, *, reference: str | None = None
         "filter": parameters.filter,
         "guidance": parameters.guidance,
         "device": parameters.device,
-        **networks.requestKeys(parameters.preset),
+        **(more or {}),
     }
     if lesions:
         request["extent"], request["background"] = parameters.extent, parameters.background
@@ -64,15 +78,17 @@ def write(parameters, pathologies, folder: Path, *, reference: str | None = None
 
 
 def _source(pathology, folder: Path, number: int) -> dict:
+    if (saved := getattr(pathology, "saved", None)) is not None:
+        return saved.source()
     if pathology.kind != FROM_VOLUME:
         return {"procedural": {"kind": pathology.kind}}
     volume, mask = pathology.sourceVolume, pathology.sourceMask
     checks.source(pathology, number)
-    marked = region.segmentationMask(mask, volume)
+    marked = region.segmentation_mask(mask, volume)
     if not marked.any():
         raise ValueError(
             f"Pathology {number}: {mask.GetName()} marks no lesion in {volume.GetName()}."
         )
-    image = scene.writeVolume(volume, folder / f"source_{number:02d}.nrrd")
-    roi = region.writeMask(marked, volume, folder / f"source_{number:02d}_mask.nrrd")
+    image = nodes.write_volume(volume, folder / f"source_{number:02d}.nrrd")
+    roi = region.write_mask(marked, volume, folder / f"source_{number:02d}_mask.nrrd")
     return {"image": image.name, "mask": roi.name}

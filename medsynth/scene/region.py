@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import slicer
-import vtk
-
-from MedSynthLib import scene
+from medsynth.scene import nodes
+from medsynth.scene.given import slicer, vtk
 
 LPS_FROM_RAS = (-1.0, -1.0, 1.0)
 
@@ -34,27 +32,27 @@ def entries(where, reference, diameter: float, folder: Path, number: int) -> lis
     if where.IsA("vtkMRMLMarkupsFiducialNode"):
         return _points(where, reference, diameter, number)
     if where.IsA("vtkMRMLSegmentationNode"):
-        mask = segmentationMask(where, reference)
+        mask = segmentation_mask(where, reference)
     elif where.IsA("vtkMRMLMarkupsROINode"):
-        mask = boxMask(where, reference)
+        mask = box_mask(where, reference)
     else:
-        mask = curveMask(where, reference, diameter)
+        mask = curve_mask(where, reference, diameter)
     if not mask.any():
         raise ValueError(
             f"Pathology {number}: {where.GetName()} marks no voxel of {reference.GetName()}. "
             "Paint or place it inside the image, and make its segment visible."
         )
-    return [{"roi": str(writeMask(mask, reference, folder / f"roi_{number:02d}.nrrd"))}]
+    return [{"roi": str(write_mask(mask, reference, folder / f"roi_{number:02d}.nrrd"))}]
 
 
-def writeMask(mask, reference, path: Path) -> Path:
+def write_mask(mask, reference, path: Path) -> Path:
     """Write a 0/1 array (k, j, i) on the reference's grid as NRRD."""
     node = slicer.vtkMRMLLabelMapVolumeNode()
     matrix = vtk.vtkMatrix4x4()
     reference.GetIJKToRASMatrix(matrix)
     node.SetIJKToRASMatrix(matrix)
     slicer.util.updateVolumeFromArray(node, mask.astype("uint8"))
-    return scene.writeVolume(node, path)
+    return nodes.write_volume(node, path)
 
 
 def _points(where, reference, diameter, number) -> list[dict]:
@@ -70,38 +68,38 @@ def _points(where, reference, diameter, number) -> list[dict]:
     ]
 
 
-def segmentationMask(where, reference):
+def segmentation_mask(where, reference):
     """The visible segments of a segmentation, united, on the reference's grid: bool (k, j, i)."""
     import numpy as np
 
     mask = np.zeros(slicer.util.arrayFromVolume(reference).shape, bool)
     segmentation, display = where.GetSegmentation(), where.GetDisplayNode()
     for i in range(segmentation.GetNumberOfSegments()):
-        segmentID = segmentation.GetNthSegmentID(i)
-        empty = segmentation.GetSegment(segmentID).GetRepresentation("Binary labelmap") is None
-        if display is not None and not display.GetSegmentVisibility(segmentID) or empty:
+        segment_id = segmentation.GetNthSegmentID(i)
+        empty = segmentation.GetSegment(segment_id).GetRepresentation("Binary labelmap") is None
+        if display is not None and not display.GetSegmentVisibility(segment_id) or empty:
             continue
-        mask |= slicer.util.arrayFromSegmentBinaryLabelmap(where, segmentID, reference) > 0
+        mask |= slicer.util.arrayFromSegmentBinaryLabelmap(where, segment_id, reference) > 0
     return mask
 
 
-def boxMask(where, reference):
+def box_mask(where, reference):
     """The voxels whose center is inside an ROI box: bool (k, j, i)."""
     import numpy as np
 
-    toWorld = slicer.util.arrayFromVTKMatrix(where.GetObjectToWorldMatrix())
+    to_world = slicer.util.arrayFromVTKMatrix(where.GetObjectToWorldMatrix())
     half = np.array(where.GetSize()) / 2
     lattice = np.stack(np.meshgrid(*[np.linspace(-h, h, 9) for h in half]), -1).reshape(-1, 3)
-    corners = lattice @ toWorld[:3, :3].T + toWorld[:3, 3]
-    toBox = np.linalg.inv(toWorld)
+    corners = lattice @ to_world[:3, :3].T + to_world[:3, 3]
+    to_box = np.linalg.inv(to_world)
 
     def inside(world):
-        return np.all(np.abs(world @ toBox[:3, :3].T + toBox[:3, 3]) <= half, axis=1)
+        return np.all(np.abs(world @ to_box[:3, :3].T + to_box[:3, 3]) <= half, axis=1)
 
-    return _maskWhere(inside, corners, reference)
+    return _mask_where(inside, corners, reference)
 
 
-def curveMask(where, reference, depth: float):
+def curve_mask(where, reference, depth: float):
     """The voxels within a closed curve, seen along its plane's normal, and `depth` mm through it."""
     import numpy as np
 
@@ -117,13 +115,13 @@ def curveMask(where, reference, depth: float):
 
     def inside(world):
         u, v, w = ((world - center) @ axes.T).T
-        within = _insidePolygon(np.stack([u, v], 1), outline[:, :2])
+        within = _inside_polygon(np.stack([u, v], 1), outline[:, :2])
         return within & (np.abs(w) <= depth / 2)
 
-    return _maskWhere(inside, shell, reference)
+    return _mask_where(inside, shell, reference)
 
 
-def _insidePolygon(points, polygon):
+def _inside_polygon(points, polygon):
     """Even-odd rule, in the plane: bool (N,)."""
     import numpy as np
 
@@ -136,30 +134,30 @@ def _insidePolygon(points, polygon):
     return result
 
 
-def _maskWhere(inside, extremes, reference):
+def _mask_where(inside, extremes, reference):
     """Voxels for whose world position `inside` holds, searched in the box around `extremes` (world)."""
     import numpy as np
 
     shape = slicer.util.arrayFromVolume(reference).shape
     mask = np.zeros(shape, bool)
-    toRAS = scene.ijkToRAS(reference)
-    toIJK = np.linalg.inv(toRAS)
+    to_ras = nodes.ijk_to_ras(reference)
+    to_ijk = np.linalg.inv(to_ras)
     parent = reference.GetParentTransformNode()
     local = transformed(extremes, None, parent)
-    ijk = local @ toIJK[:3, :3].T + toIJK[:3, 3]
+    ijk = local @ to_ijk[:3, :3].T + to_ijk[:3, 3]
     low = np.clip(np.floor(ijk.min(0)).astype(int) - 2, 0, None)
     high = np.minimum(np.ceil(ijk.max(0)).astype(int) + 3, shape[::-1])
     if np.any(high <= low):
         return mask
     i, j, k = np.meshgrid(*map(np.arange, low, high), indexing="ij")
     voxels = np.stack([i, j, k], -1).reshape(-1, 3)
-    world = transformed(voxels @ toRAS[:3, :3].T + toRAS[:3, 3], parent, None)
+    world = transformed(voxels @ to_ras[:3, :3].T + to_ras[:3, 3], parent, None)
     i, j, k = voxels[inside(world)].T
     mask[k, j, i] = True
     return mask
 
 
-def transformMatrix(source, target):
+def transform_matrix(source, target):
     """The 4 x 4 matrix from one transform node's coordinates to another's; None is the world."""
     matrix = vtk.vtkMatrix4x4()
     if not slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(source, target, matrix):
@@ -170,14 +168,15 @@ def transformMatrix(source, target):
 def transformed(points, source, target):
     """Points (N, 3) from one transform node's coordinates to another's; None is the world."""
     import numpy as np
-    from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
     if source is target:
         return np.asarray(points, float)
     transform = vtk.vtkGeneralTransform()
     slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(source, target, transform)
     before, after = vtk.vtkPoints(), vtk.vtkPoints()
-    before.SetData(numpy_to_vtk(np.ascontiguousarray(points, float), deep=True))
+    before.SetData(
+        vtk.util.numpy_support.numpy_to_vtk(np.ascontiguousarray(points, float), deep=True)
+    )
     after.SetDataTypeToDouble()
     transform.TransformPoints(before, after)
-    return vtk_to_numpy(after.GetData()).copy()
+    return vtk.util.numpy_support.vtk_to_numpy(after.GetData()).copy()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import slicer
-import vtk
+from medsynth.scene.given import slicer, vtk
 
 COLOR = (1.0, 0.69, 0.0)
 

@@ -1,21 +1,19 @@
-"""What a film's pixels do not tell: its view, the side it shows, how large a pixel is.
+"""What a projection image's pixels do not tell: its view, the side it shows, how large a pixel is.
 
-It is kept on the volume itself, so that another film never inherits it and it is saved with the scene.
-A synthesis takes a film as a file without a DICOM header; the request says view and side instead.
+It is kept on the volume itself, so that another projection image never inherits it and it is saved with the scene.
+A synthesis takes a projection image as a file without a DICOM header; the request says view and side instead.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import slicer
-import vtk
-
-from MedSynthLib import region, scene
-from MedSynthLib.vocabulary import LATERALITIES, PIXEL_MM, VIEWS
+from medsynth.scene import nodes, region
+from medsynth.scene.given import slicer, vtk
+from medsynth.scene.vocabulary import LATERALITIES, PIXEL_MM, VIEWS
 
 KEYS = ("view", "laterality")
-# What the user said, and what the film itself says (a phantom, a result): attributes of the volume.
+# What the user said, and what the projection image itself says (a phantom, a result): attributes of the volume.
 SAID = {"view": "MedSynth.View", "laterality": "MedSynth.Side"}
 OWN = {"view": "MedSynth.OwnView", "laterality": "MedSynth.OwnSide"}
 PIXEL_SIZE = "MedSynth.PixelSize"
@@ -26,26 +24,26 @@ DICOM_TAGS = {"view": ("0018,5101",), "laterality": ("0020,0062", "0020,0060")}
 
 
 def words(key: str, preset) -> tuple[str, ...]:
-    """What can be said of the preset's films; radiographs of the chest show no side."""
+    """What can be said of the preset's projection images; radiographs of the chest show no side."""
     if key == "view":
         return VIEWS.get(preset.modality, ())
     return LATERALITIES if preset.modality == "MG" else ()
 
 
-def isFilm(reference, preset) -> bool:
-    """Whether this volume is one film, and the preset takes films."""
+def is_projection(reference, preset) -> bool:
+    """Whether this volume is one projection image, and the preset takes projection images."""
     image = None if reference is None else reference.GetImageData()
     return preset.is_projection and image is not None and image.GetDimensions()[2] == 1
 
 
 def own(reference, preset) -> dict[str, str]:
-    """The view and side that the film says itself."""
-    found = {key: reference.GetAttribute(OWN[key]) or _fromDicom(reference, key) for key in KEYS}
+    """The view and side that the projection image says itself."""
+    found = {key: reference.GetAttribute(OWN[key]) or _from_dicom(reference, key) for key in KEYS}
     return {key: word for key, word in found.items() if word in words(key, preset)}
 
 
 def said(reference, preset) -> dict[str, str]:
-    """The view and side that the film or the user says."""
+    """The view and side that the projection image or the user says."""
     user = {key: reference.GetAttribute(SAID[key]) for key in KEYS}
     known = {key: word for key, word in user.items() if word in words(key, preset)}
     return known | own(reference, preset)
@@ -56,13 +54,13 @@ def say(reference, key: str, word: str) -> None:
     reference.SetAttribute(SAID[key], word or None)
 
 
-def setOwn(node, values: dict[str, str]) -> None:
-    """Keep what a drawn or synthetic film is known to show."""
+def set_own(node, values: dict[str, str]) -> None:
+    """Keep what a drawn or synthetic projection image is known to show."""
     for key, word in values.items():
         node.SetAttribute(OWN[key], word)
 
 
-def _fromDicom(reference, key: str) -> str:
+def _from_dicom(reference, key: str) -> str:
     uid = (reference.GetAttribute(DICOM_UIDS) or "").split(" ")[0]
     database = getattr(slicer, "dicomDatabase", None)
     if not uid or database is None or not database.isOpen:
@@ -71,8 +69,8 @@ def _fromDicom(reference, key: str) -> str:
     return next(filter(None, values), "")
 
 
-def pixelSize(reference) -> float:
-    """Of the film's pixels in mm; 0 while nobody says it."""
+def pixel_size(reference) -> float:
+    """Of the projection image's pixels in mm; 0 while nobody says it."""
     if reference.GetAttribute(PIXEL_SIZE):
         return float(reference.GetAttribute(PIXEL_SIZE))
     storage = reference.GetStorageNode()
@@ -82,48 +80,48 @@ def pixelSize(reference) -> float:
     return 0.0 if unsaid else reference.GetSpacing()[0]
 
 
-def hasOwnPixelSize(reference) -> bool:
-    """Whether its size is beyond doubt: of a DICOM film, a phantom or a result."""
+def has_own_pixel_size(reference) -> bool:
+    """Whether its size is beyond doubt: of a DICOM projection image, a phantom or a result."""
     sure = any(reference.GetAttribute(name) for name in (DICOM_UIDS, *OWN.values()))
-    return sure and not reference.GetAttribute(PIXEL_SIZE) and pixelSize(reference) > 0
+    return sure and not reference.GetAttribute(PIXEL_SIZE) and pixel_size(reference) > 0
 
 
-def setPixelSize(reference, mm: float, marks) -> None:
-    """Give a film the size of its pixels; 0 takes it back.
+def set_pixel_size(reference, mm: float, marks) -> None:
+    """Give a projection image the size of its pixels; 0 takes it back.
 
     Args:
         marks: the points, boxes, curves and segmentations on it; they stay on the same pixels.
 
     Raises:
-        ValueError: a size that no film has.
+        ValueError: a size that no projection image has.
     """
     import numpy as np
 
     low, high = PIXEL_MM
     if mm and not low <= mm <= high:
         raise ValueError(f"Pixel size: expected {low:g} to {high:g} mm, got {mm:g} mm.")
-    parent = region.transformMatrix(reference.GetParentTransformNode(), None)
+    parent = region.transform_matrix(reference.GetParentTransformNode(), None)
     # A mark may be under a transform of its own, and may belong to several pathologies.
-    frames = {m: region.transformMatrix(m.GetParentTransformNode(), None) for m in set(marks)}
-    before = parent @ scene.ijkToRAS(reference)
+    frames = {m: region.transform_matrix(m.GetParentTransformNode(), None) for m in set(marks)}
+    before = parent @ nodes.ijk_to_ras(reference)
     reference.SetAttribute(PIXEL_SIZE, f"{mm:g}" if mm else None)
     reference.SetSpacing(mm or 1.0, mm or 1.0, reference.GetSpacing()[2])
-    moved = parent @ scene.ijkToRAS(reference) @ np.linalg.inv(before)
-    for mark, toWorld in frames.items():
+    moved = parent @ nodes.ijk_to_ras(reference) @ np.linalg.inv(before)
+    for mark, to_world in frames.items():
         transform = vtk.vtkTransform()
-        transform.SetMatrix((np.linalg.inv(toWorld) @ moved @ toWorld).ravel())
+        transform.SetMatrix((np.linalg.inv(to_world) @ moved @ to_world).ravel())
         mark.ApplyTransform(transform)
 
 
-def anatomyKeys(reference, preset) -> dict[str, str]:
-    """What a request says of the film; nothing where the preset takes no films.
+def anatomy_keys(reference, preset) -> dict[str, str]:
+    """What a request says of the projection image; nothing where the preset takes no projection images.
 
     Raises:
         ValueError: something is not said that the preset needs; the message says what.
     """
     if not preset.is_projection:
         return {}
-    if not isFilm(reference, preset):
+    if not is_projection(reference, preset):
         raise ValueError(
             f"{reference.GetName()} is a volume of several slices, {preset.title} takes one projection image. "
             "Choose a radiograph or mammogram as reference, or another kind of image."
@@ -135,7 +133,7 @@ def anatomyKeys(reference, preset) -> dict[str, str]:
         else {}
     )
     missing = [phrase for key, phrase in needed.items() if key not in known]
-    if not pixelSize(reference):
+    if not pixel_size(reference):
         missing.append("enter its pixel size")
     if missing:
         listed = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))

@@ -3,22 +3,24 @@
 Standard library only behind these imports, so they cost nothing when Slicer starts.
 """
 
-import importlib
+from __future__ import annotations
+
 import importlib.util
 import sys
+from pathlib import Path
+from types import ModuleType
 
-from MedSynthLib import library
-
-LIBRARY = library.libraryFolder()
-PRESETS = importlib.import_module("medsynth.domains").PRESETS
-_lesionTitles = importlib.import_module("medsynth.domains.lesion_kinds")
+from medsynth.domains import PRESETS
+from medsynth.domains import lesion_kinds as _lesion_titles
 
 
-def _words(part: str):
+def _words(part: str) -> ModuleType:
     """A module of medsynth.request by its file: the package also reads YAML, which Slicer cannot."""
-    name = f"MedSynthLib._request_{part}"
-    file = LIBRARY / "medsynth" / "request" / f"{part}.py"
+    name = f"medsynth.scene._request_{part}"
+    file = Path(__file__).resolve().parents[1] / "request" / f"{part}.py"
     specification = importlib.util.spec_from_file_location(name, file)
+    assert specification is not None
+    assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     sys.modules[name] = module  # dataclasses look their module up there
     specification.loader.exec_module(module)
@@ -27,10 +29,10 @@ def _words(part: str):
 
 _model = _words("model")
 # Today's name of a lesion kind; scenes that were saved earlier may have another.
-currentKind = _words("aliases").lesion_kind
+current_kind = _words("aliases").lesion_kind
 FROM_VOLUME = "from another volume"
 KINDS = [*dict.fromkeys(k for p in PRESETS.values() for k in p.lesion_kinds), FROM_VOLUME]
-KIND_TITLES = {k: _lesionTitles.titled(k) for k in KINDS[:-1]} | {
+KIND_TITLES = {k: _lesion_titles.titled(k) for k in KINDS[:-1]} | {
     FROM_VOLUME: "From another volume"
 }
 PRESET_NAMES = list(PRESETS)
@@ -52,21 +54,22 @@ ANY_DENSITY = "any density"
 DENSITIES = [ANY_DENSITY, *_model.BREAST_WORDS["density"]]
 
 
-def setDefaults(parameters, preset) -> None:
-    """The preset's own factor, stop and number of steps."""
+def set_defaults(parameters, preset) -> None:
+    """The preset's own factor, stop, number of steps and sampler."""
     parameters.factor = float(preset.anatomy_factor)
     parameters.stop = float(preset.anatomy_stop)
     parameters.steps = preset.steps
+    parameters.sampler = preset.sampler
 
 
-def kindsOf(preset) -> list[str]:
+def kinds_of(preset) -> list[str]:
     """What can be asked for in the preset's domain."""
     return [*preset.lesion_kinds, FROM_VOLUME]
 
 
-def factorOf(kind) -> int:
+def factor_of(kind) -> int:
     """The factor of a lesion kind, in the preset that draws it."""
     drawing = (p.pathology_factor for p in PRESETS.values() if kind in p.lesion_kinds)
-    declared = _lesionTitles.KINDS
+    declared = _lesion_titles.KINDS
     own = declared[kind].factor if kind in declared else None
     return next(drawing, FIRST.pathology_factor) if own is None else own

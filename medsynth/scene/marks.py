@@ -5,16 +5,15 @@ A lesion must be visible under its mark: no label, no fill, a small cross instea
 
 from __future__ import annotations
 
-import slicer
-
-from MedSynthLib import scene
+from medsynth.scene import nodes
+from medsynth.scene.given import slicer
 
 MADE = "MedSynth.Mark"  # the module made it for one pathology, and removes it with that pathology
 
 
-def add(className: str, number: int, word: str):
+def add(class_name: str, number: int, word: str):
     """A new, still empty mark of pathology `number`."""
-    node = scene.newNode(className, name(number, word), {MADE: word})
+    node = nodes.new_node(class_name, name(number, word), {MADE: word})
     slicer.mrmlScene.AddNode(node)
     node.CreateDefaultDisplayNodes()
     if not node.IsA("vtkMRMLSegmentationNode"):  # who paints wants to see what is painted
@@ -32,6 +31,7 @@ def style(node) -> None:
     display = node.GetDisplayNode()
     if node.IsA("vtkMRMLSegmentationNode"):
         display.SetVisibility2DFill(False)
+        display.SetSliceIntersectionThickness(2)
         return
     display.SetPointLabelsVisibility(False)
     display.SetPropertiesLabelVisibility(False)
@@ -39,7 +39,7 @@ def style(node) -> None:
     display.SetGlyphTypeFromString("Cross2D")
 
 
-def setVisible(node, shown: bool) -> None:
+def set_visible(node, shown: bool) -> None:
     """Show or hide a mark in all views; a segmentation that is shown again is only outlined."""
     display = node.GetDisplayNode()
     if display is None:
@@ -49,16 +49,16 @@ def setVisible(node, shown: bool) -> None:
     display.SetVisibility(shown)
 
 
-def isEmpty(node) -> bool:
+def is_empty(node) -> bool:
     """Whether nothing is placed or painted yet."""
     if not node.IsA("vtkMRMLSegmentationNode"):
         return node.GetNumberOfDefinedControlPoints() == 0
     segmentation = node.GetSegmentation()
     segments = [segmentation.GetNthSegment(i) for i in range(segmentation.GetNumberOfSegments())]
-    return all(_isEmptySegment(segment) for segment in segments)
+    return all(_is_empty_segment(segment) for segment in segments)
 
 
-def _isEmptySegment(segment) -> bool:
+def _is_empty_segment(segment) -> bool:
     labelmap = segment.GetRepresentation("Binary labelmap")
     return labelmap is None or labelmap.IsEmpty()
 
@@ -69,21 +69,21 @@ def changes(node) -> list[tuple]:
     if node.IsA("vtkMRMLSegmentationNode"):
         segmentation = node.GetSegmentation()
         # Which one comes last, once the voxels are there, differs between painting and importing.
-        events = (segmentation.SourceRepresentationModified, segmentation.SegmentModified)
-        events += (segmentation.ContainedRepresentationNamesModified, segmentation.SegmentAdded)
+        events = [segmentation.SourceRepresentationModified, segmentation.SegmentModified]
+        events += [segmentation.ContainedRepresentationNamesModified, segmentation.SegmentAdded]
         return [*shown, *((segmentation, event) for event in events)]
-    events = (node.PointModifiedEvent, node.PointPositionDefinedEvent, node.PointRemovedEvent)
+    events = [node.PointModifiedEvent, node.PointPositionDefinedEvent, node.PointRemovedEvent]
     return [*shown, *((node, event) for event in events)]
 
 
-def isMade(node) -> bool:
+def is_made(node) -> bool:
     """Whether the module made it; the user's own stay in the scene."""
     return node is not None and node.GetAttribute(MADE) is not None
 
 
 def renumber(node, number: int) -> None:
     """Name a mark that the module made after its pathology's number."""
-    if not isMade(node):
+    if not is_made(node):
         return
     old, new = node.GetName(), name(number, node.GetAttribute(MADE))
     node.SetName(new)
@@ -96,7 +96,26 @@ def renumber(node, number: int) -> None:
         node.SetNthControlPointLabel(i, label.replace(old, new, 1))
 
 
-def remove(node, stillUsed) -> None:
+def copy_of(node):
+    """A copy of a mark outside the scene, for `bring_back`."""
+    copy = nodes.new_node(node.GetClassName(), node.GetName())
+    copy.CopyContent(node, True)
+    for name in node.GetAttributeNames() or ():
+        copy.SetAttribute(name, node.GetAttribute(name))
+    copy.SetNodeReferenceID("transform", node.GetTransformNodeID())
+    return copy
+
+
+def bring_back(copy):
+    """Put the mark of a copy into the scene again."""
+    slicer.mrmlScene.AddNode(copy)
+    copy.CreateDefaultDisplayNodes()
+    if not copy.IsA("vtkMRMLSegmentationNode"):
+        style(copy)
+    return copy
+
+
+def remove(node, still_used) -> None:
     """Remove a mark that the module made and no other pathology uses."""
-    if isMade(node) and node not in stillUsed and slicer.mrmlScene.IsNodePresent(node):
+    if is_made(node) and node not in still_used and slicer.mrmlScene.IsNodePresent(node):
         slicer.mrmlScene.RemoveNode(node)

@@ -5,29 +5,30 @@ What is wrong is a ValueError; what is odd, but may be meant, is a sentence.
 
 from __future__ import annotations
 
-import slicer
-
-from MedSynthLib import film, marks, region, scene
-from MedSynthLib.vocabulary import FROM_VOLUME, PRESETS
+from medsynth.scene import anatomy as drawn_anatomy
+from medsynth.scene import findings, marks, nodes, projection, region
+from medsynth.scene.given import slicer
+from medsynth.scene.vocabulary import FROM_VOLUME, PRESETS
 
 AERATED_HU = -400.0  # of lung, as in medsynth.lesions.body
 REACH_MM = 5.0  # around the middle of a region
 
 
-def whyNot(parameters, pathologies) -> str:
+def why_not(parameters, pathologies) -> str:
     """Why these settings cannot run, or an empty text when they can."""
     try:
         anatomy(parameters)
         for number, pathology in enumerate(pathologies, start=1):
             place(pathology.where, parameters.reference, number)
             source(pathology, number)
+        findings.describe(parameters.reference, [p.where for p in pathologies])
     except ValueError as mistake:
         return str(mistake)
     return ""
 
 
 def anatomy(parameters) -> dict[str, str]:
-    """What the request says of the film, where the anatomy is one.
+    """What the request says of the projection image, where the anatomy is one.
 
     Raises:
         ValueError: no reference, or something about it is not said.
@@ -36,7 +37,12 @@ def anatomy(parameters) -> dict[str, str]:
     if parameters.reference is None:
         drawn = ", or press Sample phantom" if preset.phantoms else ""
         raise ValueError(f"Choose an anatomy reference first{drawn}.")
-    return film.anatomyKeys(parameters.reference, preset)
+    if drawn_anatomy.is_edited(parameters.reference):
+        raise ValueError(
+            f"The curves of {parameters.reference.GetName()} were edited: press Redraw all under "
+            "Anatomy of the phantom first."
+        )
+    return projection.anatomy_keys(parameters.reference, preset)
 
 
 def place(where, reference, number: int) -> None:
@@ -47,7 +53,7 @@ def place(where, reference, number: int) -> None:
     """
     if where is None:
         raise ValueError(f"Pathology {number}: mark its place first (click, box, curve or paint).")
-    if marks.isEmpty(where):
+    if marks.is_empty(where):
         raise ValueError(f"Pathology {number}: {where.GetName()} is empty. {_todo(where)}")
     closed = where.IsA("vtkMRMLMarkupsClosedCurveNode")
     if closed and where.GetNumberOfDefinedControlPoints() < 3:
@@ -75,8 +81,9 @@ def source(pathology, number: int) -> None:
     Raises:
         ValueError: it is not.
     """
-    chosen = pathology.sourceVolume is not None and pathology.sourceMask is not None
-    if pathology.kind == FROM_VOLUME and not chosen:
+    if pathology.kind != FROM_VOLUME:
+        return
+    if pathology.sourceVolume is None or pathology.sourceMask is None:
         raise ValueError(
             f"Pathology {number}: choose the volume its lesion is taken from and the segmentation "
             "that marks the lesion there."
@@ -94,7 +101,7 @@ def odd(where, reference, preset, diameter: float) -> str:
         i, j, k = (int(round(v)) for v in index)
         if not all(0 <= v < n for v, n in zip((k, j, i), image.shape, strict=True)):
             continue
-        body = bodyOfSlice(image[k], preset.body_threshold)
+        body = body_of_slice(image[k], preset.body_threshold)
         if not body[j, i]:
             return "This place is outside the body: the synthesis will refuse it. Move it inwards."
         if preset.units == "HU" and not _aerated(image, body, (i, j, k), spacing, reach):
@@ -110,7 +117,7 @@ def _comparable(reference, preset) -> bool:
     return low >= 0 and high <= 255
 
 
-def bodyOfSlice(values, threshold: float):
+def body_of_slice(values, threshold: float):
     """The body in one slice (rows, columns): what is dense and largest, with its holes filled.
 
     Coarser than the library's own (which leaves table and blankets out): it must not cry wolf.
@@ -145,7 +152,7 @@ def _centers(where):
         return slicer.util.arrayFromMarkupsCurvePoints(where, world=True).mean(0, keepdims=True)
     segmentation = where.GetSegmentation()
     ids = [segmentation.GetNthSegmentID(i) for i in range(segmentation.GetNumberOfSegments())]
-    centers = [where.GetSegmentCenterRAS(segmentID) for segmentID in ids]
+    centers = [where.GetSegmentCenterRAS(segment_id) for segment_id in ids]
     return np.array([center for center in centers if center is not None]).reshape(-1, 3)
 
 
@@ -154,5 +161,5 @@ def _indices(world, reference):
     import numpy as np
 
     local = region.transformed(world, None, reference.GetParentTransformNode())
-    toIJK = np.linalg.inv(scene.ijkToRAS(reference))
-    return np.asarray(local) @ toIJK[:3, :3].T + toIJK[:3, 3]
+    to_ijk = np.linalg.inv(nodes.ijk_to_ras(reference))
+    return np.asarray(local) @ to_ijk[:3, :3].T + to_ijk[:3, 3]

@@ -1,33 +1,33 @@
 """The live low-pass preview: what a factor keeps of the reference, shown in the slice views.
 
 The filter is the library's (`medsynth.images.low_pass_preview`). The slices on screen come first, the others
-follow in small portions between Slicer's own events, so that a slider stays smooth on a large CT.
+follow in small portions between the program's own events, so that a slider stays smooth on a large CT.
 """
 
 from __future__ import annotations
 
 import time
 
-import qt
-import slicer
-import vtk
-
-from MedSynthLib import film, scene
+from medsynth.scene import nodes, projection
+from medsynth.scene.given import slicer, vtk
 
 PORTION_S = 0.03
 
 
 class Preview:
-    """One preview volume over the reference; `show` starts or changes it, `hide` removes it."""
+    """One preview volume over the reference; `show` starts or changes it, `hide` removes it.
 
-    def __init__(self):
+    Args:
+        repeat: makes of a function something with `start()` and `stop()`, which calls it again and again
+            between the program's own events.
+    """
+
+    def __init__(self, repeat):
         self.volume = self.reference = self.filter = None
         self.asked = None
         self.queue: list[int] = []
         self.before: dict[str, tuple] = {}
-        self.timer = qt.QTimer()
-        self.timer.setInterval(0)
-        self.timer.connect("timeout()", self._portion)
+        self.timer = repeat(self.portion)
 
     def show(self, reference, factor: int, preset) -> None:
         """Show the reference through the factor's filter, in front of everything else."""
@@ -38,33 +38,33 @@ class Preview:
             return
         if reference is not self.reference or reference.GetSpacing() != self.volume.GetSpacing():
             self.hide()
-            self._addVolume(reference)
+            self._add_volume(reference)
         self.asked = asked
         rows, columns = slicer.util.arrayFromVolume(reference).shape[1:]
-        factor = min(round(factor * gridStep(reference, preset)) or 1, rows, columns)
+        factor = min(round(factor * grid_step(reference, preset)) or 1, rows, columns)
         # The library shows these in gray values first; here they stay in the file's own.
         intensity = None if preset.in_display_units else preset.intensity
         self.filter = LowPassPreview((rows, columns), factor, intensity)
-        self.queue = self._slicesByDistance()
-        self._portion()
+        self.queue = self._slices_by_distance()
+        self.portion()
         self.timer.start()
 
     def hide(self) -> None:
         """Remove the preview and give the views back what they showed."""
         self.timer.stop()
         self.queue = []
-        for name, (volumeID, opacity) in self.before.items():
+        for name, (volume_id, opacity) in self.before.items():
             composite = slicer.mrmlScene.GetNodeByID(name)
             if composite is not None:
-                composite.SetForegroundVolumeID(volumeID)
+                composite.SetForegroundVolumeID(volume_id)
                 composite.SetForegroundOpacity(opacity)
         if self.volume is not None and slicer.mrmlScene.IsNodePresent(self.volume):
-            scene.remove(self.volume)
+            nodes.remove(self.volume)
         self.volume = self.reference = self.asked = None
         self.before = {}
 
-    def _addVolume(self, reference) -> None:
-        self.volume = _hiddenCopy(reference)
+    def _add_volume(self, reference) -> None:
+        self.volume = _hidden_copy(reference)
         self.reference = reference
         for composite in _composites():
             self.before[composite.GetID()] = (
@@ -74,25 +74,25 @@ class Preview:
             composite.SetForegroundVolumeID(self.volume.GetID())
             composite.SetForegroundOpacity(1.0)
 
-    def _slicesByDistance(self) -> list[int]:
+    def _slices_by_distance(self) -> list[int]:
         """Slice numbers, the one on screen first."""
         count = slicer.util.arrayFromVolume(self.reference).shape[0]
-        current = self._currentSlice(count)
+        current = self._current_slice(count)
         return sorted(range(count), key=lambda k: abs(k - current))
 
-    def _currentSlice(self, count: int) -> int:
+    def _current_slice(self, count: int) -> int:
         import numpy as np
 
-        from MedSynthLib.region import transformed
+        from medsynth.scene.region import transformed
 
-        node = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
+        node = _slice_node("Red")
         matrix = slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS())
         center = transformed(matrix[None, :3, 3], None, self.reference.GetParentTransformNode())
-        k = (np.linalg.inv(scene.ijkToRAS(self.reference)) @ [*center[0], 1])[2]
+        k = (np.linalg.inv(nodes.ijk_to_ras(self.reference)) @ [*center[0], 1])[2]
         return int(np.clip(round(k), 0, count - 1))
 
-    def _portion(self) -> None:
-        """Filter slices for a few hundredths of a second, then let Slicer breathe."""
+    def portion(self) -> None:
+        """Filter slices for a few hundredths of a second, then let the program breathe."""
         if not self.queue or not slicer.mrmlScene.IsNodePresent(self.volume):
             self.timer.stop()
             return
@@ -105,10 +105,10 @@ class Preview:
         slicer.util.arrayFromVolumeModified(self.volume)
 
 
-def _hiddenCopy(reference):
+def _hidden_copy(reference):
     """A volume like the reference that no node box, no Data module and no scene file ever sees."""
     name = f"{reference.GetName()} low-pass preview"
-    volume = scene.newNode("vtkMRMLScalarVolumeNode", name)
+    volume = nodes.new_node("vtkMRMLScalarVolumeNode", name)
     volume.SetHideFromEditors(True)
     volume.SetSaveWithScene(False)
     volume.CopyOrientation(reference)
@@ -123,6 +123,12 @@ def _hiddenCopy(reference):
     return volume
 
 
+def _slice_node(name: str):
+    """Of the slice view of this name; without one, the first there is."""
+    shown = slicer.util.getNodesByClass("vtkMRMLSliceNode")
+    return next((node for node in shown if node.GetLayoutName() == name), shown[0])
+
+
 def _composites():
     count = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode")
     return [
@@ -130,7 +136,7 @@ def _composites():
     ]
 
 
-def gridStep(reference, preset) -> float:
+def grid_step(reference, preset) -> float:
     """Pixels of the reference per pixel of the grid that the library brings it onto."""
     if not preset.in_display_units:
         return 1.0
@@ -143,10 +149,10 @@ def explain(reference, factor: float, preset) -> str:
     """What a factor means for this image, in millimeters."""
     if reference is None:
         return ""
-    size = round(factor) * gridStep(reference, preset) * max(reference.GetSpacing()[:2])
+    size = round(factor) * grid_step(reference, preset) * max(reference.GetSpacing()[:2])
     if round(factor) == 1:
         return "Factor 1: the result follows the reference in every detail."
-    if film.isFilm(reference, preset) and not film.pixelSize(reference):
+    if projection.is_projection(reference, preset) and not projection.pixel_size(reference):
         return "What the factor keeps is shown here in mm once the pixel size is entered."
     return (
         f"Factor {round(factor)}: structures larger than about {size:.0f} mm are kept, "

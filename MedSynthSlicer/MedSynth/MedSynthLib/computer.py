@@ -1,0 +1,139 @@
+"""Where the synthesis runs: on this computer, or on a medsynth server (`medsynth serve`).
+
+All of it is a setting of this computer, never of a scene: a scene from somebody else must not be able to
+choose where images are sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import qt
+import slicer
+
+from MedSynthLib import destinations
+
+HERE, SERVER = "here", "server"
+COMPUTER_SETTING = "MedSynth/Computer"
+ADDRESS_SETTING = "MedSynth/Server"
+CERTIFICATE_SETTING = "MedSynth/ServerCertificate"
+AGREED_SETTING = "MedSynth/ServersAgreed"  # addresses to which images were sent already
+TOKEN_VARIABLE = "MEDSYNTH_SERVER_TOKEN"
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_tokens: dict[str, str] = {}  # of this session, where no keyring keeps them
+
+
+@dataclass(frozen=True)
+class RemoteComputer:
+    """A medsynth server, as `medsynth synthesize` wants to know it."""
+
+    address: str
+    token: str
+    certificate: str = ""
+
+    def arguments(self) -> list[str]:
+        """Of the command."""
+        certificate = ["--server-certificate", self.certificate] if self.certificate else []
+        return ["--server", self.address, *certificate]
+
+    def environment(self) -> dict[str, str]:
+        """Of the command's process: a token on a command line could be read by others."""
+        return {TOKEN_VARIABLE: self.token}
+
+    @property
+    def isLoopback(self) -> bool:
+        """Whether it is this computer's own, or a tunnel's end on it."""
+        return urlsplit(self.address).hostname in LOOPBACK
+
+    @property
+    def isEncrypted(self) -> bool:
+        """Whether nobody on the way can read what is sent."""
+        return self.address.startswith("https://")
+
+
+def isServer() -> bool:
+    """Whether a server is chosen."""
+    return _setting(COMPUTER_SETTING) == SERVER
+
+
+def address() -> str:
+    """The server's address, as it was entered."""
+    return _setting(ADDRESS_SETTING)
+
+
+def chosen() -> RemoteComputer | None:
+    """The server that runs the synthesis; None: this computer.
+
+    Raises:
+        ValueError: a server is chosen, but its address or token is missing.
+    """
+    return server() if isServer() else None
+
+
+def server() -> RemoteComputer:
+    """The server that was entered.
+
+    Raises:
+        ValueError: its address or token is missing.
+    """
+    if not address():
+        raise ValueError("Enter the server's address under Advanced, or choose this computer.")
+    found = token(address())
+    if not found:
+        raise ValueError(f"Enter the token of {address()} under Advanced.")
+    return RemoteComputer(address(), found, _setting(CERTIFICATE_SETTING))
+
+
+def token(of: str) -> str:
+    """Of the server at this address: entered since Slicer's start, or from the keyring."""
+    if of in _tokens:
+        return _tokens[of]
+    try:
+        import keyring
+
+        return keyring.get_password("medsynth", _name(of)) or ""
+    except Exception:  # no keyring, or one that is locked: whatever it raises, there is no token
+        return ""
+
+
+def keepToken(of: str, text: str) -> bool:
+    """Keep it; gives whether it is there after a restart too."""
+    _tokens[of] = text
+    try:
+        destinations.keepSecret(_name(of), text)
+    except RuntimeError:
+        return False
+    return True
+
+
+def _name(of: str) -> str:
+    return f"server {of}"
+
+
+def agreed(where: RemoteComputer, what: str) -> bool:
+    """Whether the user agrees that images leave this computer; asked where there is something to know."""
+    known = _setting(AGREED_SETTING).split()
+    reasons = []
+    if where.address not in known:
+        reasons.append("This is the first time that images are sent to this address.")
+    if not (where.isEncrypted or where.isLoopback):
+        reasons.append(
+            "The connection is NOT encrypted: who is on the network on the way can read the images and "
+            "the token."
+        )
+    if not reasons:
+        return True
+    leaves = (
+        f"The pixels of {what}, and of every image and mask that the run needs, leave this computer. "
+        "Their names and DICOM headers do not. The server removes them when the result has been fetched."
+    )
+    question = "\n\n".join([f"Run on {where.address}?", leaves, *reasons])
+    if not slicer.util.confirmOkCancelDisplay(question, windowTitle="Run on a server"):
+        return False
+    qt.QSettings().setValue(AGREED_SETTING, " ".join(dict.fromkeys([*known, where.address])))
+    return True
+
+
+def _setting(name: str) -> str:
+    return str(qt.QSettings().value(name) or "").strip()
