@@ -1,0 +1,1 @@
+"""Synthesis for other programs over HTTP: jobs are requests, results are what the command writes."""
