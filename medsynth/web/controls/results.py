@@ -1,0 +1,154 @@
+"""4 Results: the list, and what can be done with each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trame.widgets import html
+from trame.widgets import vuetify3 as v3
+
+from medsynth.web.controls.shared import BUTTON, ICON, SMALL, TYPED, Does
+
+if TYPE_CHECKING:
+    from medsynth.web.desk import Desk
+
+PARTS = (
+    ("DICOM", "dicom.zip"),
+    ("NIfTI", "nifti.zip"),
+    ("Report", "report.html"),
+    ("All", "all.zip"),
+)
+
+
+def write(desk: Desk, does: Does) -> None:
+    """Write the section."""
+    html.H2("4  Results")
+    html.Div("None yet.", v_if=("!results.length",), classes="note")
+    with html.Div(
+        v_for="result in results",
+        key="result.number",
+        classes=("result.number === shown ? 'result chosen' : 'result'",),
+        click=(does(desk.shelf.show), "[result.number]"),
+    ):
+        with html.Div(classes="side"):
+            html.Img(src=("result.picture",), alt="", __properties=["alt"])
+            v3.VBtn(
+                icon=("result.kept ? 'mdi-star' : 'mdi-star-outline'",),
+                title=("result.kept ? 'Keep no more' : 'Keep'",),
+                click=(does(desk.keep_result), "[result.number, !result.kept]"),
+                color=("result.kept ? 'amber' : undefined",),
+                classes="keep",
+                **ICON,
+            )
+        with html.Div(classes="about"):
+            _about(desk, does)
+        v3.VBtn(
+            icon="mdi-close",
+            title="Discard this result",
+            click=(does(desk.discard_result), "[result.number]"),
+            classes="discard",
+            **ICON,
+        )
+    with html.Div(v_if=("results.some((r) => r.kept)",), classes="row kept"):
+        html.A(
+            "Download {{ results.filter((r) => r.kept).length }} kept",
+            href="results/kept.zip",
+            classes="get-kept",
+            download=True,
+            __properties=["download"],
+        )
+        v3.VBtn(
+            "Discard the others",
+            v_if=("results.some((r) => !r.kept)",),
+            click=does(desk.discard_others),
+            disabled=("!!busy",),
+            classes="discard-others",
+            **BUTTON,
+        )
+
+
+def _about(desk: Desk, does: Does) -> None:
+    html.Input(
+        value=("result.name",),
+        title="Its name: click to change it",
+        change=(does(desk.rename_result), "[result.number, $event.target.value]"),
+        keydown="$event.key === 'Enter' && $event.target.blur()",
+        maxlength=60,
+        classes="title",
+        __properties=["maxlength"],
+    )
+    html.Div("{{ result.what }}", classes="note")
+    html.Div("{{ result.sent }}", v_if=("result.sent",), classes="note sent")
+    with html.Div(classes="downloads"):
+        for word, what in PARTS:
+            html.A(
+                word,
+                href=(f"`results/${{result.number}}/{what}`",),
+                click="$event.stopPropagation()",
+                classes=f"get-{word.lower()}",
+                download=True,
+                __properties=["download"],
+            )
+    with html.Div(classes="row"):
+        v3.VBtn(
+            "4 more like this",
+            title="The same request with other seeds",
+            click=(does(desk.runs.more_like), "[result.number]"),
+            disabled=("!!busy",),
+            classes="more",
+            **SMALL,
+        )
+        v3.VBtn(
+            "Send...",
+            title="To one of the known destinations",
+            click=(does(desk.sending.ask), "[result.number]"),
+            v_if=("can_send",),
+            disabled=("!!busy",),
+            classes="send",
+            **SMALL,
+        )
+
+
+def ask(desk: Desk, does: Does) -> None:
+    """Write the question where a result is to go."""
+    part = desk.sending
+    with (
+        v3.VDialog(
+            model_value=("send_number > 0",),
+            update_modelValue=(does(part.close), "[]"),
+            max_width=520,
+        ),
+        v3.VCard(classes="sending"),
+    ):
+        v3.VCardTitle("Send to a destination")
+        with v3.VCardText():
+            v3.VSelect(
+                label="Destination",
+                items=("destinations",),
+                model_value=("send_to",),
+                update_modelValue=(does(part.choose), TYPED),
+                classes="destination",
+            )
+            html.Div("{{ send_says }}", classes="note")
+            html.Div("{{ hazard }}", v_for="hazard in send_hazards", key="hazard", classes="hazard")
+            v3.VCheckbox(
+                label="I know, and want to send it there",
+                v_model=("send_agreed",),
+                v_if=("send_hazards.length",),
+                classes="agreed",
+            )
+            html.Div(
+                "Its marks are verified before it goes, and the destination is asked whether it has everything.",
+                classes="note",
+            )
+        with v3.VCardActions():
+            v3.VSpacer()
+            v3.VBtn("Cancel", click=does(part.close), classes="dont", **BUTTON)
+            v3.VBtn(
+                "Send",
+                click=does(part.send),
+                disabled=("!send_to || (send_hazards.length > 0 && !send_agreed)",),
+                color="primary",
+                classes="do-send",
+                **BUTTON,
+            )

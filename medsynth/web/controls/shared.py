@@ -1,0 +1,34 @@
+"""What the parts of the page share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from trame.widgets import html
+from trame.widgets import vuetify3 as v3
+
+# Makes of a method of the desk what a control calls.
+Does = Callable[[Callable[..., Any]], Callable[..., None]]
+# Vue's own words for what is checked or typed.
+TYPED = "[$event]"
+BUTTON = {"size": "small", "variant": "tonal"}
+SMALL = {"size": "x-small", "variant": "tonal"}
+ICON = {"size": "x-small", "variant": "text"}
+
+
+def slider(label: str, value: str, change: Any, arguments: str, **more: Any) -> None:
+    """A slider of whole numbers between its label and its value."""
+    low, high = more.pop("low", 1), more.pop("high", 64)
+    unit = more.pop("unit", "")
+    with html.Div(classes="slider"):
+        html.Span(label)
+        v3.VSlider(
+            model_value=(value,),
+            update_modelValue=(change, arguments),
+            min=low,
+            max=high,
+            step=1,
+            **{"disabled": ("!!busy",)} | more,
+        )
+        html.Span(f"{{{{ {value} }}}}{unit}", classes="number")

@@ -1,0 +1,91 @@
+"""What the page does in processes apart, and how many of them: needs no page."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import types
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from medsynth.errors import GeometryError
+from medsynth.web import reading, suggesting
+from medsynth.web.sessions import NoMoreSessions, Session, SessionLimits, Sessions
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_place_is_chosen_in_the_lung(chest, seed):
+    center = suggesting.suggest(chest, "lung_ct", 14.0, seed)
+    image = sitk.ReadImage(str(chest))
+    index = image.TransformPhysicalPointToIndex(center)
+    assert image[index] < -400 or image[index] > 0  # lung, or a vessel in it
+    i, j, _ = index
+    assert ((abs(i - 48) - 20) / 15) ** 2 + ((j - 48) / 24) ** 2 < 1
+
+
+def test_no_place_is_said(chest):
+    with pytest.raises(GeometryError, match="no place for a lesion of 200"):
+        suggesting.suggest(chest, "lung_ct", 200.0, 1)
+
+
+def test_whole_numbers_are_shown_in_half_the_memory(chest, tmp_path):
+    upload = tmp_path / "upload"
+    upload.mkdir()
+    (upload / "00001.nrrd").write_bytes(chest.read_bytes())
+    reading.read(upload, tmp_path)
+    shown, sent = (sitk.ReadImage(str(path)) for path in (tmp_path / reading.SHOWN, chest))
+    assert shown.GetPixelID() == sitk.sitkInt16
+    np.testing.assert_array_equal(*map(sitk.GetArrayFromImage, (shown, sent)))
+    assert shown.GetOrigin() == sent.GetOrigin()
+    assert json.loads((tmp_path / reading.ABOUT).read_text())["dicom"] is False
+
+
+@pytest.mark.slow
+def test_what_cannot_be_read_is_one_event_and_2(tmp_path):
+    upload = tmp_path / "upload"
+    upload.mkdir()
+    (upload / "00001.nrrd").write_text("not an image")
+    command = [sys.executable, "-m", "medsynth.web.reading", str(upload), str(tmp_path)]
+    pipe = subprocess.PIPE
+    # It ends when its input is closed, so that is kept open.
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as running:
+        event = json.loads(running.stdout.readline())
+        assert running.wait(timeout=120) == 2
+    assert event["kind"] == "error"
+    assert "00001.nrrd" in event["message"]
+
+
+class Starting(Sessions):
+    """Sessions whose processes take a while to start, and are none."""
+
+    start_s = 0.05
+
+    async def _begin(self):
+        await asyncio.sleep(self.start_s)
+        process = types.SimpleNamespace(returncode=None)
+        return Session(f"session {id(process)}", "key", self.root, process)
+
+
+def test_visitors_who_come_at_once_do_not_get_more_sessions_than_there_are(tmp_path):
+    async def visit():
+        sessions = Starting(tmp_path, SessionLimits(sessions=2))
+        sessions.spare = asyncio.create_task(sessions._begin())
+        found = await asyncio.gather(*(sessions.new() for _ in range(4)), return_exceptions=True)
+        sessions.spare.cancel()
+        return [type(each) for each in found], len(sessions.open)
+
+    kinds, count = asyncio.run(visit())
+    assert (kinds.count(Session), kinds.count(NoMoreSessions), count) == (2, 2, 2)
+
+
+def test_the_server_ends_at_once_while_a_session_still_starts(tmp_path):
+    async def end():
+        sessions = Starting(tmp_path, SessionLimits())
+        sessions.start_s = 600
+        sessions.start()
+        await asyncio.sleep(0.05)
+        await asyncio.wait_for(sessions.stop(), 20)  # a TimeoutError otherwise
+
+    asyncio.run(end())
