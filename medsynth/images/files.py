@@ -118,11 +118,16 @@ def three_axes(image: sitk.Image, path: Path) -> sitk.Image:
     return image
 
 
+class NotGray(ValueError):
+    """A picture in color, or with transparent pixels."""
+
+
 def one_channel(image: sitk.Image, path: Path, notes: list[str]) -> sitk.Image:
     """The gray image; an RGB(A) one whose colors are all gray (and opaque) is accepted.
 
     Raises:
-        ValueError: Colored, transparent, complex, or with several values a voxel.
+        NotGray: a colored or transparent picture.
+        ValueError: complex, or with several values a voxel.
     """
     channels = image.GetNumberOfComponentsPerPixel()
     if channels == 1 and "complex" not in image.GetPixelIDTypeAsString():
@@ -134,7 +139,7 @@ def one_channel(image: sitk.Image, path: Path, notes: list[str]) -> sitk.Image:
             notes.append(f"{path} is stored in color but gray throughout; one channel was taken")
             return sitk.VectorIndexSelectionCast(image, 0)
         what = "is a color image" if opaque else "has transparent pixels"
-        raise ValueError(f"{path} {what}; convert it to a gray image")
+        raise NotGray(f"{path} {what}; convert it to a gray image")
     kind = image.GetPixelIDTypeAsString()
     raise ValueError(
         f"{path} has {channels} values per voxel ({kind}); only scalar gray images can be used"

@@ -35,7 +35,7 @@ def read_mask_of(
 ) -> sitk.Image:
     """As `read_mask`, of a mask that belongs to the image `drawn_on`.
 
-    A mask that is a picture says no place; it lies on the pixels of a film or slice of its own size.
+    A mask that is a picture says no place; it lies on the pixels of a projection image or slice of its own size.
 
     Raises:
         GeometryError: a picture of another size than the image: nobody knows where it lies.

@@ -1,4 +1,4 @@
-"""One film or slice onto the grid that a network was trained on: scaled, never stretched."""
+"""One projection image or slice onto the grid that a network was trained on: scaled, never stretched."""
 
 from __future__ import annotations
 

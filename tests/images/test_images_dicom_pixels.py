@@ -1,6 +1,7 @@
 """What stored DICOM pixels mean: bits, signs, rescale, padding, polarity, every transfer syntax."""
 
 import re
+import socket
 import subprocess
 
 import numpy as np
@@ -19,6 +20,7 @@ from pydicom.uid import (
 )
 
 from medsynth.images import is_mirrored, modality_transform, read_image, stored_range
+from medsynth.images.dicom import pixels as stored_pixels
 
 PLACE = (0, 0, 0)
 SIGNED = np.array([[-2000, -1, 0], [1, 2047, -2048]], np.int16)
@@ -26,6 +28,19 @@ SIGNED = np.array([[-2000, -1, 0], [1, 2047, -2048]], np.int16)
 
 def values(path):
     return sitk.GetArrayFromImage(read_image(path).image)[0]
+
+
+def test_what_others_leave_open_is_no_remark_on_a_file(tmp_path, monkeypatch):
+    """A socket that is collected while pixels are decoded is not the file's matter."""
+    path = save(made_up_slice(SIGNED, PLACE), tmp_path / "a.dcm")
+    real = stored_pixels._decode
+
+    def decoding(*args):
+        socket.socket()  # collected at once, with a ResourceWarning
+        return real(*args)
+
+    monkeypatch.setattr(stored_pixels, "_decode", decoding)
+    assert read_image(path).warnings == ()
 
 
 def test_signed_pixels_keep_their_sign(tmp_path):

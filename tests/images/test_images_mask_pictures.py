@@ -8,7 +8,7 @@ from PIL import Image
 
 from medsynth.errors import GeometryError
 from medsynth.images import read_image, read_mask_of
-from medsynth.pipeline.preprocessing import Fitted, Fitting, roi_mask
+from medsynth.pipeline.preprocessing import PreprocessedReference, Preprocessing, roi_mask
 
 
 def picture(path, rows, columns):
@@ -47,7 +47,7 @@ def test_of_another_size(tmp_path, film, suffix, sizes):
     with pytest.raises(GeometryError, match=both):
         read_mask_of(mask, film)
     with pytest.raises(GeometryError, match=both):  # what places a roi
-        roi_mask(mask, Fitted(film, film.image, Fitting()))
+        roi_mask(mask, PreprocessedReference(film, film.image, Preprocessing()))
 
 
 def test_png_on_png_of_another_size(tmp_path):

@@ -1,14 +1,10 @@
 """DICOM SEG written by highdicom, read back on the grid that its own frames describe."""
 
-import warnings
-
-import highdicom
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from highdicom.sr.coding import CodedConcept
-from images_made_up_dicom import save_series
+from images_made_up_dicom import save_segmentation, save_series
 
 from medsynth.errors import GeometryError
 from medsynth.images import check_same_geometry, read_image, read_mask, resample_mask
@@ -31,37 +27,7 @@ def write_seg(ct, path, masks, kind, **options):
     """`masks`: (k, j, i) or, for several segments, (k, j, i, segment)."""
     headers = [pydicom.dcmread(p) for p in ct.glob("*.dcm")]
     headers.sort(key=lambda h: np.dot(h.ImagePositionPatient, NORMAL))
-    code = CodedConcept("52988006", "SCT", "Lesion")
-    count = masks.shape[-1] if masks.ndim == 4 else 1
-    described = [
-        highdicom.seg.SegmentDescription(
-            segment_number=n + 1,
-            segment_label=f"lesion {n + 1}",
-            segmented_property_category=code,
-            segmented_property_type=code,
-            algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.MANUAL,
-        )
-        for n in range(count)
-    ]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        seg = highdicom.seg.Segmentation(
-            source_images=headers,
-            pixel_array=masks,
-            segmentation_type=kind,
-            segment_descriptions=described,
-            series_instance_uid="1.2.3.4.5",
-            series_number=2,
-            sop_instance_uid="1.2.3.4.5.1",
-            instance_number=1,
-            manufacturer="x",
-            manufacturer_model_name="x",
-            software_versions="1",
-            device_serial_number="1",
-            **options,
-        )
-    seg.save_as(path)
-    return path
+    return save_segmentation(headers, masks, path, kind=kind, **options)
 
 
 def lesion():
@@ -72,6 +38,7 @@ def lesion():
     return mask
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["BINARY", "LABELMAP", "FRACTIONAL"])
 @pytest.mark.parametrize("omit", [True, False])
 def test_read_back_on_the_ct_grid(ct, tmp_path, kind, omit):

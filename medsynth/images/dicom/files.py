@@ -64,6 +64,12 @@ def is_dicom(path: Path) -> bool:
     return start[128:] == b"DICM" or bare
 
 
+def dicom_files(path: Path) -> list[Path]:
+    """`path` itself, or every file right in the folder `path`, where it starts like DICOM."""
+    files = sorted(each for each in path.iterdir() if each.is_file()) if path.is_dir() else [path]
+    return [each for each in files if is_dicom(each)]
+
+
 def read_header(path: Path) -> DicomFile:
     """The header without pixel data.
 

@@ -82,6 +82,8 @@ def decode(path: Path, notes: list[str]) -> np.ndarray:
     with naming(path, otherwise="has pixels that cannot be read"):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
+            # What is collected meanwhile, a socket of somebody else, say, is no remark on this file.
+            warnings.simplefilter("ignore", ResourceWarning)
             data = pydicom.dcmread(path, force=True)
             cells = _decode(data, path)
         cells = cells.reshape(-1, int(data.Rows), int(data.Columns))
