@@ -17,8 +17,9 @@ demo: $(VENV)/.installed
 		echo "A synthetic image is in $$(realpath "$$out"): open report.html, preview.png, or dicom/ in a viewer."; \
 	fi; done
 
-# One process a core and one thread a process: threads that wait for each other only cost time.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup --ignore=tests/slicer
+# One process a core and one thread a process: threads that wait for each other only cost time. The
+# tests of a file stay in one process: what they share is made once.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --ignore=tests/slicer
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -33,6 +34,7 @@ check: lint types
 test: lint debian
 	$(PYTEST)
 	sh tests/slicer/run.sh
+	sh tests/web/run.sh
 
 coverage: $(VENV)/.installed-dev debian
 	$(PYTEST) --cov=medsynth --cov-report=term:skip-covered --cov-report=html:build/coverage
@@ -65,7 +67,10 @@ $(VENV)/.installed: setup.py
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/pip install -q -e '.[dev]'
-	$(BIN)/pip install -q --no-deps 'nnunetv2>=2.5' 'dynamic-network-architectures>=0.4.4'
+	$(BIN)/pip install -q --no-deps 'nnunetv2>=2.5' 'dynamic-network-architectures>=0.4.4' 'timm>=1.0.9'
+	$(BIN)/pip install -q 'huggingface_hub>=0.30'
+	if command -v nvidia-smi >/dev/null; then $(BIN)/pip install -q torchvision; \
+	else $(BIN)/pip install -q --no-deps torchvision==0.28.0; fi
 	touch $@
 
 # Servers and validators that the tests talk to; without apt and root those tests skip and say so.
@@ -81,4 +86,4 @@ $(VENV)/.debian: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv312 $(OUT) $(OUT)-mammography build dist site *.egg-info
+	rm -rf $(VENV) .venv312 .venvweb $(OUT) $(OUT)-mammography build dist site *.egg-info

@@ -20,13 +20,20 @@ PACS = ["pynetdicom>=3.0", "dicomweb-client>=0.60", "keyring>=24"]
 TRAIN = ["tensorboard>=2.14"]
 EVAL = ["scikit-learn>=1.3"]
 IMAGE_API = ["openai>=2.0"]
+STABLE_DIFFUSION = ["diffusers>=0.31", "transformers>=4.44", "peft>=0.13", "accelerate>=0.34"]
+SERVE = ["fastapi>=0.110", "uvicorn>=0.29"]
+C2PA = ["c2pa-python>=0.32", "cryptography>=42"]
+# Its interface is not declared stable; it brings slicer-core and vtk.
+WEB = ["trame-slicer[standalone]>=2,<3", "aiohttp>=3.9"]
 STUDIES = [
-    "fastapi>=0.110",
-    "uvicorn>=0.29",
+    *SERVE,
     "sqlalchemy>=2.0",
     "statsmodels>=0.14",
     "krippendorff>=0.6",
 ]
+# By way of timm it asks for torchvision, which would replace the CPU build of torch: `make` adds both without
+# dependencies.
+UTILITY = ["timm>=1.0.9"]
 MODELS = [f"medsynth-models=={VERSION}"]  # a library and its networks go together
 BUNDLE = ["fire>=0.5", "jsonschema>=4.0", "requests>=2.28"]
 ONNX = ["onnx>=1.16", "onnxscript>=0.5", "onnxruntime>=1.18"]
@@ -60,7 +67,8 @@ LINT = ["ruff>=0.8", "mypy>=1.10", "types-PyYAML", "types-psutil", "types-reques
 DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.26"]
 NOTEBOOKS = ["nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"]
 DEV = [
-    *(*TESTS, *IMAGE_API, *STUDIES, *LINT, *BUILD, *PACS, *TRAIN, *EVAL),
+    *C2PA,
+    *(*TESTS, *IMAGE_API, *STABLE_DIFFUSION, *STUDIES, *LINT, *BUILD, *PACS, *TRAIN, *EVAL),
     *(*BUNDLE, *ONNX, *SCALE, *GENERATIVE, *READERS, *NNUNET_PARTS, *DOCS, *NOTEBOOKS),
 ]
 
@@ -81,10 +89,16 @@ setup(
             "pages/*.css",
             "pages/*.html",
             "pipeline/report/*.html",
+            "serve/*.html",
             "factory/pages/*.html",
             "studies/reading/page/*.*",
             "studies/reading/report/*.html",
+            "studies/utility/*.yaml",
+            "studies/utility/report/*.html",
             "training/recipes/*.yaml",
+            "web/*.html",
+            "web/assets/*.*",
+            "training/systems/recipes/*.yaml",
         ]
     },
     install_requires=[
@@ -109,6 +123,7 @@ setup(
         "train": TRAIN,
         "eval": EVAL,
         "studies": STUDIES,
+        "utility": UTILITY,
         "bundle": BUNDLE,
         "onnx": ONNX,
         "scale": SCALE,
@@ -116,6 +131,10 @@ setup(
         "readers": [*READERS, *NNUNET],
         "docs": DOCS,
         "image-api": IMAGE_API,
+        "stable-diffusion": STABLE_DIFFUSION,
+        "serve": SERVE,
+        "c2pa": C2PA,
+        "web": WEB,
         "models": MODELS,
         "dev": DEV,
     },

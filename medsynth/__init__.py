@@ -18,6 +18,8 @@ _PUBLIC = {
     "Request": "medsynth.request",
     "load_request": "medsynth.request",
     "Result": "medsynth.records.result",
+    "verify": "medsynth.verification.verify",
+    "Verification": "medsynth.verification.verify",
 }
 
 # Packages that are public under their own name.

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,10 @@ import pytest
 # Read by OpenMP when torch is loaded: threads that wait by spinning take the cores from the tests
 # beside them.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell's background jobs ignore Ctrl-C, and so would the commands that tests stop with it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -38,3 +43,19 @@ def needs_tool():
         return path
 
     return find
+
+
+@pytest.fixture
+def unrefined_weights(tmp_path) -> Path:
+    """The weights of a small network, as `medsynth train` writes them, to train a refiner for."""
+    from refinement_made_up import save_network
+
+    return save_network(tmp_path)
+
+
+@pytest.fixture
+def paired_crops():
+    """What a refiner learns from: real and synthetic patches that differ in a fine pattern."""
+    from refinement_made_up import made_paired_crops
+
+    return made_paired_crops()

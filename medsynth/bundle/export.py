@@ -16,7 +16,7 @@ import torch
 from medsynth.bundle.options import check_flag, check_path
 from medsynth.errors import MissingExtra
 from medsynth.events import Event, Listener, ignore
-from medsynth.networks import PatchUNet
+from medsynth.networks.base import DiffusionNetwork
 from medsynth.storage.files import new_file
 
 INPUTS, OUTPUT = ("x_t", "timesteps"), "prediction"
@@ -36,7 +36,7 @@ class OnnxExport:
         MissingExtra: the packages for it are not installed.
     """
 
-    network: PatchUNet
+    network: DiffusionNetwork
     out: str | Path | None
     size: Sequence[int] | None = None
     overwrite: bool = False
@@ -94,7 +94,7 @@ class OnnxExport:
         )
 
 
-def largest_error(file: Path, network: PatchUNet, x: torch.Tensor) -> float:
+def largest_error(file: Path, network: DiffusionNetwork, x: torch.Tensor) -> float:
     """How far the graph is off the network over all `TIMESTEPS`, as a share of the largest value."""
     import onnxruntime
 

@@ -14,9 +14,13 @@ from medsynth.bundle.options import absolute, check_assignments, check_flag, che
 from medsynth.diffusion.denoiser import Denoiser
 from medsynth.events import Listener, ignore
 from medsynth.generators.base import Generator
-from medsynth.networks import PatchUNet, load_network, model_store, read_metadata, sha256
+from medsynth.networks import load_network, model_store, read_metadata, sha256
+from medsynth.networks.base import DiffusionNetwork
 from medsynth.networks.checkpoint import build_denoiser
-from medsynth.pipeline.synthesize import check_metadata, choose_device, run, weights_path
+from medsynth.networks.device import choose_device
+from medsynth.networks.domain_weights import check_metadata, weights_path
+from medsynth.networks.experts import add_expert, expert_file
+from medsynth.pipeline.synthesize import run
 from medsynth.records.result import Checkpoint, Result
 from medsynth.request import Request, load_request
 from medsynth.request.files import pairs
@@ -76,7 +80,7 @@ def weights(file: str | Path | None, *, preset: str | None, request: Request | N
     return model_store.path(domains.get(preset or "lung_ct").weights)
 
 
-def network(weights: str | Path) -> PatchUNet:
+def network(weights: str | Path) -> DiffusionNetwork:
     """The network of a weights file, float32, on the CPU.
 
     Raises:
@@ -86,13 +90,14 @@ def network(weights: str | Path) -> PatchUNet:
 
 
 def denoiser(
-    network: PatchUNet,
+    network: DiffusionNetwork,
     weights: str | Path,
     *,
     device: str = "auto",
     precision: str = "auto",
     channels_last: bool = True,
     compile: bool = False,  # noqa: A002 (MONAI's and torch's word)
+    expert: str | Path | None = None,
 ) -> Denoiser:
     """`network` as the header of `weights` says it is to be used, ready to sample with.
 
@@ -104,6 +109,7 @@ def denoiser(
         precision: auto (the fastest here), float32, bfloat16 or float16.
         channels_last: the order of channels in memory; the other order is slower.
         compile: with `torch.compile`; pays off in long jobs on CUDA.
+        expert: the file of what does the fine levels, `none`, or None: as the header of `weights` says.
 
     Raises:
         ValueError: a device or precision that is not there.
@@ -112,21 +118,25 @@ def denoiser(
     if precision not in PRECISIONS:
         raise ValueError(f"precision: expected {', '.join(PRECISIONS)}, got {precision!r}")
     path, place = Path(weights), choose_device(device)
-    built = build_denoiser(
-        network, read_metadata(path), path, device=place, dtype=PRECISIONS[precision]
-    )
+    metadata, dtype = read_metadata(path), PRECISIONS[precision]
+    built = build_denoiser(network, metadata, path, device=place, dtype=dtype)
     if not check_flag("channels_last", channels_last):
         for parameter in network.parameters():
             parameter.data = parameter.data.contiguous()
     if check_flag("compile", compile):
         network.compile(dynamic=False)
-    return built
+    found = expert_file(path, metadata, expert)
+    return add_expert(built, found, device=place, dtype=dtype)
 
 
-def checkpoint(weights: str | Path) -> Checkpoint:
-    """What a result says of the weights it was made with."""
+def checkpoint(weights: str | Path, expert: str | Path | None = None) -> Checkpoint:
+    """What a result says of the weights it was made with, and of their expert."""
     path = Path(weights)
-    return Checkpoint(path.name, sha256(path), read_metadata(path).get("steps"))
+    metadata = read_metadata(path)
+    found = expert_file(path, metadata, expert)
+    return Checkpoint(
+        path.name, sha256(path), metadata.get("steps"), found.checkpoint() if found else None
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from medsynth.bundle.options import check_path
 from medsynth.diffusion.conditioning import Conditioning
 from medsynth.errors import MissingExtra
-from medsynth.networks import PatchUNet, model_store, sha256
+from medsynth.networks import model_store, sha256
+from medsynth.networks.base import DiffusionNetwork
 from medsynth.networks.patch_unet import NOISE_LEVEL_CHANNELS
 
 PACKAGES = ("tensorrt", "polygraphy")
@@ -26,7 +27,7 @@ PRECISIONS = ("fp32", "tf32", "fp16", "bf16")
 class TensorInputs(nn.Module):
     """A network whose inputs are tensors, all of which are needed."""
 
-    def __init__(self, network: PatchUNet):
+    def __init__(self, network: DiffusionNetwork):
         super().__init__()
         self.network = network
 
@@ -38,7 +39,7 @@ class TensorInputs(nn.Module):
         factor_map: Tensor,
         noise_level: Tensor,
     ) -> Tensor:
-        """As `PatchUNet`; without a reference `factor_map` is 0, without a noise level that is."""
+        """As `DiffusionNetwork`; without a reference `factor_map` is 0, without a noise level that is."""
         conditioning = Conditioning(low_pass_image, factor_map, noise_level)
         return self.network(x, timesteps, conditioning=conditioning)
 
@@ -59,7 +60,7 @@ class TensorRTNetwork(nn.Module):
 
     def __init__(
         self,
-        network: PatchUNet,
+        network: DiffusionNetwork,
         weights: str | Path,
         *,
         engines: str | Path | None = None,
@@ -85,7 +86,7 @@ class TensorRTNetwork(nn.Module):
         *,
         conditioning: Conditioning | None = None,
     ) -> Tensor:
-        """As `PatchUNet` does for whole images."""
+        """As `DiffusionNetwork` does for whole images."""
         if timesteps is None:
             timesteps = torch.zeros(len(x), device=x.device)
         nothing = torch.zeros_like(x)

@@ -15,7 +15,7 @@ from medsynth.bundle.options import absolute, check_assignments, check_path
 from medsynth.datasets.data import Slices, load_slices, read_split
 from medsynth.datasets.split_record import record_split
 from medsynth.events import Event, Listener, ignore
-from medsynth.pipeline.synthesize import choose_device
+from medsynth.networks.device import choose_device
 from medsynth.request.files import pairs
 from medsynth.training.distributed import DistributedContext, joined
 from medsynth.training.monitor import Monitor

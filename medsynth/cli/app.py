@@ -27,7 +27,9 @@ COMMANDS = (
     "dataset",
     "preview",
     "phantom",
+    "lesions",
     "generate",
+    "compare",
     "demo",
     "info",
     "models",
@@ -36,11 +38,16 @@ COMMANDS = (
     "bench",
     "evaluate",
     "audit",
+    "verify",
+    "sign",
     "study",
+    "utility",
     "pacs",
     "send",
     "outbox",
     "fetch",
+    "serve",
+    "web",
 )
 DONE, BUG, REFUSED, STOPPED = 0, 1, 2, 130
 

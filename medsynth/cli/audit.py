@@ -57,6 +57,7 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
     from medsynth.evaluation.memorization.auditor import Auditor
     from medsynth.request import read_mapping
     from medsynth.training.recipe import load_recipe
+    from medsynth.verification.before_export import image_doubts
 
     recipe = load_recipe(args.recipe, overrides={"data.root": args.data})
     preset = presets.get(recipe.preset)
@@ -66,6 +67,10 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
             raise ValueError(
                 f"{out} is of preset {asked}, the recipe {args.recipe} trains {preset.name}"
             )
+    for out in outs:
+        doubt = image_doubts(out)
+        if doubt:
+            listener(Event("warning", message=doubt))
     auditor = Auditor(recipe, preset, listener)
     audits = {out: auditor.audit(out) for out in outs}
     for out, audit in audits.items():

@@ -15,7 +15,11 @@ from medsynth.events import Event, Listener, Stage
 DESCRIPTION = """\
 Time guided synthesis on this machine: our sampler against a 250-step ILVR loop and DDIM on the same
 weights, what guidance adds to the network, the memory of one slice, and how time and memory grow with
-the slices of a volume. Figures are ratios in one run; the guidance error stands beside each."""
+the slices of a volume. Figures are ratios in one run; the guidance error stands beside each.
+
+`medsynth bench marks --data FOLDER` marks unmarked images of the preset instead, changes them as people do
+(windowing, JPEG, cropping, turning, scaling ...), and says how many marks are found again, and how many
+where there are none."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -23,6 +27,18 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "bench", help="measure speed and memory on this machine", description=DESCRIPTION
     )
+    parser.add_argument(
+        "what", nargs="?", choices=("speed", "marks"), default="speed", help="(default: speed)"
+    )
+    parser.add_argument(
+        "--data", metavar="FOLDER", type=Path, help="marks: images without the mark in their pixels"
+    )
+    parser.add_argument(
+        "--carry-mark",
+        action="store_true",
+        help="marks: the images carry the product's mark already",
+    )
+    parser.add_argument("--most", type=int, default=200, help="marks: images taken (default: 200)")
     parser.add_argument("--preset", default="lung_ct", help="domain (default: lung_ct)")
     parser.add_argument("--weights", metavar="FILE", type=Path, help="(default: the preset's)")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
@@ -36,15 +52,38 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace, listener: Listener) -> int:
     """Measure, then print a table."""
+    if args.what == "marks":
+        return _measure_marks(args, listener)
+    if args.data is not None or args.carry_mark:
+        raise ValueError("--data and --carry-mark belong to `medsynth bench marks`; leave them out")
     with threads.using(args.threads):
         return _measure(args, listener)
+
+
+def _measure_marks(args: argparse.Namespace, listener: Listener) -> int:
+    from medsynth import domains as presets
+    from medsynth.evaluation.mark_survival import measure, middle_slices, table_of
+
+    preset = presets.get(args.preset)
+    if args.data is None:
+        raise ValueError("medsynth bench marks needs --data FOLDER, images without the mark")
+    if args.most < 1:
+        raise ValueError(f"--most must be at least 1, got {args.most}")
+    files, slices = middle_slices(args.data, preset, most=args.most)
+    rows = measure(slices, preset, total=len(files), carry_mark=args.carry_mark, listener=listener)
+    if args.json:
+        print(json.dumps([row.to_dict() for row in rows], indent=2))
+    else:
+        print(table_of(rows))
+    return 0
 
 
 def _measure(args: argparse.Namespace, listener: Listener) -> int:
     from medsynth import domains as presets
     from medsynth.evaluation import benchmark
     from medsynth.networks import model_store
-    from medsynth.pipeline.synthesize import check_metadata, choose_device
+    from medsynth.networks.device import choose_device
+    from medsynth.networks.domain_weights import check_metadata
 
     if args.repeats < 1:
         raise ValueError(f"--repeats must be at least 1, got {args.repeats}")

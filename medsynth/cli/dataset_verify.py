@@ -38,7 +38,7 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
         data = {"where": fault.where, "what": fault.what}
         listener(Event("warning", message=printable(str(fault)), data=data))
     if faults:
-        words = f"{args.set}: {faults} faults"
+        words = f"{args.set}: {faults} {'fault' if faults == 1 else 'faults'}"
         listener(Event("result", message=words, data={"faults": faults}))
         return FAULTY
     images = sum(1 for _ in dataset.items())

@@ -40,6 +40,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("-o", "--out", metavar="OUT", type=Path, required=True)
     parser.add_argument("--data", metavar="FOLDER", required=True, help="as for `medsynth train`")
     parser.add_argument("--weights", metavar="FILE", type=Path, help="(default: the preset's)")
+    parser.add_argument(
+        "--expert",
+        metavar="FILE",
+        help="weights of the network for the fine levels, the name of a shipped one, or none (default: as the "
+        "weights say)",
+    )
     parser.add_argument("--factor", type=int, help="of the anatomy (default: the preset's)")
     parser.add_argument("--slices", type=int, default=24, help="how many (default: 24)")
     parser.add_argument("--steps", type=int, default=20, help="NFE (default: 20)")
@@ -108,6 +114,7 @@ def evaluator(args: argparse.Namespace, listener: Listener) -> Evaluator:
         recipe,
         args.out,
         args.weights or model_store.path(domains.get(recipe.preset).weights),
+        expert=args.expert,
         factor=args.factor,
         sampler=args.sampler,
         slices=args.slices,

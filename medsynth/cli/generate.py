@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medsynth.cli.parsers import add_command
+from medsynth.cli.parsers import add_changes, add_command
 from medsynth.events import Event, Listener
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ same command again to go on where an earlier run stopped."""
 EXAMPLES = """\
 examples:
   medsynth generate --list
-  medsynth generate image_api --prompt "chest x-ray, frontal" --count 4 --preset chest_xray --dicom -o films
-  medsynth generate image_api --prompts prompts.txt --count 150 --set price=0.04 --set max_cost=6 -o films"""
+  medsynth generate image_api --prompt "chest x-ray, frontal" --count 4 --preset chest_xray --dicom -o images
+  medsynth generate image_api --prompts prompts.txt --count 150 --set price=0.04 --set max_cost=6 -o images"""
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -54,12 +54,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--dicom", action="store_true", help="write each as DICOM too (needs --preset)"
     )
     parser.add_argument("--limit", metavar="N", type=int, help="make at most so many now")
-    parser.add_argument(
-        "--set",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="an option of the system itself, see --list; can be given again",
+    add_changes(
+        parser,
+        "an option of the system itself, see --list; can be given again",
     )
 
 

@@ -8,7 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from medsynth.events import Listener
+from medsynth.cli import servers
+from medsynth.events import Event, Listener
 
 DESCRIPTION = "Show versions, devices, presets, networks and which optional parts are installed."
 
@@ -20,6 +21,7 @@ EXTRAS = {
     "bundle": ("fire", "jsonschema"),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "studies": ("fastapi", "uvicorn", "sqlalchemy", "statsmodels", "krippendorff"),
+    "utility": ("timm",),
 }
 
 
@@ -29,13 +31,28 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "info", help="show versions, devices, presets and networks", description=DESCRIPTION
     )
     parser.add_argument("--json", action="store_true", help="for programs")
+    servers.add_options(
+        parser, "show what this `medsynth serve` has instead of what this computer has"
+    )
 
 
 def run(args: argparse.Namespace, listener: Listener) -> int:
     """Collect and print."""
+    if args.server is not None:
+        return _of_server(args, listener)
     facts = collect()
     as_json = args.json or args.progress == "json"
     print(json.dumps(facts) if as_json else "\n".join(_lines(facts)))
+    return 0
+
+
+def _of_server(args: argparse.Namespace, listener: Listener) -> int:
+    """Whether a server answers, and what it says of itself."""
+    server = servers.chosen(args, timeout_s=10.0)
+    about = server.about()
+    busy = sum(number for state, number in about["jobs"].items() if state in ("waiting", "running"))
+    words = f"{server.address} answers: medsynth {about['medsynth']}, {busy} jobs under way"
+    listener(Event("result", message=words, data=about))
     return 0
 
 

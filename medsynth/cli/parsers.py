@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 
 def add_command(
@@ -16,3 +17,13 @@ def add_command(
         epilog=end,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def add_files(parser: argparse.ArgumentParser, what: str) -> None:
+    """`FILE ...`: any number of them; `what` they are."""
+    parser.add_argument("files", metavar="FILE", nargs="*", type=Path, help=what)
+
+
+def add_changes(parser: argparse.ArgumentParser, what: str) -> None:
+    """`--set KEY=VALUE`, any number of times; `what` it changes."""
+    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help=what)

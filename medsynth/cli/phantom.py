@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from medsynth.cli.parsers import add_command
+from medsynth.cli.parsers import add_changes, add_command
 from medsynth.events import Event, Listener, Stage
 
 DESCRIPTION = """\
@@ -43,12 +43,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--size", type=int, nargs=2, metavar=("COLUMNS", "ROWS"), help="(default: 512 512)"
     )
     parser.add_argument("--level", type=float, metavar="MM", help="z of the stack's middle")
-    parser.add_argument(
-        "--set",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="set what is otherwise drawn from the seed: sex, width, heart, lung_hu, contrast_hu, ...; "
+    add_changes(
+        parser,
+        "set what is otherwise drawn from the seed: sex, width, heart, lung_hu, contrast_hu, ...; "
         "of a breast view, laterality, density, nipple_mm, glandular",
     )
     parser.add_argument(

@@ -6,13 +6,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medsynth.cli.parsers import add_changes
 from medsynth.events import Event, Listener
 
 if TYPE_CHECKING:
     import numpy as np
 
     from medsynth.domains import Preset
-    from medsynth.pipeline.preprocessing import Fitted
+    from medsynth.pipeline.preprocessing import PreprocessedReference
     from medsynth.request import Request
 
 DESCRIPTION = """\
@@ -48,8 +49,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--preset", help="domain of an image (default: lung_ct)")
     parser.add_argument("--series-uid", help="which series of a DICOM folder")
-    parser.add_argument(
-        "--set", metavar="KEY=VALUE", action="append", default=[], help="change the request"
+    add_changes(
+        parser,
+        "change the request",
     )
 
 
@@ -75,12 +77,12 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
     from medsynth.pipeline.report import write_low_pass
     from medsynth.pipeline.report.axes import axes_of
 
-    fitted = _reference(args, request, preset, listener)
-    image = fitted.reference.image
-    for warning in fitted.reference.warnings:
+    preprocessed = _reference(args, request, preset, listener)
+    image = preprocessed.reference.image
+    for warning in preprocessed.reference.warnings:
         listener(Event("warning", message=warning))
     volume = sitk.GetArrayViewFromImage(image)
-    k = _slice(args, request, fitted)
+    k = _slice(args, request, preprocessed)
     factors = args.factors or _default_factors(request, volume.shape[1:])
     note = f"{args.input.name}   slice {k + 1} of {len(volume)}   filter {kind}"
     with new_file(args.out, overwrite=args.overwrite) as file:
@@ -142,20 +144,22 @@ def _filter(args: argparse.Namespace, request: Request | None) -> str:
 
 def _reference(
     args: argparse.Namespace, request: Request | None, preset: Preset, listener: Listener
-) -> Fitted:
+) -> PreprocessedReference:
     """The reference as the network would see it."""
     from medsynth.images import read_image
-    from medsynth.pipeline.preprocessing import fit, load_anatomy
+    from medsynth.pipeline.preprocessing import load_anatomy, preprocess
 
     if request is None:
         read = read_image(args.input, series_uid=args.series_uid, listener=listener)
-        return fit(read, preset)
+        return preprocess(read, preset)
     return load_anatomy(request, preset=preset, listener=listener)
 
 
-def _slice(args: argparse.Namespace, request: Request | None, fitted: Fitted) -> int:
+def _slice(
+    args: argparse.Namespace, request: Request | None, preprocessed: PreprocessedReference
+) -> int:
     """The slice to show, counted from 0."""
-    image = fitted.reference.image
+    image = preprocessed.reference.image
     count = image.GetDepth()
     if args.slice is not None:
         if not 1 <= args.slice <= count:
@@ -174,7 +178,7 @@ def _slice(args: argparse.Namespace, request: Request | None, fitted: Fitted) ->
         from medsynth.images import resample_mask
         from medsynth.pipeline.preprocessing import roi_mask
 
-        mask = sitk.GetArrayFromImage(resample_mask(roi_mask(pathology.roi, fitted), image))
+        mask = sitk.GetArrayFromImage(resample_mask(roi_mask(pathology.roi, preprocessed), image))
         return int(np.count_nonzero(mask, axis=(1, 2)).argmax())
     return count // 2
 

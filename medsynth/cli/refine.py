@@ -45,7 +45,8 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
 
     from medsynth import domains
     from medsynth.networks import model_store
-    from medsynth.pipeline.synthesize import check_metadata, choose_device
+    from medsynth.networks.device import choose_device
+    from medsynth.networks.domain_weights import check_metadata
     from medsynth.training.refinement.run import RefinementRun
 
     preset = domains.get(recipe.preset)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medsynth import threads
+from medsynth.cli.parsers import add_changes
 
 if TYPE_CHECKING:
     from medsynth.training.recipe import Recipe
@@ -28,12 +29,9 @@ def add_options(parser: argparse.ArgumentParser, *, start_from: str, example: st
     parser.add_argument("--start-from", metavar="WEIGHTS", type=Path, help=start_from)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     threads.add_option(parser)
-    parser.add_argument(
-        "--set",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help=f"change one value of the recipe, such as {example}; can be given again",
+    add_changes(
+        parser,
+        f"change one value of the recipe, such as {example}; can be given again",
     )
 
 
@@ -52,6 +50,13 @@ def limits(args: argparse.Namespace) -> Limits:
     from medsynth.training.stopping import Limits
 
     return Limits(args.minutes, args.stop_at, started)
+
+
+def system_recipe(args: argparse.Namespace) -> Path | None:
+    """The file of an image system's recipe; None: it is one of a network."""
+    from medsynth.training.systems.recipe import find
+
+    return find(args.recipe)
 
 
 def read_recipe(args: argparse.Namespace) -> Recipe:

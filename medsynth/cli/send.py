@@ -63,6 +63,7 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
     from medsynth.pacs.collect import collect
     from medsynth.pacs.outbox import Outbox
     from medsynth.records.audit import check_export
+    from medsynth.verification.before_export import doubts
 
     check_attempts(args)
     destination = address_book.find(args.to)
@@ -70,6 +71,9 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
     instances = collect(args.out)
     where = f"{destination.name} ({destination.address})"
     remark, warn = check_export(args.out, allow=args.allow_near_copy, to=where)
+    doubt = doubts(args.out)
+    if doubt:
+        listener(Event("warning", message=doubt))
     job = outbox.enqueue(instances, destination, source=args.out)
     if args.allow_near_copy is not None:
         with outbox.open(job.id) as opened:

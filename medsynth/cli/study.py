@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medsynth.cli.study_options import add_parser as add_parser
-from medsynth.errors import MissingExtra
+from medsynth.errors import needs_extra
 from medsynth.events import Event, Listener
 
 if TYPE_CHECKING:
     from medsynth.studies.reading.candidates import ImageSource
-    from medsynth.studies.reading.create import StudyOptions
+    from medsynth.studies.reading.create import KnownLesion, StudyOptions
 
 OPTIONAL = ("fastapi", "uvicorn", "sqlalchemy", "statsmodels", "krippendorff")
 
@@ -31,14 +31,8 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
         "close": _close,
         "report": _report,
     }
-    try:
+    with needs_extra("studies", OPTIONAL):
         return actions[args.action](args, listener)
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] not in OPTIONAL:
-            raise
-        raise MissingExtra(
-            f'{error.name} is not installed; run: pip install "medsynth-slicer[studies]"'
-        ) from error
 
 
 def _plan(args: argparse.Namespace, listener: Listener) -> int:
@@ -138,8 +132,10 @@ def _window(text: str) -> Any:
         ) from error
 
 
-def _lesions(path: Path | None) -> dict[str, bool]:
+def _lesions(path: Path | None) -> dict[str, KnownLesion]:
     import csv
+
+    from medsynth.studies.reading.create import KnownLesion
 
     if path is None:
         return {}
@@ -152,12 +148,33 @@ def _lesions(path: Path | None) -> dict[str, bool]:
             raise ValueError(
                 f"{path}: line {number}: lesion: expected 0 or 1, got {row['lesion']!r}"
             )
-    return {row["path"]: row["lesion"] == "1" for row in rows}
+    return {
+        row["path"]: KnownLesion(row["lesion"] == "1", _place(row, f"{path}: line {number}"))
+        for number, row in enumerate(rows, start=2)
+    }
+
+
+def _place(row: dict[str, str], at: str) -> tuple[float, float, float] | None:
+    """The columns x, y and radius of a lesion; all of them, or none."""
+    words = [(row.get(name) or "").strip() for name in ("x", "y", "radius")]
+    if not any(words):
+        return None
+    try:
+        x, y, radius = (float(word) for word in words)
+        if row["lesion"] != "1" or not (x >= 0 and y >= 0 and radius > 0):
+            raise ValueError
+    except ValueError:
+        raise ValueError(
+            f"{at}: x, y, radius: expected three numbers (pixels of the file, radius above 0) of an image "
+            f"with a lesion, got {', '.join(words)}"
+        ) from None
+    return x, y, radius
 
 
 def _serve(args: argparse.Namespace, listener: Listener) -> int:
+    from medsynth.http_server import is_loopback
     from medsynth.studies.reading.links import links_with
-    from medsynth.studies.reading.serve import is_loopback, serve
+    from medsynth.studies.reading.serve import serve
 
     if bool(args.certificate) != bool(args.key):
         raise ValueError("--certificate and --key belong together")

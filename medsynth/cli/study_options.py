@@ -174,7 +174,7 @@ def _add_create(actions: argparse._SubParsersAction) -> None:
         "--lesions",
         metavar="CSV",
         type=Path,
-        help="columns path, lesion (0 or 1): for --ask finding",
+        help="columns path, lesion (0 or 1) and, if known, x, y, radius: for --ask finding",
     )
     create.add_argument(
         "--margin",

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from medsynth import threads
-from medsynth.cli.parsers import add_command
+from medsynth.cli import servers
+from medsynth.cli.parsers import add_changes, add_command
 from medsynth.events import Listener
 
 DESCRIPTION = """\
@@ -20,7 +21,8 @@ examples:
   medsynth synthesize request.yaml -o out-7 --set seed=7 --set anatomy.factor=8
   medsynth synthesize request.yaml -o out --set 'pathologies[0].source.procedural.kind=solid'
   medsynth synthesize request.yaml -o out --quality draft
-  medsynth synthesize request.yaml -o out --dry-run"""
+  medsynth synthesize request.yaml -o out --dry-run
+  medsynth synthesize request.yaml -o out --server https://gpu.hospital:8443 --server-token-file token.txt"""
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -36,13 +38,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="draft, standard or best: 2, 4 or 20 network calls a slice; the same as --set quality=WORD, "
         "instead of `steps` in the request",
     )
-    parser.add_argument(
-        "--set",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="change one value of the request, by its key path; can be given again. "
+    add_changes(
+        parser,
+        "change one value of the request, by its key path; can be given again. "
         "Relative paths start at the request's folder, as in the request",
+    )
+    servers.add_options(
+        parser,
+        "run it on this `medsynth serve`, where the request and the files that it names are sent",
     )
 
 
@@ -76,9 +79,19 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
     from medsynth.request import load_request
     from medsynth.storage.folders import check_output
 
+    if args.server is not None and (args.dry_run or args.threads is not None):
+        raise ValueError(
+            "--server does not go with --dry-run or --threads, which act on this computer"
+        )
     quality = [f"quality={args.quality}"] if args.quality else []
     request = load_request(args.request, overrides=[*args.set, *quality])
     check_output(args.out, overwrite=args.overwrite, contents=exported_files())
+    if args.server is not None:
+        from medsynth.serve import elsewhere
+
+        server = servers.chosen(args)
+        elsewhere.synthesize(request, args.out, server, overwrite=args.overwrite, listener=listener)
+        return 0
 
     from medsynth import pipeline
 

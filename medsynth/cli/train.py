@@ -11,6 +11,8 @@ from medsynth.cli.parsers import add_command
 from medsynth.events import Event, Listener, ignore
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from medsynth.training.distributed import DistributedContext
     from medsynth.training.recipe import Recipe
     from medsynth.training.stopping import Limits
@@ -24,6 +26,7 @@ processes started by torchrun share every batch."""
 EXAMPLES = """\
 examples:
   medsynth train lung_ct --data path/to/lung_ct -o runs/lung_ct --minutes 120
+  medsynth train ldm_small --data path/to/data -o runs/ldm_small
   medsynth train my_recipe.yaml -o runs/mine --set optimizer.lr=1e-4 --stop-at 2000
   torchrun --nproc_per_node 2 -m medsynth train lung_ct --data path/to/lung_ct -o runs/two"""
 
@@ -44,13 +47,39 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace, listener: Listener) -> int:
     """Read the recipe and the images, then train."""
     limits = running.limits(args)
+    if (system := running.system_recipe(args)) is not None:
+        return _train_system(args, system, limits, listener)
     recipe = running.read_recipe(args)
 
-    from medsynth.pipeline.synthesize import choose_device
+    from medsynth.networks.device import choose_device
     from medsynth.training.distributed import joined
 
     with threads.using(args.threads), joined(choose_device(args.device)) as (context, device):
         return _train(args, recipe, limits, listener if context.first else ignore, context, device)
+
+
+def _train_system(args: argparse.Namespace, path: Path, limits: Limits, listener: Listener) -> int:
+    """Train one of the systems that make whole images."""
+    from medsynth.networks.device import choose_device
+    from medsynth.request.files import pairs
+    from medsynth.training.systems import recipe as systems
+
+    if args.start_from is not None:
+        raise ValueError(
+            "--start-from begins with a network of guided synthesis; this recipe is of an image system: leave it "
+            "out (latent diffusion takes an autoencoder by --set autoencoder.weights=FILE)"
+        )
+    kind, recipe = systems.load(path, data=args.data, overrides=dict(pairs(args.set)))
+    job = systems.TrainingJob(args.out, choose_device(args.device), limits, listener)
+    with threads.using(args.threads):
+        try:
+            weights = kind.train(recipe, job)
+        except KeyboardInterrupt:
+            listener(Event("warning", message="stopped; the same command goes on there"))
+            return 130
+    words = f"wrote {weights}" if weights.exists() else f"stopped; {args.out} goes on there"
+    listener(Event("result", message=words, data={"weights": str(weights)}))
+    return 0
 
 
 def _train(

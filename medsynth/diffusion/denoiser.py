@@ -17,6 +17,7 @@ from medsynth.diffusion.conditioning import Conditioning
 from medsynth.diffusion.noise_level import NoiseLevelScale
 from medsynth.diffusion.preconditioning import ResidualPreconditioning
 from medsynth.diffusion.schedule import Schedule, per_sample
+from medsynth.errors import check_one_of
 
 __all__ = ["PREDICTION_TYPES", "Denoiser", "Conditioning", "Prediction", "to_target", "to_x0"]
 
@@ -94,11 +95,7 @@ class Denoiser:
     refiner: SampleRefiner | None = None
 
     def __post_init__(self) -> None:
-        if self.prediction_type not in PREDICTION_TYPES:
-            raise ValueError(
-                f"prediction_type must be one of {', '.join(PREDICTION_TYPES)}, "
-                f"got {self.prediction_type!r}"
-            )
+        check_one_of("prediction_type", self.prediction_type, PREDICTION_TYPES)
         if self.preconditioning and not (
             self.reference_conditioned and self.prediction_type == "v_prediction"
         ):

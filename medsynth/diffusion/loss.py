@@ -13,6 +13,7 @@ from medsynth.diffusion.conditioning import Conditioning
 from medsynth.diffusion.denoiser import PREDICTION_TYPES, Prediction, to_target, to_x0
 from medsynth.diffusion.preconditioning import ResidualPreconditioning
 from medsynth.diffusion.schedule import Schedule, per_sample
+from medsynth.errors import check_one_of
 
 VLB_WEIGHT = 0.001
 
@@ -50,11 +51,7 @@ class Objective:
         vlb_weight: float | None = None,
         preconditioning: ResidualPreconditioning | None = None,
     ):
-        if prediction_type not in PREDICTION_TYPES:
-            raise ValueError(
-                f"prediction_type must be one of {', '.join(PREDICTION_TYPES)}, "
-                f"got {prediction_type!r}"
-            )
+        check_one_of("prediction_type", prediction_type, PREDICTION_TYPES)
         if vlb_weight is not None and not learned_variance:
             raise ValueError(
                 "vlb_weight acts on a learned variance only; set network.learned_variance, "

@@ -10,7 +10,7 @@ frequencies of the low-pass image. Where the sample has more noise than the refe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -85,24 +85,19 @@ class ScannerNoise:
         return added.astype(np.float32)
 
 
+@dataclass(eq=False)
 class NoiseLikeReference:
     """The last touch of a sample (B, 1, H, W) in [-1, 1] beside its reference, one for each slice.
 
     `levels` are those of the slices that it was called for, by tissue.
     """
 
-    def __init__(
-        self,
-        noise: ScannerNoise,
-        reference: Tensor,
-        *,
-        intensity: IntensityMap,
-        factor: int,
-        draw: Draw,
-    ):
-        self.noise, self.reference, self.intensity = noise, reference, intensity
-        self.factor, self.draw = factor, draw
-        self.levels: dict[str, list[Levels]] = {}
+    noise: ScannerNoise
+    reference: Tensor
+    intensity: IntensityMap
+    factor: int
+    draw: Draw
+    levels: dict[str, list[Levels]] = field(default_factory=dict, init=False)
 
     def __call__(self, x0: Tensor) -> Tensor:
         """x0 with the noise; its low frequencies are for the conditions to put right."""

@@ -12,6 +12,10 @@ from importlib import import_module
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from medsynth.marking import limits
+from medsynth.marking.bands import COARSE
+from medsynth.marking.limits import MarkLimits
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -136,14 +140,15 @@ class Tissue:
 class Preset:
     """One domain: everything that differs between lung CT, mammography, X-ray and so on.
 
-    `grid` is (H, W) of the images trained on. `pixel_mm` is the size of their pixels where films of
+    `grid` is (H, W) of the images trained on. `pixel_mm` is the size of their pixels where projection images of
     any scanner are brought to one scale; None: they fill the grid, whatever their size.
     `trained_pixel_mm` is the smallest and largest pixel trained on, where a reference is taken as it
     is; None: it is brought to the scale or the grid.
     `low_pass_weights` draw the low-pass images of unguided images, where there is such a network.
+    `experts` are the shipped networks for its fine levels, which a request may call by their names.
     `noisy_tissues`: where a scanner's noise is known to be noise; none: it is left to the network.
     `noise`, `surroundings`: what a request's keys of these names are without one.
-    `has_surroundings`: a reference may say what lies around the body, or where a film ends.
+    `has_surroundings`: a reference may say what lies around the body, or where a projection image ends.
     `organ` is where its lesions belong. `body_part` is DICOM's Body Part Examined. `shown_hu` is the
     window (center, width) in which a reference in HU is shown to a network of display units.
     `patch_pipeline`: lesions of annotated images go through `medsynth.lesions.patch`. `tissues` have
@@ -173,6 +178,7 @@ class Preset:
     lesion_kinds: tuple[str, ...] = ()
     phantoms: tuple[str, ...] = ()
     low_pass_weights: str | None = None
+    experts: tuple[str, ...] = ()
     noisy_tissues: tuple[NoisyTissue, ...] = ()
     noise: str = "network"
     has_surroundings: bool = False
@@ -193,6 +199,15 @@ class Preset:
         return self.units == GRAY
 
     @property
+    def mark_limits(self) -> MarkLimits:
+        """Of the mark in the pixels of its images."""
+        span = (self.intensity.physical[0], self.intensity.physical[-1])
+        if self.in_display_units:
+            return MarkLimits(limits.GRAY, self.body_threshold, span)
+        widest = max(self.windows, key=lambda window: window.width)
+        return MarkLimits(limits.HU, self.air + limits.AIR_HU, span, COARSE, widest.limits)
+
+    @property
     def is_projection(self) -> bool:
-        """Whether its images are single films rather than slices of a patient."""
+        """Whether its images are single projection images rather than slices of a patient."""
         return self.modality in ("CR", "DX", "MG")

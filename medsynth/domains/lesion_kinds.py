@@ -16,6 +16,12 @@ from typing import Any
 HOME = "medsynth.lesions.kinds"
 LOBULATION = "how lobulated the outline is; not with `roi`"
 ELONGATION = "longest over shortest axis; not with `roi`"
+SPICULES = (
+    "how many; around the whole of a lung nodule, of which a single slice shows those it cuts"
+)
+CONTRAST = (
+    "gray values that the lesion's middle, or a calcification of 0.3 mm, adds to the tissue around"
+)
 # What several kinds are coded as: value, scheme and meaning.
 MASS = ("4147007", "SCT", "Mass")
 NODULE = ("27925004", "SCT", "Nodule")
@@ -71,6 +77,34 @@ def outline(
     )
 
 
+def one_of(name: str, words: tuple[str, ...], meaning: str) -> Option:
+    """A parameter that is one of `words`, each as likely where it is not given."""
+    return Option(name, words, words, meaning)
+
+
+def contrast(drawn: tuple[float, float]) -> Option:
+    """Of a lesion in a mammogram."""
+    return Option("contrast", (5, 120), drawn, CONTRAST)
+
+
+def spicules(drawn: tuple[int, int], *, longest_mm: float) -> tuple[Option, Option]:
+    """Strands that run out of a core: how many are drawn unless it is said, and their greatest length."""
+    return (
+        Option("spicules", (3, 60), drawn, SPICULES, whole=True),
+        Option("spicule_length_mm", (1, longest_mm), None, "how long"),
+    )
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a radiologist says of a kind: usual size, margin, density, and what it makes one think of."""
+
+    size: str
+    margin: str
+    density: str
+    words: str
+
+
 @dataclass(frozen=True)
 class LesionKind:
     """A kind of lesion.
@@ -87,6 +121,7 @@ class LesionKind:
         lobes: the bumps of its outline.
         factor: how closely it is followed unless a request says; None: as its domain has it.
         seen_through: it adds to what it lies upon, as a shadow, instead of taking its place.
+        reading: as a radiologist describes it, for galleries; None: not described.
     """
 
     name: str
@@ -100,6 +135,7 @@ class LesionKind:
     lobes: Lobes = field(default_factory=Lobes)
     seen_through: bool = False
     factor: int | None = None
+    reading: Reading | None = None
 
     @property
     def options(self) -> dict[str, tuple[Any, ...]]:

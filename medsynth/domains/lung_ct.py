@@ -20,6 +20,7 @@ PRESET = Preset(
     trained_pixel_mm=(0.60, 0.88),
     weights="lung_ct_512.safetensors",
     low_pass_weights="lung_ct_low_64.safetensors",
+    experts=("lung_ct_fine_512",),
     anatomy_factor=8,
     anatomy_stop=0.0,
     pathology_factor=4,

@@ -24,6 +24,7 @@ from medsynth.evaluation.memorization.audit import RealImages
 from medsynth.evaluation.memorization.similarity import FINE_SIDE
 from medsynth.evaluation.page_audits import memorization_section, nodules_section, unguided_section
 from medsynth.events import Event, Listener, Stage
+from medsynth.networks.architectures import network_config
 from medsynth.storage import aliases
 from medsynth.storage.files import new_file
 
@@ -110,7 +111,7 @@ def low_pass_of(
     from medsynth.generators.cascade import check_low_pass_weights
     from medsynth.networks import model_store, read_metadata
 
-    conditioned = metadata["network"].get("reference_conditioned", False)
+    conditioned = network_config(metadata["network"]).reference_conditioned
     if given is not None and not conditioned:
         raise ValueError(
             f"low_pass_weights {given}: the network is not reference-conditioned and needs no low-pass "

@@ -8,6 +8,8 @@ turn out: the intervals are about these patients.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -33,6 +35,24 @@ def slice_weights(
         places = (starts[..., None] + np.arange(block)).reshape(repeats, -1)[:, : len(members)]
         np.add.at(weights, (rows, members[places % len(members)]), 1)
     return weights
+
+
+@dataclass(frozen=True)
+class SliceResamples:
+    """The slices that `patients` own, resampled, and in two halves with the same patients."""
+
+    patients: Sequence[object]
+    seed: int = 0
+
+    @cached_property
+    def weights(self) -> np.ndarray:
+        """How often each slice is drawn in each resample, (repeats, N) int."""
+        return slice_weights(self.patients, seed=self.seed)
+
+    @cached_property
+    def half(self) -> np.ndarray:
+        """The slices of the first half, (N,) bool."""
+        return halves(self.patients)
 
 
 def interval(values: np.ndarray, *, level: float = 0.95) -> list[float]:

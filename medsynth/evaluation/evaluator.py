@@ -24,7 +24,8 @@ from medsynth.evaluation.names import AUDITS, METRICS
 from medsynth.evaluation.page import write_page
 from medsynth.events import Event, Listener, ignore
 from medsynth.networks import load_denoiser, sha256
-from medsynth.pipeline.synthesize import check_metadata
+from medsynth.networks.domain_weights import check_metadata
+from medsynth.networks.experts import expert_file
 from medsynth.storage import aliases
 from medsynth.storage.files import check_new_file, new_file
 from medsynth.storage.folders import check_output
@@ -44,6 +45,7 @@ class Evaluator:
         out: the folder of page and figures.
         weights: the file of the network that is evaluated.
         denoiser: what samples; None loads that of `weights` when it is needed.
+        expert: the file of the network for the fine levels, `none`, or None: as `weights` say.
         factor, sampler: of the anatomy's guidance; None is the preset's.
         slices: how many slices are synthesized, at least 8.
         steps: NFE of each.
@@ -67,6 +69,7 @@ class Evaluator:
     out: Path
     weights: Path
     denoiser: Denoiser | None = None
+    expert: Path | str | None = None
     factor: int | None = None
     sampler: str | None = None
     slices: int = 24
@@ -98,6 +101,9 @@ class Evaluator:
         metadata = check_metadata(self.weights, self.preset)
         self.split = read_split(self.recipe.data)
         check_evaluated(self.split, metadata, weights=self.weights)
+        self._expert = expert_file(self.weights, metadata, self.expert)
+        if self._expert is not None:
+            check_evaluated(self.split, self._expert.metadata, weights=self._expert.path)
         self._drop_what_cannot_be_audited()
         self._low_pass = audits.low_pass_of(
             self.low_pass_weights,
@@ -141,9 +147,12 @@ class Evaluator:
     @cached_property
     def made_by(self) -> dict[str, Any]:
         """What the slices depend on."""
+        used = None if self._expert is None else self._expert.checkpoint()
+        expert = {} if used is None else {"expert": used.name, "expert_sha256": used.sha256}
         return {
             "weights": self.weights.name,
             "weights_sha256": sha256(self.weights),
+            **expert,
             "preset": self.preset.name,
             "slices_asked": self.slices,
             "factor": self.factor or self.preset.anatomy_factor,
@@ -164,7 +173,7 @@ class Evaluator:
         )
 
     def _network(self) -> Denoiser:
-        return self.denoiser or load_denoiser(self.weights)
+        return self.denoiser or load_denoiser(self.weights, expert=self.expert)
 
     def _pairs(self) -> held_out.Pairs:
         """The slices: those of an earlier run, or new ones, which are kept."""

@@ -169,4 +169,4 @@ def sheet(pairs: Pairs, path: Path, *, preset: Preset, indices: Sequence[int]) -
         for window in preset.windows:
             cells += [window.to_8_bit(p[index]) for p in (pairs.real, pairs.synthetic)]
         rows.append(np.hstack(cells))
-    Image.fromarray(np.vstack(rows)).save(path, optimize=True, pnginfo=png_chunks())
+    Image.fromarray(np.vstack(rows)).save(path, pnginfo=png_chunks())

@@ -35,15 +35,16 @@ def write_page(
     extra: Sequence[tuple[str, str]] = (),
 ) -> None:
     """The page for `record`, as `figures.json` holds it; `extra`: further sections (title, HTML)."""
-    sections = [_section("Look first", _slices(pairs, preset))]
+    sections = [section("Look first", _slices(pairs, preset))]
     sections += [
         _metric_section(entry.load(), record["figures"][name], drawn.get(name), preset)
         for name, entry in METRICS.items()
         if name in record["figures"]
     ]
-    sections += [_section(title, body) for title, body in extra]
+    sections += [section(title, body) for title, body in extra]
     parts = {
         "title": html.escape(f"Evaluation: {preset.title}"),
+        "banner": "SYNTHETIC IMAGES BESIDE REAL ONES",
         "subtitle": html.escape(_subtitle(record)),
         "floor": html.escape(f"Floor: {EXPLAINED['floor']}. Interval: {EXPLAINED['interval']}."),
         "sections": "\n".join(sections),
@@ -60,7 +61,8 @@ def _subtitle(record: dict[str, Any]) -> str:
     return " · ".join(words)
 
 
-def _section(title: str, body: str) -> str:
+def section(title: str, body: str) -> str:
+    """A part of the page under a heading."""
     return f"<section><h2>{html.escape(title)}</h2>\n{body}</section>"
 
 
@@ -106,7 +108,7 @@ def _metric_section(
     if about:
         words = about if isinstance(about, str) else "; ".join(about)
         body.append(f'<p class="small">{html.escape(words)}.</p>')
-    return _section(metric.title, "".join(body))
+    return section(metric.title, "".join(body))
 
 
 def _table(rows: list[TableRow]) -> str:
@@ -122,20 +124,22 @@ def _table(rows: list[TableRow]) -> str:
 
 
 def _cell(record: Mapping[str, Any]) -> str:
-    floor = _number(record.get("floor"))
-    value = f"<b>{_number(record['value'])}</b> {_span(record.get('interval'))}"
-    return f"{value}<br><i>floor {floor} {_span(record.get('floor_interval'))}</i>"
+    floor = number_words(record.get("floor"))
+    value = f"<b>{number_words(record['value'])}</b> {span_words(record.get('interval'))}"
+    return f"{value}<br><i>floor {floor} {span_words(record.get('floor_interval'))}</i>"
 
 
-def _number(value: float | None) -> str:
+def number_words(value: float | None) -> str:
+    """A figure with as many digits as can be read; empty for none."""
     if value is None:
         return ""
     return f"{value:.2f}" if 0.1 <= abs(value) < 100 else f"{value:.3g}"
 
 
-def _span(interval: Sequence[float] | None) -> str:
+def span_words(interval: Sequence[float] | None) -> str:
+    """An interval; empty for none."""
     return (
         ""
         if interval is None or None in interval
-        else f"{_number(interval[0])} … {_number(interval[1])}"
+        else f"{number_words(interval[0])} … {number_words(interval[1])}"
     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from medsynth.generators.base import Generator
     from medsynth.request.model import Request
 
-__all__ = ["GENERATORS", "get", "load", "needs_weights", "register"]
+__all__ = ["GENERATORS", "get", "load", "needs_weights", "register", "weights_of"]
 
 
 def register(name: str, module: str, *, title: str, needs_weights: bool = True) -> None:
@@ -46,6 +46,23 @@ def get(name: str) -> Entry:
 def needs_weights(name: str) -> bool:
     """Whether the generator draws with a network of the request's preset."""
     return bool(get(name).facts.get("needs_weights", True))
+
+
+def weights_of(request: Request, preset: Preset) -> tuple[Path | None, dict[str, Any]]:
+    """The weights that the request's generator draws with, and their header; none if it needs none.
+
+    Raises:
+        ValueError: no such generator, or weights for one that has none.
+        CheckpointError: see `medsynth.networks.domain_weights.find`.
+    """
+    if needs_weights(request.generator):
+        from medsynth.networks import domain_weights
+
+        return domain_weights.find(request, preset)
+    for key in ("weights", "expert"):
+        if getattr(request, key) is not None:
+            raise ValueError(f"{key}: the generator {request.generator} has none; remove it")
+    return None, {}
 
 
 def load(

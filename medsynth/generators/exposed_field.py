@@ -1,7 +1,7 @@
 """The part of a frame that a mammogram fills: past its edge it is continued while it is guided.
 
-A film is cut off at the chest wall. Laid into a larger frame, the cut is a step, and the low-pass image
-of a step rings all over the breast. So the film is mirrored at its edges before it is filtered, as the
+A mammogram is cut off at the chest wall. Laid into a larger frame, the cut is a step, and the low-pass image
+of a step rings all over the breast. So the mammogram is mirrored at its edges before it is filtered, as the
 cosine transform does at the frame's own, and what lies outside of it is put back to its background.
 """
 
@@ -13,22 +13,22 @@ import numpy as np
 
 from medsynth.domains import Preset
 
-# Pixels within the edge at which the film is mirrored: the last ones are half background, a dark line
+# Pixels within the edge at which the mammogram is mirrored: the last ones are half background, a dark line
 # that would ring as well.
 EDGE = 2
-LINE = 0.02  # share of a row or column that must be exposed, so that a speck of dust is no film
+LINE = 0.02  # share of a row or column that must be exposed: a speck of dust is no breast
 
 
 @dataclass(frozen=True)
 class ExposedField:
-    """Rows and columns of the film, and the value of what lies outside."""
+    """Rows and columns of the mammogram, and the value of what lies outside."""
 
     rows: slice
     columns: slice
     background: float
 
     def continued(self, values: np.ndarray) -> np.ndarray:
-        """`values` (H, W) with the film mirrored at its edges instead of what lies outside."""
+        """`values` (H, W) with the mammogram mirrored at its edges instead of what lies outside."""
         kept = [slice(part.start + EDGE, part.stop - EDGE) for part in (self.rows, self.columns)]
         outside = [
             (part.start, size - part.stop) for part, size in zip(kept, values.shape, strict=True)
@@ -36,7 +36,7 @@ class ExposedField:
         return np.pad(values[tuple(kept)], outside, mode="symmetric")
 
     def cut_off(self, values: np.ndarray) -> np.ndarray:
-        """`values` (..., H, W) with the background outside of the film."""
+        """`values` (..., H, W) with the background outside of the mammogram."""
         cut = np.full_like(values, self.background)
         inside = (..., self.rows, self.columns)
         cut[inside] = values[inside]

@@ -6,7 +6,6 @@ a training, evaluation, the benchmark.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -45,14 +44,15 @@ from medsynth.generators.base import (
     Reference,
     SliceTask,
 )
+from medsynth.generators.call_seconds import sampling_seconds
 from medsynth.generators.exposed_field import ExposedField, exposed_field
 from medsynth.generators.slice_batches import Asked, SampledBatch, batches, stacked
 from medsynth.generators.surroundings import weights_around, without_own_noise
-from medsynth.networks import load_denoiser, sha256
+from medsynth.networks import load_denoiser, read_metadata, sha256
+from medsynth.networks.experts import expert_file
 from medsynth.records.result import Checkpoint
 from medsynth.request.model import NamedCondition, Request
 
-CALIBRATION_SECONDS = 0.5
 CUDA_BATCH, MOST_SLICES = 8, 256
 
 
@@ -183,7 +183,7 @@ class GuidedDiffusion:
         return replace(made, fields=(field,))
 
     def _continued(self, task: SliceTask) -> tuple[SliceTask, ExposedField | None]:
-        """The task with films continued past their edge, and where that of the anatomy lies."""
+        """The task with mammograms continued past their edge, and where that of the anatomy lies."""
         if self.surroundings == "network" or not self.preset.is_projection:
             return task, None
         field = exposed_field(task.references[0].values, self.preset)
@@ -263,18 +263,9 @@ class GuidedDiffusion:
 
     @torch.inference_mode()
     def seconds_per_slice(self, shape: tuple[int, int]) -> float:
-        """`steps` network calls: the mean of up to three on one slice, after one that warms up.
-
-        The mean and not the fastest: beside other programs it is what sampling will meet.
-        """
+        """Of all network calls, from a few that are timed; a batch's time is shared by its slices."""
         x = torch.zeros(self.batch, 1, *shape, device=self.device)
-        calls, started = 0, 0.0
-        while calls < 2 or (calls < 4 and time.perf_counter() - started < CALIBRATION_SECONDS):
-            if calls == 1:
-                started = time.perf_counter()
-            float(self.denoiser(x, self.denoiser.schedule.num_train_timesteps / 2).sum())
-            calls += 1
-        return (time.perf_counter() - started) / (calls - 1) * self.steps / self.batch
+        return sampling_seconds(self.denoiser, self.solver, self.steps, x) / self.batch
 
     def generate(
         self,
@@ -369,18 +360,33 @@ def load(
     Raises:
         CheckpointError: the weights are damaged.
     """
-    found = weights.stat()
-    denoiser, digest = _network(weights.absolute(), found.st_mtime_ns, found.st_size, device)
-    checkpoint = Checkpoint(weights.name, digest, metadata.get("steps"))
+    expert = expert_file(weights, metadata, request.expert)
+    files = tuple(_version(file) for file in (weights, expert and expert.path) if file)
+    denoiser, digest, used = _network(files, request.expert, device)
+    checkpoint = Checkpoint(weights.name, digest, metadata.get("steps"), used)
     return GuidedDiffusion.of(
         request, denoiser, preset=preset, device=device, checkpoint=checkpoint
     )
 
 
+def _version(file: Path) -> tuple[Path, int, int]:
+    """A file, and what changes when it does."""
+    found = file.stat()
+    return file.absolute(), found.st_mtime_ns, found.st_size
+
+
 @lru_cache(maxsize=1)
-def _network(weights: Path, changed_ns: int, size: int, device: str) -> tuple[Denoiser, str]:
-    """The network of a file and its SHA-256; the last one stays loaded while its file is the same."""
-    return load_denoiser(weights, device=device), sha256(weights)
+def _network(
+    files: tuple[tuple[Path, int, int], ...], expert: Path | str | None, device: str
+) -> tuple[Denoiser, str, Checkpoint | None]:
+    """The network of the first file, its SHA-256, and what is to be recorded of its expert.
+
+    The last ones stay loaded while the files are the same.
+    """
+    weights = files[0][0]
+    found = expert_file(weights, read_metadata(weights), expert)
+    denoiser = load_denoiser(weights, device=device, expert=expert)
+    return denoiser, sha256(weights), found.checkpoint() if found else None
 
 
 GENERATOR = GeneratorMethod(title="Guided diffusion, conditioned on references", make=load, rank=1)

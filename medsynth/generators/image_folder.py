@@ -14,12 +14,13 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import SimpleITK as sitk
 
 from medsynth import __version__, domains, marking
@@ -27,6 +28,10 @@ from medsynth.events import Event, Listener, Stage, ignore
 from medsynth.generators import systems
 from medsynth.generators.systems import GeneratedImage, ImageRequest, ImageSystem
 from medsynth.images import write_image
+from medsynth.marking.keys import writing_key
+from medsynth.marking.limits import limits_of_gray
+from medsynth.marking.manifest import check_signing, sign_if_possible
+from medsynth.marking.pixels import marked
 from medsynth.storage.files import new_file, sha256
 from medsynth.storage.lock import held
 
@@ -70,6 +75,7 @@ def generate(
     """
     systems.get(request.system).accepts.check(request)
     _check_dicom(request, dicom)
+    check_signing()
     folder = Path(folder).expanduser().resolve()
     with _claimed(folder, request):
         system = systems.load(request, work=folder, listener=listener)
@@ -198,8 +204,13 @@ def _store(
     if image.values is None:
         record |= {"refused": image.refused, "again": image.again}
     else:
-        file = _write_image(image.values, folder / "images", _name(image.index))
+        key = writing_key()
+        values = _marked(image.values, image.preset or request.preset)
+        image = replace(image, values=values)
+        record["pixel_mark"] = {"key": key.name, "key_id": key.identifier}
+        file = _write_image(values, folder / "images", _name(image.index))
         record |= {"file": f"images/{file.name}", "sha256": sha256(file)}
+        record["memory_mb"] = round(psutil.Process().memory_info().rss / 2**20)
         if image.original is not None:
             kept = folder / "originals" / f"{_name(image.index)}{image.original_suffix}"
             with new_file(kept, overwrite=True) as partial:
@@ -209,6 +220,13 @@ def _store(
             record["dicom"] = _write_dicom(image, folder, request, listener)
     with new_file(folder / "records" / f"{_name(image.index)}.json", overwrite=True) as partial:
         partial.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _marked(values: np.ndarray, preset: str) -> np.ndarray:
+    """`values`, gray values or in the units of `preset`, with the mark in their pixels."""
+    step = {"uint8": 1.0, "uint16": 257.0}.get(values.dtype.name)
+    limits = limits_of_gray(step) if step else domains.get(preset).mark_limits
+    return marked(values, 1.0, key=writing_key(), limits=limits)
 
 
 def _write_image(values: np.ndarray, folder: Path, name: str) -> Path:
@@ -222,6 +240,7 @@ def _write_image(values: np.ndarray, folder: Path, name: str) -> Path:
     file = folder / f"{name}.png"
     with new_file(file, overwrite=True) as partial:
         Image.fromarray(values).save(partial, format="PNG", pnginfo=marking.png_chunks())
+        sign_if_possible(partial)
     return file
 
 

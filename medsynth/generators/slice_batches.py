@@ -24,7 +24,7 @@ Asked = tuple[int, SliceTask, Tensor]  # slice, what it follows, its noise
 class SampledBatch:
     """x0 (B, 1, H, W) as the loop left it, and the conditions that it followed.
 
-    `fields`: the film of each, which conditions and x0 continue past its edge and `images` do not.
+    `fields`: the mammogram of each, which conditions and x0 continue past its edge and `images` do not.
     """
 
     x0: Tensor

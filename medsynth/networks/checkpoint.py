@@ -6,9 +6,10 @@ license, steps: a file can be read years later by someone who has only the file.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,15 @@ from medsynth.diffusion.denoiser import Denoiser
 from medsynth.diffusion.noise_level import NoiseLevelScale
 from medsynth.diffusion.preconditioning import ResidualPreconditioning
 from medsynth.errors import CheckpointError
+from medsynth.networks.architectures import network_config
+from medsynth.networks.base import DiffusionNetwork
 from medsynth.networks.initial import Network, placed
-from medsynth.networks.patch_unet import PatchUNet, PatchUNetConfig
 from medsynth.networks.refiner import Refiner, RefinerConfig
 from medsynth.storage import aliases
 from medsynth.storage.files import new_file
 
 REFINER = "refiner."  # the tensors of the refiner begin so
+UNREADABLE = (SafetensorError, OSError, RuntimeError, TypeError, ValueError, KeyError)
 REQUIRED = ("network", "schedule", "prediction_type", "preset", "data", "license")
 
 
@@ -77,15 +80,41 @@ def read_metadata(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def load_network(path: Path) -> tuple[PatchUNet, dict[str, Any]]:
+@contextlib.contextmanager
+def system_file(
+    path: Path, system: str, *, title: str, recipe: str
+) -> Iterator[tuple[dict[str, Tensor], dict[str, Any]]]:
+    """The tensors in float32 and the self-description of an image system's file, to build it from.
+
+    Raises:
+        CheckpointError: missing, of another system than `system`, or what is built from it fails: then
+            the file is damaged.
+    """
+    metadata = read_metadata(path)
+    if metadata.get("system") != system:
+        raise CheckpointError(f"{path} holds no {title}; train one with `medsynth train {recipe}`")
+    try:
+        yield {k: v.float() for k, v in load_file(path).items()}, metadata
+    except UNREADABLE as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(
+            f"{path} is damaged or not what its header describes ({reason}); restore it or train again"
+        ) from error
+
+
+def load_network(path: Path) -> tuple[DiffusionNetwork, dict[str, Any]]:
     """The network in float32 on the CPU, in evaluation mode, and its card.
 
     Raises:
-        CheckpointError: missing, damaged, or not the weights that the header describes.
+        CheckpointError: missing, damaged, of an image system, or not the weights that the header describes.
     """
     metadata = read_metadata(path)
+    if system := metadata.get("system"):
+        raise CheckpointError(
+            f"{path} is of the image system {system} and cannot guide synthesis; use it with `medsynth generate`"
+        )
     network = _filled(
-        lambda: PatchUNet(PatchUNetConfig.from_dict(metadata["network"])),
+        lambda: network_config(metadata["network"]).build(),
         path,
         refiner=False,
         what="network",
@@ -94,18 +123,8 @@ def load_network(path: Path) -> tuple[PatchUNet, dict[str, Any]]:
     return network.eval(), metadata
 
 
-def load_denoiser(path: Path, *, device: str = "cpu", dtype: torch.dtype | None = None) -> Denoiser:
-    """The denoiser of a weights file, ready to sample with; `dtype` None picks the fastest here.
-
-    Raises:
-        CheckpointError: as `load_network`.
-    """
-    network, metadata = load_network(path)
-    return build_denoiser(network, metadata, path, device=device, dtype=dtype)
-
-
 def build_denoiser(
-    network: PatchUNet,
+    network: DiffusionNetwork,
     metadata: dict[str, Any],
     path: Path,
     *,
@@ -181,7 +200,7 @@ def _filled(
         network = build()
         state = _state(path, refiner=refiner)
         network.load_state_dict(state)
-    except (SafetensorError, OSError, RuntimeError, TypeError, ValueError, KeyError) as error:
+    except UNREADABLE as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(
             f"{path} is damaged or does not hold the {what} its header describes ({reason}); "

@@ -100,6 +100,16 @@ def path(name: str) -> Path:
     )
 
 
+def file_or_shipped(asked: Path | str) -> Path:
+    """`asked` where it is a file, else the shipped network of that name, if there is one.
+
+    Raises:
+        CheckpointError: a shipped network that is in none of `folders()`.
+    """
+    given, name = Path(asked), str(asked).removesuffix(SUFFIX)
+    return path(name) if name in index() and not given.is_file() else given
+
+
 def verify(name: str) -> Path:
     """The file of a shipped network, once its bytes are those that were shipped.
 

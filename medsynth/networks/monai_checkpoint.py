@@ -39,8 +39,43 @@ def read_state(path: Path) -> State:
     Raises:
         CheckpointError: there is no file, it holds more than tensors, or no such network.
     """
+    found = _read(path)
+    while isinstance(found, Mapping) and not _is_state(found):
+        inner = _nested(found)
+        if inner is None:
+            break
+        found = inner
+    if not isinstance(found, Mapping) or not _is_state(found):
+        raise CheckpointError(
+            f"{path} holds no DiffusionModelUNet: expected a state dict with {FIRST}, as such or under "
+            f"one of {', '.join(NESTED)}"
+        )
+    prefix = next(key for key in found if key.endswith(FIRST)).removesuffix(FIRST)
+    return {k.removeprefix(prefix): v for k, v in found.items() if k.startswith(prefix)}
+
+
+def read_tensors(path: Path) -> State:
+    """The tensors of a file that `torch.save` wrote, whatever network they are of.
+
+    Raises:
+        CheckpointError: there is no file, or it holds no state dict.
+    """
+    found = _read(path)
+    while isinstance(found, Mapping) and not all(isinstance(v, Tensor) for v in found.values()):
+        inner = _nested(found)
+        if inner is None:
+            break
+        found = inner
+    if not isinstance(found, Mapping) or not all(isinstance(v, Tensor) for v in found.values()):
+        raise CheckpointError(
+            f"{path} holds no state dict, as such or under one of {', '.join(NESTED)}"
+        )
+    return {str(key).removeprefix("module."): value for key, value in found.items()}
+
+
+def _read(path: Path) -> Any:
     try:
-        found: Any = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"no such file: {path}") from None
     except (UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
@@ -49,18 +84,12 @@ def read_state(path: Path) -> State:
             f"{path} cannot be read as a state dict ({reason}); expected what "
             "torch.save(network.state_dict(), FILE) writes"
         ) from None
-    while isinstance(found, Mapping) and not _is_state(found):
-        inner = [found[key] for key in NESTED if isinstance(found.get(key), Mapping)]
-        if len(inner) != 1:
-            break
-        found = inner[0]
-    if not isinstance(found, Mapping) or not _is_state(found):
-        raise CheckpointError(
-            f"{path} holds no DiffusionModelUNet: expected a state dict with {FIRST}, as such or under "
-            f"one of {', '.join(NESTED)}"
-        )
-    prefix = next(key for key in found if key.endswith(FIRST)).removesuffix(FIRST)
-    return {k.removeprefix(prefix): v for k, v in found.items() if k.startswith(prefix)}
+
+
+def _nested(found: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The state dict that a trainer put into a larger one."""
+    inner = [found[key] for key in NESTED if isinstance(found.get(key), Mapping)]
+    return inner[0] if len(inner) == 1 else None
 
 
 def _is_state(found: Mapping[Any, Any]) -> bool:

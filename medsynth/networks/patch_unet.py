@@ -19,7 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from medsynth.diffusion.denoiser import Conditioning
+from medsynth.networks.base import DiffusionNetwork, reference_channels
 from medsynth.networks.initial import zero
+from medsynth.registry import Method
 from medsynth.storage import aliases
 
 NOISE_LEVEL_CHANNELS = 2
@@ -71,13 +73,17 @@ class PatchUNetConfig:
         coarse = self.patch_size * 2 ** (len(self.channels) - 1)
         return math.lcm(coarse, self.fine_patch_size) if self.fine_channels else coarse
 
+    def build(self) -> PatchUNet:
+        """The network, with random weights."""
+        return PatchUNet(self)
 
-class PatchUNet(nn.Module):
+
+class PatchUNet(DiffusionNetwork):
     """x_t (B, 1, H, W) and timesteps (B,) to the network's prediction (B, 1 or 2, H, W)."""
 
     def __init__(self, config: PatchUNetConfig):
         super().__init__()
-        self.config = config
+        self.config: PatchUNetConfig = config
         patch_pixels = config.patch_size**2
         in_channels = patch_pixels + 2 * config.coordinates
         if config.reference_conditioned:
@@ -94,29 +100,7 @@ class PatchUNet(nn.Module):
         )
         self.fine = FineStage(config) if config.fine_channels else None
 
-    def forward(
-        self,
-        x: Tensor,
-        timesteps: Tensor | None = None,
-        *,
-        conditioning: Conditioning | None = None,
-        origin: Tensor | None = None,
-    ) -> Tensor:
-        """`origin` (B, 2): row and column of each crop's corner in the full image, in pixels.
-
-        Without it the image is taken to be centered in the full one. Sides that are not a multiple
-        of `config.multiple` are continued by their edge and cut again. `timesteps` None means t = 0,
-        which lets MONAI's verify_net_in_out call the bare network.
-        """
-        if timesteps is None:
-            timesteps = torch.zeros(len(x), device=x.device)
-        height, width = x.shape[-2:]
-        missing = (-height % self.config.multiple, -width % self.config.multiple)
-        if any(missing):
-            x, conditioning = _continued(x, missing), _continued_conditioning(conditioning, missing)
-        return self._forward(x, timesteps, conditioning, origin)[..., :height, :width]
-
-    def _forward(
+    def predict(
         self, x: Tensor, timesteps: Tensor, conditioning: Conditioning | None, origin: Tensor | None
     ) -> Tensor:
         r = self.config.patch_size
@@ -209,19 +193,8 @@ def _conditioning_channels(
     x: Tensor, conditioning: Conditioning | None, patch_size: int
 ) -> list[Tensor]:
     """Low-pass image and level of the reference on the patch grid: patch_size^2 and 1 channels."""
-    if conditioning is None:
-        empty = torch.zeros_like(x)
-        conditioning = Conditioning(empty, empty)
-    present = conditioning.factor_map > 0
-    low_pass_image = torch.where(present, conditioning.low_pass_image, 0).to(x.dtype)
-    # 0 = no reference, then 1/6 for factor 1 and 1/6 more for each doubling.
-    level = torch.where(present, (1 + conditioning.factor_map.clamp(min=1).log2()) / 6, 0).to(
-        x.dtype
-    )
-    return [
-        functional.pixel_unshuffle(low_pass_image, patch_size),
-        functional.avg_pool2d(level, patch_size),
-    ]
+    image, level = reference_channels(x, conditioning)
+    return [functional.pixel_unshuffle(image, patch_size), functional.avg_pool2d(level, patch_size)]
 
 
 def _noise_level_channels(like: Tensor, conditioning: Conditioning | None) -> Tensor:
@@ -232,17 +205,6 @@ def _noise_level_channels(like: Tensor, conditioning: Conditioning | None) -> Te
     return conditioning.noise_level.to(like.dtype)[:, :, None, None].expand(shape)
 
 
-def _continued(image: Tensor, missing: tuple[int, int]) -> Tensor:
-    """`image` (B, 1, H, W) continued by its last row and column."""
-    return functional.pad(image, (0, missing[1], 0, missing[0]), mode="replicate")
-
-
-def _continued_conditioning(
-    conditioning: Conditioning | None, missing: tuple[int, int]
-) -> Conditioning | None:
-    if conditioning is None:
-        return None
-    low_pass_image, factor_map = (
-        _continued(v, missing) for v in (conditioning.low_pass_image, conditioning.factor_map)
-    )
-    return Conditioning(low_pass_image, factor_map, conditioning.noise_level)
+ARCHITECTURE = Method(
+    title="MONAI's U-Net on patches of pixels, with attention", make=PatchUNetConfig.from_dict
+)

@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from medsynth.pacs.destination import Destination
-from medsynth.pacs.folders import configuration_folder
 from medsynth.storage.files import new_file
+from medsynth.storage.user_folders import configuration_folder
 
 
 def _path() -> Path:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import AE, _config, evt
+from pynetdicom.pdu import A_ASSOCIATE_RJ
 from pynetdicom.sop_class import Verification
 
 from medsynth.pacs import tls
@@ -16,7 +17,7 @@ from medsynth.pacs.event_loop import ReaderGate
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
-    from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
+    from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiation
 
 # A file goes out in pieces as it lies on the disk, never decoded: memory stays flat.
 _config.STORE_SEND_CHUNKED_DATASET = True
@@ -48,6 +49,7 @@ def associate(
         entity.add_requested_context(sop_class, syntaxes)
     entity.add_requested_context(Verification)
     tls_args = (tls.client_context(destination), destination.host) if destination.tls else None
+    rejections: list[A_ASSOCIATE] = []
     association = entity.associate(
         destination.host,
         destination.port,
@@ -55,10 +57,10 @@ def associate(
         ext_neg=list(roles),
         tls_args=tls_args,
         max_pdu=0,
-        evt_handlers=[*PROMPT, *handlers],
+        evt_handlers=[*PROMPT, (evt.EVT_PDU_RECV, _keep_rejection, [rejections]), *handlers],
     )
     if not association.is_established:
-        raise _why(association, destination)
+        raise _why(rejections, destination)
     association._reactor_checkpoint = ReaderGate()
     try:
         yield association
@@ -98,10 +100,18 @@ PROMPT = (
 )
 
 
-def _why(association: Association, destination: Destination) -> OSError:
+def _keep_rejection(event: evt.Event, rejections: list[A_ASSOCIATE]) -> None:
+    """A server that rejects and hangs up at once is faster than a busy machine: pynetdicom then finds
+    the socket closed, never reads the rejection that it has received, and calls it an abort.
+    """
+    if isinstance(event.pdu, A_ASSOCIATE_RJ):
+        rejections.append(event.pdu.to_primitive())
+
+
+def _why(rejections: list[A_ASSOCIATE], destination: Destination) -> OSError:
     where = f"{destination.called_aet} at {destination.host}:{destination.port}"
-    answer = association.acceptor.primitive
-    if association.is_rejected and answer is not None:
+    if rejections:
+        answer = rejections[0]
         reason = f"{where} rejects the association: {answer.reason_str} ({answer.result_str})"
         if answer.result == 0x02:  # PS3.8 table 9-21: rejected-transient
             return ConnectionError(reason)

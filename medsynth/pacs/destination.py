@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from medsynth.errors import check_one_of
+
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 VERIFY = ("auto", "commitment", "query", "retrieve")
 AUTHENTICATION = ("none", "basic", "bearer")
@@ -79,8 +81,7 @@ class Destination:
 
 
 def _check_numbers(destination: Destination) -> None:
-    if destination.verify not in VERIFY:
-        raise ValueError(f"verify must be one of {', '.join(VERIFY)}, got {destination.verify!r}")
+    check_one_of("verify", destination.verify, VERIFY)
     if not 1 <= destination.associations <= 32:
         raise ValueError(f"associations must be 1 to 32, got {destination.associations}")
     if not 0 <= destination.listen_port <= 65535:
@@ -132,8 +133,7 @@ def _check_dicomweb(destination: Destination) -> None:
             "the address must not hold a user, password or query; use --auth basic --user NAME and "
             "keep the password in the environment or a keyring"
         )
-    if destination.auth not in AUTHENTICATION:
-        raise ValueError(f"auth must be one of {', '.join(AUTHENTICATION)}")
+    check_one_of("auth", destination.auth, AUTHENTICATION)
     if (destination.auth == "basic") != bool(destination.user):
         raise ValueError("basic authentication needs --user, and only basic takes one")
     if destination.auth != "none" and parts.scheme == "http" and parts.hostname not in LOOPBACK:

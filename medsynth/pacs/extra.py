@@ -5,18 +5,12 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-from medsynth.errors import MissingExtra
+from medsynth.errors import needs_extra
 
 OPTIONAL = ("pynetdicom", "dicomweb_client", "requests")
 
 
 def load(name: str) -> ModuleType:
     """The module `medsynth.pacs.NAME`. Raises MissingExtra when its packages are not installed."""
-    try:
+    with needs_extra("pacs", OPTIONAL):
         return importlib.import_module(f"medsynth.pacs.{name}")
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] not in OPTIONAL:
-            raise
-        raise MissingExtra(
-            f'{error.name} is not installed; run: pip install "medsynth-slicer[pacs]"'
-        ) from error

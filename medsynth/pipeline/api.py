@@ -10,7 +10,7 @@ from typing import Any
 
 from medsynth.events import Listener, ignore
 from medsynth.pipeline.estimate import Estimate
-from medsynth.pipeline.exporters.base import Delivery
+from medsynth.pipeline.exporters.base import ExportInputs
 from medsynth.pipeline.image_types import from_sitk, kind_of, to_sitk
 from medsynth.pipeline.synthesize import run
 from medsynth.records.result import Result
@@ -51,13 +51,13 @@ def synthesize(
         ValueError, OSError, MemoryError, CheckpointError: as `medsynth.pipeline.run`.
     """
     asked, kind = _request(request, spacing_mm)
-    received: list[Delivery] = []
+    received: list[ExportInputs] = []
     with tempfile.TemporaryDirectory(prefix="medsynth-") as folder:
         made = Path(out) if out is not None else Path(folder) / "out"
         result = run(asked, made, overwrite=overwrite, listener=listener, receive=received.append)
         assert isinstance(result, Result)
-    (delivery,) = received
-    image, *masks = (from_sitk(part, kind) for part in (delivery.image, *delivery.masks))
+    (inputs,) = received
+    image, *masks = (from_sitk(part, kind) for part in (inputs.image, *inputs.masks))
     return Synthesis(image, tuple(masks), result)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -12,7 +13,7 @@ import SimpleITK as sitk
 from medsynth import dicom
 from medsynth.errors import GeometryError
 from medsynth.images import Label, fraction_outside, read_labels
-from medsynth.pipeline.preprocessing import Fitted, on_pixels
+from medsynth.pipeline.preprocessing import PreprocessedReference, on_pixels
 from medsynth.request import Labels, Request
 
 UNLABELED = (
@@ -37,8 +38,15 @@ class Existing:
     overlaps: tuple[str, ...] = field(default=())
 
 
-def existing_labels(request: Request, fitted: Fitted) -> tuple[list[Existing], list[str]]:
+def existing_labels(
+    request: Request,
+    preprocessed: PreprocessedReference,
+    *,
+    read: Callable[[Any], list[Label]] = read_labels,
+) -> tuple[list[Existing], list[str]]:
     """The labels that a request names, brought onto the anatomy's grid, and warnings.
+
+    `read`: gives the labels of a file, where the caller has read it before.
 
     Raises:
         ValueError: a file without labels, or a name for a value that it does not have.
@@ -48,11 +56,11 @@ def existing_labels(request: Request, fitted: Fitted) -> tuple[list[Existing], l
         return [], [UNLABELED] if request.anatomy.image is not None else []
     found: list[Existing] = []
     notes: list[str] = []
-    secret = frozenset().union(*map(dicom.identifying_words, fitted.reference.headers[:1]))
+    secret = frozenset().union(*map(dicom.identifying_words, preprocessed.reference.headers[:1]))
     for index, entry in enumerate(request.anatomy.labels):
         at = f"anatomy.labels[{index}]"
         try:
-            labels = read_labels(entry.file)
+            labels = read(entry.file)
         except (ValueError, OSError) as error:
             raise type(error)(f"{at}: {error}") from None
         _check_values(entry, labels, at)
@@ -70,9 +78,11 @@ def existing_labels(request: Request, fitted: Fitted) -> tuple[list[Existing], l
                     f"{at}: the name of label {label.value} names somebody and is left out"
                 )
                 words = f"finding {len(found) + 1}"
-            if request.anatomy.slice is not None and not _reaches(label, entry.file, fitted):
+            if request.anatomy.slice is not None and not _reaches(label, entry.file, preprocessed):
                 continue
-            mask, note = _on_grid(label, entry.file, fitted, f"{at}: label {label.value} ({words})")
+            mask, note = _on_grid(
+                label, entry.file, preprocessed, f"{at}: label {label.value} ({words})"
+            )
             notes += note
             category, kind = (
                 None if each and dicom.names_someone(each[2], secret) else each
@@ -145,18 +155,24 @@ def _check_values(entry: Labels, labels: Sequence[Label], at: str) -> None:
             )
 
 
-def _reaches(label: Label, file: Path, fitted: Fitted) -> bool:
+def _reaches(label: Label, file: Path, preprocessed: PreprocessedReference) -> bool:
     """Whether a label of the volume is marked in the one slice of it that is the anatomy."""
-    grid = fitted.reference.image
+    grid = preprocessed.reference.image
     found = sitk.Resample(
-        on_pixels(label.mask, file, fitted), grid, sitk.Transform(), sitk.sitkNearestNeighbor, 0
+        on_pixels(label.mask, file, preprocessed),
+        grid,
+        sitk.Transform(),
+        sitk.sitkNearestNeighbor,
+        0,
     )
     return bool(sitk.GetArrayViewFromImage(found).any())
 
 
-def _on_grid(label: Label, file: Path, fitted: Fitted, at: str) -> tuple[sitk.Image, list[str]]:
+def _on_grid(
+    label: Label, file: Path, preprocessed: PreprocessedReference, at: str
+) -> tuple[sitk.Image, list[str]]:
     """By nearest neighbor: labels are not blended."""
-    mask, grid = on_pixels(label.mask, file, fitted), fitted.reference.image
+    mask, grid = on_pixels(label.mask, file, preprocessed), preprocessed.reference.image
     cut = fraction_outside(mask, grid)
     if cut == 1:
         raise GeometryError(
@@ -169,6 +185,6 @@ def _on_grid(label: Label, file: Path, fitted: Fitted, at: str) -> tuple[sitk.Im
             f"{at} is too small for the anatomy's voxels of "
             f"{' x '.join(f'{s:.3g}' for s in grid.GetSpacing())} mm: none is marked; leave it out"
         )
-    sliced = fitted.reference.image.GetDepth() == 1 and label.mask.GetDepth() > 1
+    sliced = preprocessed.reference.image.GetDepth() == 1 and label.mask.GetDepth() > 1
     lost = cut and not sliced
     return found, [f"{at}: {cut:.0%} of it lies outside the anatomy and is lost"] if lost else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -11,6 +12,8 @@ import SimpleITK as sitk
 from medsynth.domains import Preset
 from medsynth.events import Listener, Stage
 from medsynth.generators.base import Generator, Reference, SliceTask
+from medsynth.marking.manifest import check_signing
+from medsynth.pipeline.marks import PixelMark, digest_of
 from medsynth.pipeline.plan import Prepared
 from medsynth.request import Request
 
@@ -22,12 +25,15 @@ class Generated:
     `errors` maps each reference to its guidance error in every slice where it acts. `clipped` is the
     share of synthesized pixels that the domain's intensity map could not represent.
     `noise` maps each tissue to the noise of every slice: wanted, of the sample, added (standard deviations).
+    `pixel_mark` and `digests` are as in `Result`.
     """
 
     volume: np.ndarray
     errors: dict[str, list[float]] = field(default_factory=dict)
     clipped: float = 0.0
     noise: dict[str, list[tuple[float, float, float]]] = field(default_factory=dict)
+    pixel_mark: dict[str, Any] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
 
 
 def generate(
@@ -46,6 +52,9 @@ def generate(
     reference = sitk.GetArrayViewFromImage(prepared.reference.image)
     generated = Generated(np.array(reference, dtype=np.float32))
     wanted = prepared.slices
+    mark = PixelMark.of(request, preset)
+    if "preview" in request.write:
+        check_signing()
     beyond = 0
     total = len(wanted) * request.steps
     with Stage("sampling", total=total, expected=expected, listener=listener) as stage:
@@ -61,7 +70,11 @@ def generate(
             for tissue, levels in part.noise.items():
                 generated.noise.setdefault(tissue, []).extend(levels)
             beyond += part.beyond
-            _blend(generated.volume[part.index], part.values, prepared, part.index, preset=preset)
+            plane = generated.volume[part.index]
+            weight = _blend(plane, part.values, prepared, part.index, preset=preset)
+            mark.apply(plane, weight)
+            generated.digests[str(part.index)] = digest_of(plane)
+    generated.pixel_mark = mark.record()
     generated.clipped = beyond / (len(wanted) * reference[0].size)
     return generated
 
@@ -90,8 +103,8 @@ def _record(errors: dict[str, list[float]], figures: dict[str, float | None]) ->
 
 def _blend(
     target: np.ndarray, plane: np.ndarray, prepared: Prepared, k: int, *, preset: Preset
-) -> None:
-    """Put a synthetic slice into `target` (j, i), which holds the reference's.
+) -> np.ndarray:
+    """Put a synthetic slice into `target` (j, i), which holds the reference's; how much of each pixel.
 
     Voxels that the network cannot represent (padding outside the scanner's circle) and those with
     no weight stay exactly as they are.
@@ -103,6 +116,7 @@ def _blend(
         kept = kept | prepared.reference.padding[k]
     blended = np.where(weight == 1, values, np.rint(target + weight * (values - target)))
     target[~kept] = blended[~kept]
+    return np.where(kept, np.float32(0), weight)
 
 
 def worst(errors: Sequence[float]) -> float:

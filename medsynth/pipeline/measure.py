@@ -86,7 +86,9 @@ def measure_coherence(
     if part.stop - part.start < 2:
         return {}
     image = prepared.reference.image[:, :, part.start : part.stop]
-    body = sitk.GetArrayViewFromImage(body_mask(image, preset.body_threshold)) > 0
+    # Kept by a name: a view does not keep its image, and would be read after its memory is gone.
+    mask = body_mask(image, preset.body_threshold)
+    body = sitk.GetArrayViewFromImage(mask) > 0
     figures = coherence(
         volume[part],
         sitk.GetArrayViewFromImage(image),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,8 +35,15 @@ from medsynth.lesions import (
     procedural,
 )
 from medsynth.pipeline.existing import Existing, existing_labels, overlaps, too_small
-from medsynth.pipeline.preprocessing import Fitted, Fitting, center_of, load_anatomy, roi_mask
+from medsynth.pipeline.preprocessing import (
+    PreprocessedReference,
+    Preprocessing,
+    center_of,
+    load_anatomy,
+    roi_mask,
+)
 from medsynth.request import Pathology, Request, Source
+from medsynth.storage import saved_lesions
 
 # Below this difference in physical units a lesion image is its reference.
 UNCHANGED = 1.0
@@ -76,7 +84,7 @@ class Prepared:
     regions: tuple[Region, ...]
     change: dict[int, float | np.ndarray]
     warnings: tuple[str, ...]
-    fitting: Fitting = field(default_factory=Fitting)
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
     labels: tuple[Existing, ...] = ()
 
     @property
@@ -86,40 +94,50 @@ class Prepared:
 
 
 def prepare(
-    request: Request, *, preset: Preset, listener: Listener, fitted: Fitted | None = None
+    request: Request,
+    *,
+    preset: Preset,
+    listener: Listener,
+    preprocessed: PreprocessedReference | None = None,
+    labels: tuple[list[Existing], list[str]] | None = None,
 ) -> Prepared:
     """Read or draw the anatomy, place the lesions.
 
-    `fitted`: the anatomy, where the caller has read it already.
+    `preprocessed`, `labels`: the anatomy and `existing_labels` of it, where the caller has them already.
 
     Raises:
         ValueError: an image that cannot be used, or a value out of its range.
         GeometryError: a mask or a lesion that lies where it cannot act.
     """
-    fitted = fitted or load_anatomy(request, preset=preset, listener=listener)
-    reference = fitted.reference
+    preprocessed = preprocessed or load_anatomy(request, preset=preset, listener=listener)
+    reference = preprocessed.reference
     warnings = [*reference.warnings, *_unlike_training(request, reference, preset)]
     check_policy(request.patient, headers=reference.headers)
     check_burned_in(
         reference.headers, patient=request.patient, accepted=request.anatomy.burned_in_text
     )
     _check_factors(request, reference.image)
-    labels, notes = existing_labels(request, fitted)
+    existing, notes = labels or existing_labels(request, preprocessed)
     warnings += notes
     regions = []
     with Stage("placing lesions", total=len(request.pathologies), listener=listener) as stage:
         for index, pathology in enumerate(request.pathologies):
             at = f"pathologies[{index}]"
             with naming(at):
-                lesion, notes = place(pathology, request, fitted, preset=preset, index=index)
+                lesion, notes = place(pathology, request, preprocessed, preset=preset, index=index)
                 warnings += [f"{at}: {note}" for note in (*notes, *lesion.warnings)]
                 regions.append(region_of(lesion, pathology, request, reference.image))
             stage.advance()
     change = changes(request, reference.image, regions)
-    warnings += overlaps(labels, [region.lesion.mask for region in regions])
-    warnings += too_small(request, labels, change)
+    warnings += overlaps(existing, [region.lesion.mask for region in regions])
+    warnings += too_small(request, existing, change)
     return Prepared(
-        reference, tuple(regions), change, tuple(warnings), fitted.fitting, tuple(labels)
+        reference,
+        tuple(regions),
+        change,
+        tuple(warnings),
+        preprocessed.preprocessing,
+        tuple(existing),
     )
 
 
@@ -140,7 +158,8 @@ def _unlike_training(request: Request, reference: ReferenceImage, preset: Preset
     if request.weights is not None:
         return []
     if preset.in_display_units and request.anatomy.image is not None:
-        note = unlike(_fullest_slice(reference.image), preset)
+        fullest = _fullest_slice(reference.image)
+        note = unlike(fullest, preset)
         return [f"{reference.source} {note}"] if note else []
     if preset.trained_pixel_mm is None:
         return []
@@ -186,15 +205,20 @@ def _check_factors(request: Request, image: sitk.Image) -> None:
 
 
 def place(
-    pathology: Pathology, request: Request, fitted: Fitted, *, preset: Preset, index: int
+    pathology: Pathology,
+    request: Request,
+    preprocessed: PreprocessedReference,
+    *,
+    preset: Preset,
+    index: int,
 ) -> tuple[Lesion, list[str]]:
     """One lesion in the reference, and what to tell about its region of interest."""
-    image = fitted.reference.image
+    image = preprocessed.reference.image
     where: dict[str, Any] = {}
     notes: list[str] = []
     if pathology.roi is not None:
         with naming(f"pathologies[{index}].roi"):
-            mask = roi_mask(pathology.roi, fitted)
+            mask = roi_mask(pathology.roi, preprocessed)
             cut = fraction_outside(mask, image)
             where["roi"] = resample_mask(mask, image)
         if 0 < cut < 1:
@@ -204,7 +228,10 @@ def place(
         where["diameter_mm"] = pathology.diameter_mm
     source = pathology.source
     if source.patch is not None:
-        return _from_film(source, fitted, preset=preset, seed=request.seed + index, **where), notes
+        lesion = _from_annotated(
+            source, preprocessed, preset=preset, seed=request.seed + index, **where
+        )
+        return _with_origin(lesion, source), notes
     if source.procedural is None:
         study = read_image(source.image, series_uid=source.series_uid)
         lesion = from_study(
@@ -217,17 +244,26 @@ def place(
             body_threshold=preset.body_threshold,
             **where,
         )
-        return lesion, notes
+        return _with_origin(lesion, source), notes
     options = dict(source.procedural)
     kind = options.pop("kind")
     seed = options.pop("seed", request.seed + index)
     return procedural(kind, reference=image, seed=seed, preset=preset, **where, **options), notes
 
 
-def _from_film(
-    source: Source, fitted: Fitted, *, preset: Preset, seed: int, **where: Any
+def _with_origin(lesion: Lesion, source: Source) -> Lesion:
+    """A saved lesion's name, and what is known of where it comes from, go into the record."""
+    if source.saved is None:
+        return lesion
+    origin = saved_lesions.find(source.saved).origin
+    drawn = {**lesion.drawn, "saved": source.saved, "origin": origin}
+    return dataclasses.replace(lesion, drawn=drawn)
+
+
+def _from_annotated(
+    source: Source, preprocessed: PreprocessedReference, *, preset: Preset, seed: int, **where: Any
 ) -> Lesion:
-    """A lesion from an annotated film, through the patch pipeline, shown as the reference is."""
+    """A lesion from an annotated projection image, through the patch pipeline, shown as the reference is."""
     steps = dict(source.patch or {})
     seed = steps.pop("seed", seed)
     normalize = None if steps["normalize"] == "off" else steps["normalize"]
@@ -235,15 +271,17 @@ def _from_film(
         raise ValueError(
             f"rotate_deg must be one angle on a projection image, got {source.rotate_deg}"
         )
-    film = read_image(source.image, series_uid=source.series_uid)
+    annotated = read_image(source.image, series_uid=source.series_uid)
     window = preset.shown_hu
-    shown = to_display_units(film, sitk.GetArrayViewFromImage(film.image), hu_window=window)
+    shown = to_display_units(
+        annotated, sitk.GetArrayViewFromImage(annotated.image), hu_window=window
+    )
     gray = sitk.GetImageFromArray(shown.values)
-    gray.CopyInformation(film.image)
+    gray.CopyInformation(annotated.image)
     return from_projection(
         gray,
-        read_mask_of(source.mask, film),
-        reference=fitted.reference.image,
+        read_mask_of(source.mask, annotated),
+        reference=preprocessed.reference.image,
         steps=Steps(**{**steps, "normalize": normalize}),
         seed=seed,
         rotate_deg=source.rotate_deg,

@@ -1,7 +1,7 @@
 """The reference brought to what a network of gray values knows: its grid, its gray values.
 
 Lung CT is taken as it is: the network sees any grid and HU mean the same everywhere. The networks of
-the other domains were trained on one grid and on 8-bit pictures, so a film of 2000 x 2500 pixels and
+the other domains were trained on one grid and on 8-bit pictures, so a projection image of 2000 x 2500 pixels and
 12 bits is scaled (never stretched) and shown in its window first. What was done is recorded.
 """
 
@@ -37,7 +37,7 @@ AXIAL = 0.8
 
 
 @dataclass(frozen=True)
-class Fitting:
+class Preprocessing:
     """What was done to a reference.
 
     Attributes:
@@ -52,7 +52,7 @@ class Fitting:
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
+class PreprocessedReference:
     """The reference as it goes into the network, on the preset's grid and in its units.
 
     `source` is the image as it was read: a mask that is a picture is drawn on its pixels.
@@ -60,11 +60,11 @@ class Fitted:
 
     reference: ReferenceImage
     source: sitk.Image
-    fitting: Fitting
+    preprocessing: Preprocessing
 
 
-def load_anatomy(request: Request, *, preset: Preset, listener: Listener) -> Fitted:
-    """The reference of a request, read from its file or drawn, and fitted.
+def load_anatomy(request: Request, *, preset: Preset, listener: Listener) -> PreprocessedReference:
+    """The reference of a request, read from its file or drawn, and preprocessed.
 
     Raises:
         ValueError: an image that cannot be used for the preset, or does not need what is said of it.
@@ -75,15 +75,17 @@ def load_anatomy(request: Request, *, preset: Preset, listener: Listener) -> Fit
             phantom = anatomy.build(source.phantom.kind, **source.phantom.options)
             stage.advance()
         reference = ReferenceImage(phantom.image, source=f"phantom {source.phantom.kind}")
-        return fit(reference, preset)
+        return preprocess(reference, preset)
     if source.image is None:
         raise ValueError("anatomy: neither an image nor a phantom; give one of them")
     reference = read_image(source.image, series_uid=source.series_uid, listener=listener)
-    return fit_anatomy(source, reference, preset)
+    return preprocess_anatomy(source, reference, preset)
 
 
-def fit_anatomy(source: Anatomy, reference: ReferenceImage, preset: Preset) -> Fitted:
-    """`reference`, which the image of `source` was read as, or the slice of it that is asked for, fitted.
+def preprocess_anatomy(
+    source: Anatomy, reference: ReferenceImage, preset: Preset
+) -> PreprocessedReference:
+    """`reference`, which the image of `source` was read as, or the slice of it that is asked for, preprocessed.
 
     Raises:
         ValueError: as `load_anatomy`; or there is no such slice.
@@ -91,7 +93,7 @@ def fit_anatomy(source: Anatomy, reference: ReferenceImage, preset: Preset) -> F
     _check_projection(source, reference, preset)
     if source.slice is not None:
         reference = one_slice(reference, source.slice - 1, preset)
-    return fit(reference, preset, pixel_mm=source.pixel_mm)
+    return preprocess(reference, preset, pixel_mm=source.pixel_mm)
 
 
 def one_slice(reference: ReferenceImage, k: int, preset: Preset) -> ReferenceImage:
@@ -140,14 +142,16 @@ def _check_projection(source: Anatomy, reference: ReferenceImage, preset: Preset
         )
 
 
-def fit(reference: ReferenceImage, preset: Preset, *, pixel_mm: float | None = None) -> Fitted:
+def preprocess(
+    reference: ReferenceImage, preset: Preset, *, pixel_mm: float | None = None
+) -> PreprocessedReference:
     """`reference` in the units and on the grid of `preset`.
 
     Args:
         pixel_mm: the size of a pixel, of a picture that does not say it.
 
     Raises:
-        ValueError: another modality, several films in one, pixels that are not square, or a
+        ValueError: another modality, several projection images in one, pixels that are not square, or a
             `pixel_mm` for an image that has one.
     """
     known = not _lacks_pixel_size(reference)
@@ -161,7 +165,9 @@ def fit(reference: ReferenceImage, preset: Preset, *, pixel_mm: float | None = N
     known = known or pixel_mm is not None
     check_units(reference, preset)
     if not preset.in_display_units:
-        return Fitted(reference, reference.image, Fitting(pixel_size_known=known))
+        return PreprocessedReference(
+            reference, reference.image, Preprocessing(pixel_size_known=known)
+        )
     _check_kind(reference, preset)
     source = reference.image
     upright = _upright(reference, preset)
@@ -176,7 +182,7 @@ def fit(reference: ReferenceImage, preset: Preset, *, pixel_mm: float | None = N
         raise ValueError(f"{reference.source}: {error}") from None
     same_grid = image.GetSize() == source.GetSize() and upright is reference
     if same_grid and shown.as_stored and _whole(shown.values):
-        return Fitted(reference, source, Fitting(pixel_size_known=known))
+        return PreprocessedReference(reference, source, Preprocessing(pixel_size_known=known))
     step = image.GetSpacing()[0] / gray.GetSpacing()[0]
     record = {
         "from_size": list(source.GetSize()),
@@ -186,7 +192,7 @@ def fit(reference: ReferenceImage, preset: Preset, *, pixel_mm: float | None = N
         "pixel_size_known": known,
         "gray_values": shown.how,
     }
-    fitted = ReferenceImage(
+    preprocessed = ReferenceImage(
         _whole_values(image),
         headers=tuple(
             dicom.regridded(header, size=image.GetSize()[:2], step=step)
@@ -196,26 +202,26 @@ def fit(reference: ReferenceImage, preset: Preset, *, pixel_mm: float | None = N
         warnings=(*reference.warnings, *_notes(reference, record, preset, image)),
         is_2d=reference.is_2d,
     )
-    return Fitted(fitted, source, Fitting(record, known, same_grid))
+    return PreprocessedReference(preprocessed, source, Preprocessing(record, known, same_grid))
 
 
-def roi_mask(path: Path, fitted: Fitted) -> sitk.Image:
+def roi_mask(path: Path, preprocessed: PreprocessedReference) -> sitk.Image:
     """The mask of a region; one that is a picture lies on the reference's pixels, as it was drawn."""
-    return read_mask_of(path, _drawn_on(fitted))
+    return read_mask_of(path, _drawn_on(preprocessed))
 
 
-def on_pixels(mask: sitk.Image, path: Path, fitted: Fitted) -> sitk.Image:
+def on_pixels(mask: sitk.Image, path: Path, preprocessed: PreprocessedReference) -> sitk.Image:
     """A mask that is a picture, on the reference's pixels; any other as it is."""
     in_memory = not isinstance(path, Path)
     is_picture = not isinstance(path, sitk.Image) if in_memory else None
     name = Path("the mask in memory") if in_memory else path
-    return on_image(mask, name, _drawn_on(fitted), is_picture=is_picture)
+    return on_image(mask, name, _drawn_on(preprocessed), is_picture=is_picture)
 
 
-def _drawn_on(fitted: Fitted) -> ReferenceImage:
+def _drawn_on(preprocessed: PreprocessedReference) -> ReferenceImage:
     """The reference as it was read."""
-    reference = fitted.reference
-    return ReferenceImage(fitted.source, source=reference.source, is_2d=reference.is_2d)
+    reference = preprocessed.reference
+    return ReferenceImage(preprocessed.source, source=reference.source, is_2d=reference.is_2d)
 
 
 def center_of(pathology: Pathology, image: sitk.Image, *, at: str) -> tuple[float, float, float]:
@@ -244,7 +250,7 @@ def center_of(pathology: Pathology, image: sitk.Image, *, at: str) -> tuple[floa
 
 
 def projection_of(request: Request, preset: Preset) -> dicom.Projection | None:
-    """What the request says of how a film was taken; radiographs are unpaired unless it does."""
+    """What the request says of how a projection image was taken; radiographs are unpaired unless it does."""
     if preset.modality not in model.VIEWS:
         return None
     phantom = request.anatomy.phantom

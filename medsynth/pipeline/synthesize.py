@@ -15,13 +15,12 @@ from medsynth import domains as presets
 from medsynth import generators
 from medsynth.domains import Preset
 from medsynth.domains.methods import EXPORTERS, exported_files
-from medsynth.errors import CheckpointError
 from medsynth.events import Event, Listener, ignore
 from medsynth.generators.base import SURROUNDINGS, Generator
 from medsynth.images import ReferenceImage
-from medsynth.networks import model_store, read_metadata
+from medsynth.networks.device import choose_device
 from medsynth.pipeline import estimate as cost
-from medsynth.pipeline.exporters.base import Delivery, label_name, mask_name
+from medsynth.pipeline.exporters.base import ExportInputs, label_name, mask_name
 from medsynth.pipeline.generate import Generated, generate, task_of_slice, worst
 from medsynth.pipeline.measure import measure_coherence, measure_label, measure_lesion
 from medsynth.pipeline.plan import Prepared, prepare
@@ -39,7 +38,7 @@ def run(
     dry_run: bool = False,
     listener: Listener = ignore,
     generator: Generator | None = None,
-    receive: Callable[[Delivery], None] | None = None,
+    receive: Callable[[ExportInputs], None] | None = None,
 ) -> Result | cost.Estimate:
     """Synthesize `request` into the folder `out`; with `dry_run` only say what it would take.
 
@@ -83,11 +82,11 @@ def _run(
     dry_run: bool,
     listener: Listener,
     generator: Generator | None,
-    receive: Callable[[Delivery], None] | None,
+    receive: Callable[[ExportInputs], None] | None,
 ) -> Result | cost.Estimate:
     preset = presets.get(request.preset)
     if generator is None:
-        weights, metadata = weights_of(request, preset)
+        weights, metadata = generators.weights_of(request, preset)
     device = choose_device(request.device)
     clock = Clock()
     with clock("preparing"):
@@ -122,69 +121,14 @@ def _run(
             expected=seconds,
         )
     record = describe(request, prepared, generated, generator, preset=preset)
-    delivery = Delivery(request, prepared, generated.volume, preset, generator.checkpoint)
+    inputs = ExportInputs(request, prepared, generated.volume, preset, generator.checkpoint)
     if receive is not None:
-        receive(delivery)
+        receive(inputs)
     with output as folder:
-        result = write(delivery, folder, record=record, seconds=clock.seconds, listener=listener)
+        result = write(inputs, folder, record=record, seconds=clock.seconds, listener=listener)
     data = {"out": str(output.out), "seed": request.seed}
     listener(Event("result", message=f"wrote {output.given}", data=data))
     return result
-
-
-def weights_of(request: Request, preset: Preset) -> tuple[Path | None, dict]:
-    """The weights that the request's generator draws with, and their header; none if it needs none.
-
-    Raises:
-        ValueError: no such generator, or weights for one that has none.
-        CheckpointError: see `check_metadata`.
-    """
-    if generators.needs_weights(request.generator):
-        weights = weights_path(request, preset)
-        return weights, check_metadata(weights, preset)
-    if request.weights is not None:
-        raise ValueError(f"weights: the generator {request.generator} has none; remove it")
-    return None, {}
-
-
-def weights_path(request: Request, preset: Preset) -> Path:
-    """The weights a request names, else those shipped for its preset.
-
-    Raises:
-        CheckpointError: the shipped ones are not on this computer.
-    """
-    return request.weights or model_store.path(preset.weights)
-
-
-def check_metadata(weights: Path, preset: Preset) -> dict:
-    """The header of the weights.
-
-    Raises:
-        CheckpointError: missing, damaged, or trained for another preset or for low-pass images only.
-    """
-    metadata = read_metadata(weights)
-    if metadata.get("low_pass_factor"):
-        raise CheckpointError(
-            f"{weights} draws the low-pass images of unguided images, not images; leave `weights` out for "
-            "the preset's own"
-        )
-    if metadata["preset"] != preset.name:
-        raise CheckpointError(
-            f"{weights} was trained for preset {metadata['preset']}, the request asks for {preset.name}"
-        )
-    return metadata
-
-
-def choose_device(name: str) -> str:
-    """cpu or cuda; `auto` takes CUDA where there is one.
-
-    Raises:
-        ValueError: cuda was asked for and is not there.
-    """
-    available = torch.cuda.is_available()
-    if name == "cuda" and not available:
-        raise ValueError("device: cuda was asked for, but PyTorch finds no CUDA device; use auto")
-    return "cuda" if available and name != "cpu" else "cpu"
 
 
 def check_task(request: Request, prepared: Prepared, generator: Generator) -> None:
@@ -236,6 +180,8 @@ def describe(
         },
         "coherence": measure_coherence(prepared, generated.volume, preset=preset),
         "noise": noise_record(generated),
+        "pixel_mark": generated.pixel_mark,
+        "digests": generated.digests,
         "surroundings": {"error": worst(generated.errors[SURROUNDINGS])}
         if SURROUNDINGS in generated.errors
         else {},
@@ -258,7 +204,7 @@ def describe(
             "reference": clipped_fraction(prepared.reference, preset),
             "result": generated.clipped,
         },
-        "reference": prepared.fitting.record,
+        "reference": prepared.preprocessing.record,
         "warnings": prepared.warnings,
     }
 

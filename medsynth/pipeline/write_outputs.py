@@ -9,12 +9,12 @@ from typing import Any
 from medsynth import request as requests
 from medsynth.domains.methods import EXPORTERS
 from medsynth.events import Event, Listener, Stage
-from medsynth.pipeline.exporters.base import Delivery, Exporter
+from medsynth.pipeline.exporters.base import Exporter, ExportInputs
 from medsynth.records.result import Result
 
 
 def write(
-    delivery: Delivery,
+    inputs: ExportInputs,
     folder: Path,
     *,
     record: dict[str, Any],
@@ -25,12 +25,12 @@ def write(
 
     Exporters that show the result come after those that add to it.
     """
-    exporters: list[Exporter] = [EXPORTERS[name].load() for name in delivery.request.write]
+    exporters: list[Exporter] = [EXPORTERS[name].load() for name in inputs.request.write]
     ordered = sorted(exporters, key=lambda exporter: (exporter.shows_result, exporter.rank))
     with Stage("writing", total=len(exporters) + 1, listener=listener) as stage:
-        result = Result(checkpoint=delivery.checkpoint, seconds=seconds, **record)
+        result = Result(checkpoint=inputs.checkpoint, seconds=seconds, **record)
         for exporter in ordered:
-            shown = replace(delivery, result=result) if exporter.shows_result else delivery
+            shown = replace(inputs, result=result) if exporter.shows_result else inputs
             added = exporter.write(shown, folder)
             if added is not None:
                 for note in added.warnings:
@@ -41,9 +41,9 @@ def write(
                     warnings=(*result.warnings, *added.warnings),
                 )
             stage.advance(message=exporter.title)
-        requests.write(delivery.request, folder / "request.yaml")
+        requests.write(inputs.request, folder / "request.yaml")
         # The seconds of this stage are still running: what is recorded is what is over.
         result = replace(result, seconds=dict(seconds))
-        result.write(folder / "result.json", shown=requests.shown_paths(delivery.request))
+        result.write(folder / "result.json", shown=requests.shown_paths(inputs.request))
         stage.advance(message="records")
     return result

@@ -171,10 +171,15 @@ def check_export(folder: Path, *, allow: str | None, to: str) -> tuple[str, bool
 def folder_of_result(folder: Path) -> Path:
     """OUT for OUT and the folders in it that hold DICOM objects; `folder` itself for others."""
     folder = folder.resolve()
-    for candidate in (folder, *folder.parents[: DEPTH - 1]):
+    for candidate in folders_of_result(folder):
         if (candidate / FILE).exists():
             return candidate
     return folder
+
+
+def folders_of_result(folder: Path) -> tuple[Path, ...]:
+    """Which may be OUT, the nearest first, where `folder` is OUT or one that is sent from it."""
+    return folder, *folder.parents[: DEPTH - 1]
 
 
 def sha256_of_image(out: Path) -> str:

@@ -14,16 +14,18 @@ from typing import Any
 
 from medsynth import __version__
 
+FILE = "result.json"
 RECORDED_PACKAGES = ("torch", "monai", "numpy", "SimpleITK", "pydicom", "highdicom")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The weights that were used: file name and SHA-256 of the file."""
+    """The weights that were used: file name and SHA-256 of the file; and those of their expert."""
 
     name: str
     sha256: str
     iterations: int | None = None
+    expert: Checkpoint | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,9 @@ class Result:
     `noise` is, by tissue, the standard deviation of the noise: of the reference (or as asked for), of
     the sample, and of what was added; mean over the slices. `surroundings`: where these are the
     reference's, `error` as in `GuidanceError`; empty where they are the network's.
+    `pixel_mark` says whether the pixels carry the mark, with which key, how strong it is, and what it
+    adds to the low-pass image of the anatomy; or why there is none. `digests` is the registry of the
+    result: by slice, SHA-256 of its values (`medsynth verify` compares them).
     `labels` are those that the reference already had, apart from the new `lesions`.
     `audited` becomes true when `medsynth audit` has compared the image with the training images; what
     it found stands in audit.json.
@@ -107,6 +112,8 @@ class Result:
     conditions: dict[str, float] = field(default_factory=dict)
     coherence: dict[str, float] = field(default_factory=dict)
     noise: dict[str, dict[str, float]] = field(default_factory=dict)
+    pixel_mark: dict[str, Any] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
     surroundings: dict[str, float] = field(default_factory=dict)
     lesions: tuple[LesionMeasurement, ...] = ()
     labels: tuple[ExistingLabel, ...] = ()

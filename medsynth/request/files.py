@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -87,6 +88,7 @@ def to_dict(request: Request) -> dict[str, Any]:
             "patient": request.patient,
             "paths": request.paths,
             "write": request.write,
+            "no_pixel_mark": request.no_pixel_mark,
         },
     }
     plain = ("extent", "background", "steps", "sampler", "composition", "filter", "guidance")
@@ -94,6 +96,7 @@ def to_dict(request: Request) -> dict[str, Any]:
         *plain,
         "seed",
         "weights",
+        "expert",
         "device",
         "generator",
         "margin_mm",
@@ -104,6 +107,15 @@ def to_dict(request: Request) -> dict[str, Any]:
         record[key] = getattr(request, key)
     record["conditions"] = [{"kind": c.kind, **c.options} for c in request.conditions] or None
     return _plain(record)
+
+
+def with_files(request: Request) -> Request:
+    """The same request by the files of its saved lesions instead of their names, for another computer."""
+    pathologies = [
+        dataclasses.replace(each, source=dataclasses.replace(each.source, saved=None))
+        for each in request.pathologies
+    ]
+    return dataclasses.replace(request, pathologies=type(request.pathologies)(pathologies))
 
 
 def write(request: Request, path: Path | str) -> None:
@@ -124,7 +136,8 @@ def shown_paths(request: Request) -> Callable[[Any], Any]:
     """
     if request.paths == "full":
         return lambda value: value
-    parents = {str(path.parent) for path in _paths(request) if path.parent != path.parent.parent}
+    named = named_paths(request)
+    parents = {str(path.parent) for path in named if path.parent != path.parent.parent}
     folders = sorted((parent + os.sep for parent in parents), key=len, reverse=True)
 
     def shorten(value: Any) -> Any:
@@ -140,14 +153,17 @@ def shown_paths(request: Request) -> Callable[[Any], Any]:
     return shorten
 
 
-def _paths(request: Request) -> Iterator[Path]:
+def named_paths(request: Request) -> Iterator[Path]:
     """Every path that a request names."""
     anatomy = request.anatomy
-    named = [anatomy.image, request.weights, *(each.file for each in anatomy.labels or ())]
+    named = [anatomy.image, request.weights, request.expert]
+    named += [*(each.file for each in anatomy.labels or ())]
     if anatomy.phantom is not None:
         named += anatomy.phantom.options.values()
     for pathology in request.pathologies:
         named += [pathology.roi, pathology.source.image, pathology.source.mask]
+    for condition in request.conditions:
+        named += condition.options.values()
     yield from (path for path in named if isinstance(path, Path))
 
 
@@ -181,7 +197,8 @@ def _pathology_dict(pathology: Pathology) -> dict[str, Any]:
 def _source_dict(source: Source) -> dict[str, Any]:
     if source.procedural is not None:
         return {"procedural": source.procedural}
-    keys = ("image", "mask", "series_uid", "rotate_deg", "scale", "mirror", "patch")
+    files = ("image", "mask", "series_uid") if source.saved is None else ("saved",)
+    keys = (*files, "rotate_deg", "scale", "mirror", "patch")
     return {key: getattr(source, key) for key in keys}
 
 

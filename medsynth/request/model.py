@@ -25,6 +25,8 @@ USUAL_EXPORTERS = methods.usual_exporters()
 PATHS = ("full", "names")
 WEIGHTS = ("mask", "gaussian")
 NOISES = ("reference", "network")
+# `expert`, where it is no file: without one, though the weights name one.
+NO_EXPERT = "none"
 # Network calls per slice, instead of `steps`.
 QUALITIES = {"draft": 2, "standard": 4, "best": 20}
 SURROUNDINGS = ("reference", "network")
@@ -61,11 +63,15 @@ class Stop:
 
 
 @dataclass(frozen=True)
-class Phantom:
-    """An anatomy that is drawn: its `kind` and the options that `medsynth.phantoms.build` takes."""
+class OfKind:
+    """What is asked for by its `kind`, with options of that kind."""
 
     kind: str
     options: dict[str, Any]
+
+
+class Phantom(OfKind):
+    """An anatomy that is drawn: its `kind` and the options that `medsynth.phantoms.build` takes."""
 
 
 @dataclass(frozen=True)
@@ -109,10 +115,11 @@ class Anatomy:
 class Source:
     """Where a lesion comes from: drawn (`procedural`), or taken from an annotated study.
 
-    `procedural` holds the kind and its options. `image` and `mask` are a pair; `rotate_deg` turns the
+    `procedural` holds the kind and its options. `image` and `mask` are a pair, which `saved` names where
+    they are those of a saved lesion; `rotate_deg` turns the
     lesion about the slice normal, or about the patient's x, y, z; `scale` multiplies its size;
     `mirror` flips it left to right, or along the patient's axis x, y or z. `patch` says which steps of
-    the patch pipeline act on a lesion taken from a film, see `medsynth.lesions.patch`.
+    the patch pipeline act on a lesion taken from a projection image, see `medsynth.lesions.patch`.
     """
 
     procedural: dict[str, Any] | None = None
@@ -123,6 +130,7 @@ class Source:
     scale: float = 1.0
     mirror: bool | str = False
     patch: dict[str, Any] | None = None
+    saved: str | None = None
 
 
 @dataclass(frozen=True)
@@ -146,12 +154,8 @@ class Pathology:
     weight: str = "mask"
 
 
-@dataclass(frozen=True)
-class NamedCondition:
+class NamedCondition(OfKind):
     """A condition besides the references, by its `kind`, with every option of it."""
-
-    kind: str
-    options: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -172,8 +176,10 @@ class Request:
     seed: int = 0
     patient: str = "synthetic"
     paths: str = "full"
+    no_pixel_mark: str | None = None
     write: tuple[str, ...] = USUAL_EXPORTERS
     weights: Path | None = None
+    expert: Path | str | None = None
     device: str = "auto"
     noise: str | float = "network"
     surroundings: str = "network"

@@ -21,14 +21,15 @@ from medsynth.request.source import parse_source
 
 KEYS = (
     *("preset", "anatomy", "pathologies", "extent", "background", "steps", "quality", "sampler"),
-    *("composition", "seed", "output", "filter", "guidance", "weights", "device"),
-    *("margin_mm", "feather_mm", "noise", "surroundings", "generator", "conditions"),
+    *("composition", "seed", "output", "filter", "guidance", "weights", "expert"),
+    *("device", "margin_mm", "feather_mm", "noise", "surroundings", "generator", "conditions"),
 )
 ANATOMY_KEYS = (
     *("image", "phantom", "series_uid", "slice", "factor", "stop"),
     *("view", "laterality", "pixel_mm", "burned_in_text", "defaced", "labels"),
 )
-OUTPUT_KEYS = ("patient", "paths", "write")
+OUTPUT_KEYS = ("patient", "paths", "write", "no_pixel_mark")
+LONGEST_REASON = 200
 PATHOLOGY_KEYS = (
     *("roi", "center_mm", "slice", "pixel", "diameter_mm", "source", "factor", "stop", "weight"),
 )
@@ -65,6 +66,9 @@ def parse(raw: Mapping[str, Any], base_folder: Path | str = ".") -> Request:
         steps=_steps(raw, preset),
         seed=fields.integer(raw.get("seed", 0), "seed", low=0, high=LARGEST_SEED),
         weights=_path(raw, "weights", "", base=base),
+        expert=raw["expert"]
+        if raw.get("expert") in (model.NO_EXPERT, *preset.experts)
+        else _path(raw, "expert", "", base=base),
         # Another program may have registered it: whether it is there is asked when it is to draw.
         generator=fields.text(raw.get("generator", Request.generator), "generator"),
         margin_mm=fields.number(raw.get("margin_mm", Request.margin_mm), "margin_mm", low=0),
@@ -168,7 +172,18 @@ def _output(value: Any) -> dict[str, Any]:
             "output.patient: keep has nothing to act on without DICOM; add dicom to output.write, or "
             "write patient: synthetic"
         )
-    return {**said, "write": written}
+    return {**said, "write": written, "no_pixel_mark": _reason(raw)}
+
+
+def _reason(raw: Mapping[str, Any]) -> str | None:
+    """Why the pixels are not to be marked, on one line; None: they are."""
+    if "no_pixel_mark" not in raw:
+        return None
+    at, words = "output.no_pixel_mark", raw["no_pixel_mark"]
+    reason = " ".join(fields.text(words, at).split())
+    if len(reason) > LONGEST_REASON:
+        raise fields.refusal(at, f"the reason in at most {LONGEST_REASON} characters", words)
+    return reason
 
 
 def _path(raw: Mapping[str, Any], key: str, at: str, *, base: Path) -> Path | None:

@@ -12,6 +12,7 @@ from medsynth.domains.lesion_kinds import KINDS
 from medsynth.request import fields
 from medsynth.request.aliases import lesion_kind, lesion_options
 from medsynth.request.model import LARGEST_SEED, Source
+from medsynth.storage import saved_lesions
 
 KEYS = tuple(field.name for field in dataclass_fields(Source))
 TRANSFORM_KEYS = ("series_uid", "rotate_deg", "scale", "mirror", "patch")
@@ -31,14 +32,15 @@ def parse_source(
 ) -> Source:
     """The source that `value` describes; `painted`: the lesion fills an ROI, which gives its shape."""
     raw = fields.mapping(value, at, keys=KEYS)
+    raw = _with_saved(raw, at, preset) if "saved" in raw else raw
     if fields.exclusive(raw, at, first=("procedural",), second=("image", "mask")) == "procedural":
         for key in TRANSFORM_KEYS:
             if key in raw:
                 raise ValueError(f"{at}.{key}: acts on a lesion taken from an image; remove it")
         at = f"{at}.procedural"
         return Source(procedural=_procedural(raw["procedural"], at, preset=preset, painted=painted))
-    film = preset.patch_pipeline
-    if not film and "patch" in raw:
+    projection = preset.patch_pipeline
+    if not projection and "patch" in raw:
         raise ValueError(
             f"{at}.patch: acts on projection images only, {preset.name} has none; remove it"
         )
@@ -48,11 +50,29 @@ def parse_source(
         image=fields.existing_path(raw["image"], f"{at}.image", base=base),
         mask=fields.existing_path(raw["mask"], f"{at}.mask", base=base),
         series_uid=uid,
-        rotate_deg=_rotation(raw.get("rotate_deg", 0.0), f"{at}.rotate_deg", film=film),
+        rotate_deg=_rotation(raw.get("rotate_deg", 0.0), f"{at}.rotate_deg", projection=projection),
         scale=scale,
-        mirror=_mirror(raw.get("mirror", False), f"{at}.mirror", film=film),
-        patch=_patch(raw.get("patch", {}), f"{at}.patch") if film else None,
+        mirror=_mirror(raw.get("mirror", False), f"{at}.mirror", projection=projection),
+        patch=_patch(raw.get("patch", {}), f"{at}.patch") if projection else None,
+        saved=raw.get("saved"),
     )
+
+
+def _with_saved(raw: Mapping[str, Any], at: str, preset: presets.Preset) -> dict[str, Any]:
+    """The source with the files of the saved lesion that it names."""
+    for key in ("procedural", "image", "mask", "series_uid"):
+        if key in raw:
+            raise ValueError(f"{at}: saved and {key} exclude each other; keep one of the two")
+    try:
+        lesion = saved_lesions.find(fields.text(raw["saved"], f"{at}.saved"))
+    except ValueError as error:
+        raise ValueError(f"{at}.saved: {str(error).removeprefix(f'{at}.saved: ')}") from None
+    if lesion.preset != preset.name:
+        raise ValueError(
+            f"{at}.saved: {lesion.name!r} was cut out of an image of {lesion.preset}, this request is of "
+            f"{preset.name}; choose another lesion"
+        )
+    return {**raw, "image": str(lesion.image), "mask": str(lesion.mask)}
 
 
 def _patch(value: Any, at: str) -> dict[str, Any]:
@@ -83,15 +103,15 @@ def _patch(value: Any, at: str) -> dict[str, Any]:
     return steps
 
 
-def _rotation(value: Any, at: str, *, film: bool) -> float | tuple[float, float, float]:
-    if isinstance(value, (list, tuple)) and not film:
+def _rotation(value: Any, at: str, *, projection: bool) -> float | tuple[float, float, float]:
+    if isinstance(value, (list, tuple)) and not projection:
         return fields.triple(value, at)
     return fields.number(value, at)
 
 
-def _mirror(value: Any, at: str, *, film: bool) -> bool | str:
+def _mirror(value: Any, at: str, *, projection: bool) -> bool | str:
     if isinstance(value, str):
-        return fields.one_of(value, at, choices=("x", "y") if film else ("x", "y", "z"))
+        return fields.one_of(value, at, choices=("x", "y") if projection else ("x", "y", "z"))
     return fields.flag(value, at)
 
 

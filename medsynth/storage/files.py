@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,6 +66,15 @@ def sha256(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def relocate(source: Path, target: Path) -> None:
+    """`source`, a file or a folder, lies at `target` from now on, also on another file system.
+
+    Raises:
+        OSError: it cannot be; what was copied until then may be left at `target`.
+    """
+    shutil.move(source, target)
 
 
 def move(source: Path, target: Path) -> None:

@@ -44,17 +44,34 @@ def claimed(target: Path) -> Iterator[None]:
         stack.callback(_remove_empty, [p for p in target.parents if not p.exists()])
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            stack.enter_context(held(_lock_of(target), remove=True))
-            _bury(target)
-            sweep(target.parent)
+            with _where_there_are_locks():
+                stack.enter_context(held(_lock_of(target), remove=True))
+                _bury(target)
+                sweep(target.parent)
         except BlockingIOError as error:
             raise BlockingIOError(
                 f"another run is writing {target} now; wait until it has ended, or choose another "
                 "folder"
             ) from error
-        except OSError as error:
-            if error.errno not in NO_LOCKS:
-                raise
+        yield
+
+
+@contextlib.contextmanager
+def working_in(folder: Path) -> Iterator[None]:
+    """Nobody else works on what lies in `folder`, which is made, until the block ends.
+
+    Raises:
+        BlockingIOError: another run does.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        try:
+            with _where_there_are_locks():
+                stack.enter_context(held(folder / LOCK, remove=True))
+        except BlockingIOError:
+            raise BlockingIOError(
+                f"another run is working on {folder} now; wait until it has ended, or stop it"
+            ) from None
         yield
 
 
@@ -68,12 +85,9 @@ def file_beside(target: Path) -> Iterator[Path]:
     name = f"partial-{secrets.token_hex(4)}-{target.name[-40:]}"
     hidden = target.with_name(f".{name}")
     with contextlib.ExitStack() as stack:
-        try:
+        with _where_there_are_locks():
             stack.enter_context(held(_lock_of(target.with_name(name)), remove=True))
             sweep(target.parent)
-        except OSError as error:
-            if error.errno not in NO_LOCKS:
-                raise
         stack.callback(hidden.unlink, missing_ok=True)
         yield hidden
 
@@ -94,6 +108,16 @@ def sweep(folder: Path) -> None:
         # BlockingIOError: its run is alive. PermissionError: it is another user's.
         with contextlib.suppress(OSError), held(lock, remove=True):
             _bury(lock.with_name(lock.name[1 : -len(LOCK)]))
+
+
+@contextlib.contextmanager
+def _where_there_are_locks() -> Iterator[None]:
+    """What needs a lock: on a file system without any, the rest of the block is left out."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
 
 
 def _remove_empty(folders: Iterable[Path]) -> None:

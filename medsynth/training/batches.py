@@ -21,6 +21,7 @@ from medsynth.diffusion.guidance.low_pass import low_pass
 from medsynth.diffusion.guidance.reduced import reduced
 from medsynth.diffusion.schedule import Schedule
 from medsynth.domains import IntensityMap, Preset
+from medsynth.networks.architectures import network_config
 from medsynth.training.recipe import Augment, Phase, Recipe, ReferenceOptions
 
 # The stream of random numbers that training uses, apart from those of sampling (0 and 1).
@@ -105,7 +106,7 @@ def draw_batch(
         torch.stack(s) for s in zip(*samples, strict=True)
     )
     conditioning = None
-    if recipe.network.get("reference_conditioned"):
+    if network_config(recipe.network).reference_conditioned:
         conditioning = Conditioning(
             low_pass_image, factor_map, noise_level if recipe.noise_level else None
         )
@@ -142,12 +143,13 @@ def _sample(
         image = reduced(image, recipe.low_pass_factor)
     height, width = image.shape[1:]
     crop_height, crop_width = (phase.crop or height), (phase.crop or width)
-    step = recipe.network.get("patch_size", 4)  # corners on the patch grid
+    network = network_config(recipe.network)
+    step = network.patch_size  # corners on the patch grid
     row = _draw_index((height - crop_height) // step + 1, generator) * step
     column = _draw_index((width - crop_width) // step + 1, generator) * step
     window = (..., slice(row, row + crop_height), slice(column, column + crop_width))
     low_pass_image = factor_map = image[window]
-    if recipe.network.get("reference_conditioned"):
+    if network.reference_conditioned:
         low_pass_image, factor_map = (
             part[window] for part in draw_reference(image, recipe.reference, generator)
         )
@@ -183,6 +185,8 @@ def augment(image: Tensor, options: Augment, generator: torch.Generator) -> Tens
     """A flipped, shifted, sometimes rotated and scaled copy of `image` (1, H, W) in [-1, 1]."""
     if _draw(generator) < options.flip:
         image = image.flip(-1)
+    if options.flip_rows and _draw(generator) < options.flip_rows:
+        image = image.flip(-2)
     rows, columns = (
         _draw_index(2 * options.shift_pixels + 1, generator) - options.shift_pixels for _ in "rc"
     )

@@ -18,13 +18,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from medsynth.errors import CheckpointError
-from medsynth.networks import PatchUNetConfig
+from medsynth.networks.architectures import network_config
 from medsynth.storage import aliases
 from medsynth.storage.files import new_file, replace_text
 
 RECORD = "checkpoint.json"
 # The parts of a recipe that a run cannot change on its way.
-FIXED = ("network", "schedule", "prediction_type", "noise_level", "low_pass_factor")
+FIXED = ("network", "schedule", "prediction_type", "noise_level", "low_pass_factor", "expert")
 
 
 def exists(run: Path) -> bool:
@@ -53,9 +53,9 @@ def check(run: Path, record: dict[str, Any], *, recipe: dict[str, Any], data_dig
     if "recipe" not in record:
         raise CheckpointError(f"{run} holds the teaching of a refiner; choose another folder")
     saved = aliases.current(record["recipe"], where=str(run / RECORD))
-    saved["network"] = PatchUNetConfig.from_dict(saved["network"]).to_dict()
+    saved["network"] = network_config(saved["network"]).to_dict()
     for key in FIXED:
-        if saved.get(key) != recipe[key]:
+        if (saved.get(key) or None) != (recipe[key] or None):
             raise CheckpointError(
                 f"{run} holds another {key} ({saved.get(key)}, the recipe says {recipe[key]}); choose "
                 "another folder"

@@ -95,7 +95,7 @@ class Monitor:
         picture = sample_sheet.draw(self.references, guided, unguided, preset=preset)
         folder = trainer.run / "samples"
         folder.mkdir(exist_ok=True)
-        picture.save(folder / f"{trainer.step:07d}.png", optimize=True, pnginfo=png_chunks())
+        picture.save(folder / f"{trainer.step:07d}.png", pnginfo=png_chunks())
         if self.events:
             pixels = np.asarray(picture)[None]
             self.events.add_image("real, guided, unguided", pixels, trainer.step)

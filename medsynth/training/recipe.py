@@ -13,14 +13,20 @@ from typing import Any
 import yaml
 
 from medsynth.datasets.settings import Data
+from medsynth.errors import check_one_of
 from medsynth.storage import aliases
 
 RECIPES = Path(__file__).parent / "recipes"
+# Those of the systems that make whole images, which `medsynth.training.systems` reads.
+SYSTEM_RECIPES = Path(__file__).parent / "systems" / "recipes"
 
 
 @dataclass(frozen=True)
 class Augment:
     """Probabilities and ranges; every draw comes from the step's own generator.
+
+    `flip` is the chance that left and right are exchanged, `flip_rows` that top and bottom are, for
+    a network that learns texture and not anatomy.
 
     `affine` is the chance of a rotation by up to `rotate_deg`, a scale within 1 -/+ `scale`, and a
     `stretch`: rows by up to 1 + stretch, columns by as much less, which makes new shapes.
@@ -30,6 +36,7 @@ class Augment:
     """
 
     flip: float = 0.3
+    flip_rows: float = 0.0
     shift_pixels: int = 32
     affine: float = 0.15
     rotate_deg: float = 8.0
@@ -94,10 +101,7 @@ class TimestepSamplerOptions:
     bins: int | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in TIMESTEP_SAMPLER_OPTIONS:
-            raise ValueError(
-                f"timestep_sampler: kind must be one of {', '.join(TIMESTEP_SAMPLER_OPTIONS)}, got {self.kind!r}"
-            )
+        check_one_of("timestep_sampler: kind", self.kind, TIMESTEP_SAMPLER_OPTIONS)
         for f in fields(self)[1:]:
             if (
                 getattr(self, f.name) is not None
@@ -206,7 +210,9 @@ class Recipe:
     `noise_level` is the scale of a network with `network.noise_level`
     (`medsynth.diffusion.noise_level`). `vlb_weight` belongs
     to a learned variance (None: 0.001). With `low_pass_factor` the network draws low-pass images of that
-    factor instead of images, on a grid that much coarser (`medsynth.generators.cascade`).
+    factor instead of images, on a grid that much coarser (`medsynth.generators.cascade`). An `expert`
+    is for the levels above `reference.log_snr_min` alone, behind a reference; other weights do the rest
+    (`medsynth.networks.experts`).
     `precision` is what the network computes in: float32, bfloat16, or `auto`, the fastest here.
     `workers` processes draw batches ahead (0: none), `compile` runs the network through
     torch.compile, `data_on_device` keeps the images in the GPU's memory and draws batches there;
@@ -224,6 +230,7 @@ class Recipe:
     noise_level: dict[str, list[float]] | None = None
     vlb_weight: float | None = None
     low_pass_factor: int | None = None
+    expert: bool = False
     augment: Augment = field(default_factory=Augment)
     reference: ReferenceOptions = field(default_factory=ReferenceOptions)
     optimizer: Optimizer = field(default_factory=Optimizer)
@@ -246,6 +253,11 @@ class Recipe:
             raise ValueError(
                 "noise_level (its scale) and network.noise_level (to be conditioned on it) go together; set both or "
                 "neither"
+            )
+        if self.expert and (self.reference.log_snr_min is None or 0 in self.reference.factors):
+            raise ValueError(
+                "an expert has a reference in every sample and the levels above a log-SNR: set "
+                "reference.log_snr_min and leave 0 out of reference.factors"
             )
         if self.low_pass_factor is not None:
             if self.low_pass_factor < 2:
@@ -284,15 +296,22 @@ def load_recipe(name: str | Path, *, overrides: dict[str, Any] | None = None) ->
     shipped = RECIPES / f"{name}.yaml"
     path = shipped if shipped.exists() else Path(name)
     if not path.exists():
-        names = ", ".join(sorted(p.stem for p in RECIPES.glob("*.yaml")))
+        shipped_recipes = [*RECIPES.glob("*.yaml"), *SYSTEM_RECIPES.glob("*.yaml")]
+        names = ", ".join(sorted(p.stem for p in shipped_recipes))
         raise FileNotFoundError(f"no recipe {name!r}: give a YAML file or one of {names}")
     values = yaml.safe_load(path.read_text())
     if not isinstance(values, dict):
         raise ValueError(f"{path} must hold a mapping, got {type(values).__name__}")
-    values = aliases.current(values, where=str(path))
-    for key, value in (overrides or {}).items():
+    values = changed(aliases.current(values, where=str(path)), overrides or {})
+    recipe: Recipe = built(Recipe, values, where=str(path))
+    return recipe
+
+
+def changed(values: Any, overrides: dict[str, Any]) -> Any:
+    """`values` in which dotted keys have other values."""
+    for key, value in overrides.items():
         _set(values, aliases.current_key(key).split("."), value)
-    return _build(Recipe, values, where=str(path))
+    return values
 
 
 def _set(values: Any, keys: list[str], value: Any) -> None:
@@ -304,8 +323,12 @@ def _set(values: Any, keys: list[str], value: Any) -> None:
         values[keys[-1]] = value
 
 
-def _build(kind: type, values: Any, *, where: str) -> Any:
-    """A dataclass from plain values; nested dataclasses and tuples of them by their annotations."""
+def built(kind: type, values: Any, *, where: str) -> Any:
+    """A dataclass from plain values; nested dataclasses and tuples of them by their annotations.
+
+    Raises:
+        ValueError: an unknown key (with the nearest match), a missing key, or a value of a wrong type.
+    """
     if not isinstance(values, dict):
         raise ValueError(f"{where}: expected a mapping, got {values!r}")
     hints = typing.get_type_hints(kind)
@@ -321,20 +344,20 @@ def _build(kind: type, values: Any, *, where: str) -> Any:
         raise ValueError(f"{where}: {error}") from None
 
 
-def _convert(hint: Any, value: Any, *, where: str) -> Any:
-    if isinstance(hint, type) and is_dataclass(hint):
-        return _build(hint, value, where=where)
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+def _convert(annotation: Any, value: Any, *, where: str) -> Any:
+    if isinstance(annotation, type) and is_dataclass(annotation):
+        return built(annotation, value, where=where)
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
             raise ValueError(f"{where}: expected a list, got {value!r}")
         return tuple(_convert(arguments[0], v, where=where) for v in value)
     if origin is types.UnionType:
         return None if value is None else _convert(arguments[0], value, where=where)
-    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+    if annotation is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
-    if hint in (int, str, bool) and (type(value) is not hint):
-        raise ValueError(f"{where}: expected {hint.__name__}, got {value!r}")
+    if annotation in (int, str, bool) and (type(value) is not annotation):
+        raise ValueError(f"{where}: expected {annotation.__name__}, got {value!r}")
     return value
 
 

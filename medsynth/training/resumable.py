@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
@@ -44,6 +44,13 @@ class Learner:
         self.network.load_state_dict(checkpoint.below(f"{self.name}.", tensors))
         state = checkpoint.below(f"{self.optimizer_name}.", tensors)
         checkpoint.load_optimizer(self.optimizer, self.network, state)
+
+
+def learners(
+    players: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer]
+) -> list[Learner]:
+    """A learner for each of `players`, with the optimizer of its name."""
+    return [Learner(n, p, optimizers[n], f"{n}_optimizer") for n, p in players.items()]
 
 
 class ResumableTrainer(ABC, Generic[Batch]):

@@ -29,7 +29,9 @@ from medsynth.diffusion.preconditioning import ResidualPreconditioning
 from medsynth.domains import Preset, get
 from medsynth.errors import CheckpointError
 from medsynth.events import Listener, ignore
-from medsynth.networks import PatchUNet, PatchUNetConfig, save_weights
+from medsynth.networks import save_weights
+from medsynth.networks.architectures import network_config
+from medsynth.networks.base import NetworkConfig
 from medsynth.networks.checkpoint import fastest_dtype
 from medsynth.networks.initial import placed
 from medsynth.training import checkpoint, timestep_samplers
@@ -126,9 +128,7 @@ class Trainer(ResumableTrainer[Batch]):
                 f"start from {start_from}"
             )
         torch.manual_seed(recipe.seed)  # of the initial weights; what is drawn later has its own
-        network = (
-            PatchUNet(self.config) if start_from is None else warm_start(start_from, self.config)
-        )
+        network = self.config.build() if start_from is None else warm_start(start_from, self.config)
         self.network = placed(network, device)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(),
@@ -276,6 +276,7 @@ class Trainer(ResumableTrainer[Batch]):
             "conditioned_log_snr_min": self.recipe.reference.log_snr_min,
             "noise_level": self.recipe.noise_level,
             "low_pass_factor": self.recipe.low_pass_factor,
+            "is_expert": self.recipe.expert,
             "preset": self.recipe.preset,
             "data": self.recipe.data.statement,
             "held_out": list(self.recipe.data.held_out),
@@ -322,10 +323,10 @@ def _dtype(precision: str, device: str) -> torch.dtype:
     return fastest_dtype(device) if precision == "auto" else getattr(torch, precision)
 
 
-def _config(recipe: Recipe) -> PatchUNetConfig:
+def _config(recipe: Recipe) -> NetworkConfig:
     """The network that the recipe describes."""
     try:
-        return PatchUNetConfig.from_dict(recipe.network)
+        return network_config(recipe.network)
     except TypeError as error:
         raise ValueError(f"network: {error}") from None
 
@@ -342,7 +343,7 @@ def _noise_level(recipe: Recipe) -> NoiseLevelScale | None:
         ) from None
 
 
-def _check_low_pass(recipe: Recipe, config: PatchUNetConfig, *, size: tuple[int, int]) -> None:
+def _check_low_pass(recipe: Recipe, config: NetworkConfig, *, size: tuple[int, int]) -> None:
     """The frame of a network of low-pass images is their grid: sampling takes its images to be centered."""
     if not recipe.low_pass_factor:
         return

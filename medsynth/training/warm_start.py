@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,13 +11,15 @@ from torch import Tensor
 
 from medsynth.errors import CheckpointError
 from medsynth.networks import PatchUNet, PatchUNetConfig, load_network
+from medsynth.networks.architectures import FIRST
+from medsynth.networks.base import DiffusionNetwork, NetworkConfig
 from medsynth.networks.patch_unet import NOISE_LEVEL_CHANNELS
 
 # May differ from the file's network.
 WIDENED = ("fine_channels", "fine_patch_size", "fine_blocks", "image_size", "noise_level")
 
 
-def warm_start(path: Path, config: PatchUNetConfig) -> PatchUNet:
+def warm_start(path: Path, config: NetworkConfig) -> DiffusionNetwork:
     """The network of `config` that computes what the weights at `path` do.
 
     It may have a fine stage that the file lacks, another `image_size`, and be conditioned on the noise level or not:
@@ -26,14 +29,13 @@ def warm_start(path: Path, config: PatchUNetConfig) -> PatchUNet:
         CheckpointError: no weights, or of a network that cannot grow into `config`.
     """
     old, _ = load_network(path)
+    if not isinstance(config, PatchUNetConfig) or not isinstance(old, PatchUNet):
+        return _the_same(path, old, config)
     frozen = old.config.fine_channels > 0
     widened = [name for name in WIDENED if not (frozen and name.startswith("fine_"))]
-    wanted = config.to_dict()
     same = replace(old.config, **{name: getattr(config, name) for name in widened})
     if same != config:
-        differ = [k for k, v in old.config.to_dict().items() if v != wanted[k] and k not in widened]
-        was = ", ".join(f"{k} {old.config.to_dict()[k]} there, {wanted[k]} here" for k in differ)
-        raise CheckpointError(f"{path} holds another network than the recipe describes: {was}")
+        raise _another(path, old.config, config, allowed=widened)
     network = PatchUNet(config)
     # What is missing is a fine stage, whose last layer begins at zero.
     state = old.state_dict()
@@ -43,6 +45,29 @@ def warm_start(path: Path, config: PatchUNetConfig) -> PatchUNet:
         _add_noise_level_channels(state, hear=config.noise_level, before=2 * config.coordinates)
     network.load_state_dict(state, strict=False)
     return network.train()
+
+
+def _the_same(path: Path, old: DiffusionNetwork, config: NetworkConfig) -> DiffusionNetwork:
+    """`old` itself, where it is the network of `config`, or the same at another `image_size`."""
+    there, here = (c.to_dict() | {"image_size": None} for c in (old.config, config))
+    if there != here:
+        raise _another(path, old.config, config, allowed=("image_size",))
+    network = config.build()
+    network.load_state_dict(old.state_dict())
+    return network.train()
+
+
+def _another(
+    path: Path, old: NetworkConfig, config: NetworkConfig, *, allowed: Sequence[str]
+) -> CheckpointError:
+    """What differs that must not."""
+    first = {"architecture": FIRST}
+    there, here = first | old.to_dict(), first | config.to_dict()
+    differ = [k for k in there | here if there.get(k) != here.get(k) and k not in allowed]
+    if "architecture" in differ:
+        differ = ["architecture"]
+    was = ", ".join(f"{k} {there.get(k)} there, {here.get(k)} here" for k in differ)
+    return CheckpointError(f"{path} holds another network than the recipe describes: {was}")
 
 
 def _reframe(state: dict[str, Tensor], *, old: tuple[int, int], new: tuple[int, int]) -> None:

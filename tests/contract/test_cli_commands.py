@@ -8,6 +8,7 @@ import types
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from command_line import run
 from PIL import Image
 
 from medsynth.cli import app as cli
@@ -20,10 +21,6 @@ from medsynth.request import load_request
 
 render_module = sys.modules["medsynth.phantoms.render"]
 SMALL = ("--slices", "3", "--size", "64", "64", "--spacing", "6", "6", "9")
-
-
-def run(*words):
-    return cli.main([str(word) for word in words])
 
 
 def everything(folder):
@@ -50,6 +47,7 @@ def test_a_phantom_is_written_on_the_grid_asked_for(thorax):
     assert everything(thorax) == ["l.nrrd", "t.json", "t.nrrd"]
 
 
+@pytest.mark.slow
 def test_a_phantom_is_drawn_again_from_its_control_points(thorax, tmp_path):
     again = tmp_path / "again.nrrd"
     assert run("phantom", "--control-points", thorax / "t.json", *SMALL, "-o", again) == 0
@@ -60,6 +58,7 @@ def test_a_phantom_is_drawn_again_from_its_control_points(thorax, tmp_path):
     assert not np.array_equal(first, 0 * first)
 
 
+@pytest.mark.slow
 def test_control_points_can_be_saved_without_drawing(tmp_path):
     assert (
         run(
@@ -77,6 +76,7 @@ def test_control_points_can_be_saved_without_drawing(tmp_path):
     assert (shape.seed, shape.habitus["heart"]) == (5, 1.4)
 
 
+@pytest.mark.slow
 def test_a_phantom_can_be_nifti_and_a_single_slice(tmp_path):
     out = tmp_path / "t.nii.gz"
     words = ("--slices", 1, "--size", 32, 32, "--spacing", 12, 12, 3)
@@ -85,6 +85,7 @@ def test_a_phantom_can_be_nifti_and_a_single_slice(tmp_path):
     assert everything(tmp_path) == ["t.nii.gz"]
 
 
+@pytest.mark.slow
 def test_the_result_event_names_the_files(tmp_path, capsys):
     out = tmp_path / "p.json"
     run("phantom", "--save-control-points", out, "--progress", "json")
@@ -156,6 +157,7 @@ def request_file(thorax, tmp_path):
     return file
 
 
+@pytest.mark.slow
 def test_a_preview_of_a_request_shows_its_factors_where_its_pathology_is(request_file, capsys):
     out = request_file.with_name("p.png")
     assert run("preview", request_file, "-o", out, "--progress", "json") == 0
@@ -326,18 +328,18 @@ def test_one_example_of_the_demo_can_be_chosen(tmp_path, pipeline, shipped):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("--set", "anatomy.factor=0"), "anatomy.factor: expected an integer >= 1, got 0"),
-        (("--set", "anatomy.stop=-1"), "anatomy.stop: expected a finite number >= 0"),
-        (("--set", "preset=lung"), "preset: unknown preset 'lung'"),
-        (("--set", "weights=no.safetensors"), "weights: no such file"),
-        (("--set", "anatomy.image=no"), "anatomy.image: no such file or folder"),
-        (("--set", "sed=1"), "sed: unknown key, did you mean 'seed'"),
-        (("--set", "seed"), "--set seed: expected key=value"),
-        (("-o", "there"), "there exists and is not empty; .*--overwrite"),
-        (("-o", "there", "--overwrite"), "there is not replaced: it holds mine.txt"),
-        (("-o", "request.yaml"), "request.yaml is a file, expected a folder"),
-        (("-o", "request.yaml/out"), "request.yaml is a file; choose another folder"),
-        (("-o", "/proc/nowhere/out", "--overwrite"), "cannot make /proc/nowhere/out"),
+        ("--set anatomy.factor=0", "anatomy.factor: expected an integer >= 1, got 0"),
+        ("--set anatomy.stop=-1", "anatomy.stop: expected a finite number >= 0"),
+        ("--set preset=lung", "preset: unknown preset 'lung'"),
+        ("--set weights=no.safetensors", "weights: no such file"),
+        ("--set anatomy.image=no", "anatomy.image: no such file or folder"),
+        ("--set sed=1", "sed: unknown key, did you mean 'seed'"),
+        ("--set seed", "--set seed: expected key=value"),
+        ("-o there", "there exists and is not empty; .*--overwrite"),
+        ("-o there --overwrite", "there is not replaced: it holds mine.txt"),
+        ("-o request.yaml", "request.yaml is a file, expected a folder"),
+        ("-o request.yaml/out", "request.yaml is a file; choose another folder"),
+        ("-o /proc/nowhere/out --overwrite", "cannot make /proc/nowhere/out"),
     ],
 )
 def test_requests_that_are_refused_before_the_work(
@@ -347,14 +349,14 @@ def test_requests_that_are_refused_before_the_work(
     (request_file.parent / "there").mkdir()
     (request_file.parent / "there" / "mine.txt").touch()
     before = everything(request_file.parent)
-    out = () if "-o" in change else ("-o", "out")
+    words = change if "-o" in change else f"-o out {change}"
     if message.startswith("cannot make"):
         # Only writing shows that nothing can be made in /proc: root has every permission.
         from medsynth.storage.folders import OutputFolder
 
         module = sys.modules["medsynth.pipeline"]
         module.run = lambda request, out, **options: OutputFolder(out).__enter__()
-    assert run("synthesize", "request.yaml", *out, *change) == 2
+    assert run("synthesize", "request.yaml", *words.split()) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert re.match(f"medsynth: error: .*{message}", err)

@@ -273,6 +273,7 @@ def test_a_clock_people_read():
 LONG = ("phantom", "--slices", 400, "--progress", "json", "-o")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_process_says_so_and_leaves_nothing(tmp_path, signum):
     process = subprocess.Popen(
@@ -290,6 +291,7 @@ def test_a_stopped_process_says_so_and_leaves_nothing(tmp_path, signum):
     assert everything(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_ends_the_job_without_a_traceback(tmp_path):
     process = subprocess.Popen(
         [*MEDSYNTH, *map(str, LONG), str(tmp_path / "thorax.nrrd")],

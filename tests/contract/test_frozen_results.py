@@ -17,7 +17,9 @@ import SimpleITK as sitk
 import torch
 from made_pictures import as_image, film, head_ct, head_mr, write_picture
 
+from medsynth import domains as presets
 from medsynth.cli.app import main
+from medsynth.marking.pixels import is_air
 
 pytestmark = pytest.mark.slow
 
@@ -78,8 +80,9 @@ REQUESTS = {
     },
 }  # fmt: skip
 
-# A scanner's noise and the reference's surroundings came later and are on by default: what was frozen
-# is the network's own.
+# A scanner's noise, the reference's surroundings and the mark in the pixels came later and are on by
+# default: what was frozen is the network's own.
+UNMARKED = {"output": {"no_pixel_mark": "the frozen results are older than the mark"}}
 NETWORKS_OWN = {
     "lung_ct": {"noise": "network", "surroundings": "network"},
     "mammography": {"surroundings": "network"},
@@ -88,10 +91,12 @@ NETWORKS_OWN = {
 
 def machine() -> str:
     """What bits depend on: processor, instruction set, PyTorch."""
-    model = next(
-        (line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")), ""
-    )
-    return f"{platform.machine()} {model} {torch.backends.cpu.get_cpu_capability()} torch {torch.__version__}"
+    facts = dict(line.split(":", 1) for line in _cpuinfo() if ":" in line)
+    known = {name.strip(): value.strip() for name, value in facts.items()}
+    instructions = torch.backends.cpu.get_cpu_capability()
+    if instructions == "AVX512":  # virtual machines call several generations by one name
+        instructions += f" family {known.get('cpu family')} model {known.get('model')}"
+    return f"{platform.machine()} {known.get('model name', '')} {instructions} torch {torch.__version__}"
 
 
 def _cpuinfo() -> list[str]:
@@ -131,7 +136,14 @@ def frozen():
 def test_a_request_gives_the_frozen_bits(name, folder, frozen):
     request = folder / f"{name}.json"
     request.write_text(
-        json.dumps({"seed": 7, **NETWORKS_OWN.get(REQUESTS[name]["preset"], {}), **REQUESTS[name]})
+        json.dumps(
+            {
+                "seed": 7,
+                **UNMARKED,
+                **NETWORKS_OWN.get(REQUESTS[name]["preset"], {}),
+                **REQUESTS[name],
+            }
+        )
     )
     assert main(["synthesize", str(request), "-o", str(folder / name), "--threads", "1"]) == 0
     found = digest(folder / name)
@@ -139,3 +151,36 @@ def test_a_request_gives_the_frozen_bits(name, folder, frozen):
         frozen.setdefault(machine(), {})[name] = found
         FROZEN.write_text(json.dumps(frozen, indent=1, sort_keys=True) + "\n")
     assert frozen[machine()][name] == found
+
+
+@pytest.mark.parametrize("name", ["lung_keep", "brain_ct"])
+def test_the_mark_is_all_that_a_marked_result_differs_by(name, tmp_path):
+    write_picture(tmp_path / "film.png", film())
+    sitk.WriteImage(as_image(head_ct(5)), str(tmp_path / "ct.nii.gz"))
+    results = {}
+    for words, output in (("off", UNMARKED), ("on", {}), ("again", {})):
+        request = tmp_path / f"{words}.json"
+        request.write_text(json.dumps({"seed": 7, **output, **REQUESTS[name]}))
+        assert (
+            main(["synthesize", str(request), "-o", str(tmp_path / words), "--threads", "1"]) == 0
+        )
+        results[words] = sitk.GetArrayFromImage(
+            sitk.ReadImage(str(tmp_path / words / "image.nrrd"))
+        )
+    record = json.loads((tmp_path / "on" / "result.json").read_text())
+    preset = presets.get(REQUESTS[name]["preset"])
+    change = results["on"].astype(np.float64) - results["off"]
+    assert (results["on"] == results["again"]).all()
+    assert 0 < np.abs(change).max() <= preset.mark_limits.largest
+    assert np.abs(change).max() == record["pixel_mark"]["largest"]
+    # No more than rounding to whole values, at most 0.5, leaves in the mean of 8 x 8 pixels.
+    assert record["pixel_mark"]["low_pass_change"] < max(0.5 / 8 / results["off"].std(), 1e-3)
+    for k in range(record["slices"][0], record["slices"][1] + 1):
+        air = is_air(results["off"][k], preset.mark_limits.air)
+        assert (change[k][air] == 0).all()
+    masks = {}
+    for words in ("off", "on"):
+        for path in sorted((tmp_path / words).glob("pathology_*.nrrd")):
+            masks.setdefault(path.name, []).append(sitk.Hash(sitk.ReadImage(str(path))))
+    assert masks
+    assert all(a == b for a, b in masks.values())

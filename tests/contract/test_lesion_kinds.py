@@ -58,6 +58,7 @@ def test_a_kind_is_accepted_documented_and_coded(tmp_path, domain, kind):
     assert titled(kind)[0].isupper()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("domain", "kind"), LISTED)
 def test_a_kind_is_drawn_in_its_domain(references, domain, kind):
     image, at = references[domain]

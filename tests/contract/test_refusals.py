@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from made_up_network import card, small
 from PIL import Image
 
 from medsynth import dicom
 from medsynth.cli import app as cli
 from medsynth.domains import get
-from medsynth.networks import PatchUNet, PatchUNetConfig, save_weights
+from medsynth.networks import PatchUNet, save_weights
 
 REQUEST = """
 preset: lung_ct
@@ -80,24 +81,10 @@ def series(folder):
 
 
 def weights(folder):
-    config = PatchUNetConfig(
-        image_size=(64, 64),
-        channels=(32, 32),
-        attention_levels=(False, False),
-        num_res_blocks=1,
-        num_head_channels=32,
-    )
+    config = small(64, reference_conditioned=False)
     torch.manual_seed(0)
     state = PatchUNet(config).state_dict()
-    metadata = {
-        "network": config.to_dict(),
-        "schedule": {"kind": "cosine", "num_train_timesteps": 1000},
-        "prediction_type": "v_prediction",
-        "preset": "lung_ct",
-        "data": "none",
-        "license": "none",
-        "steps": 0,
-    }
+    metadata = card(config, schedule={"kind": "cosine", "num_train_timesteps": 1000}, steps=0)
     save_weights(state, folder / "tiny.safetensors", metadata=metadata)
     save_weights(state, folder / "other.safetensors", metadata=metadata | {"preset": "brain_mri"})
     whole = (folder / "tiny.safetensors").read_bytes()
@@ -133,6 +120,7 @@ def refused(capsys, folder, *words, message):
     assert everything(folder) == before
 
 
+@pytest.mark.slow
 def test_the_request_itself_works(folder, capsys):
     assert cli.main(["synthesize", "request.yaml", "-o", "out", "--progress", "none"]) == 0
     assert capsys.readouterr().out == "wrote out\n"
@@ -210,6 +198,7 @@ def test_too_little_disk(folder, capsys, monkeypatch):
     refused(capsys, folder, message="not enough room for .*needs .* MB, 1 MB free; make room")
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up(folder, capsys, monkeypatch):
     """The picture cannot be written: /dev/full answers as a full disk does."""
     from medsynth.pipeline import report
@@ -227,6 +216,7 @@ def test_out_that_cannot_be_made(folder, capsys):
     refused(capsys, folder, "-o", "file/out", message="file is a file; choose another folder")
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_writing_leaves_nothing(folder, capsys, monkeypatch):
     from medsynth.pipeline import report
 

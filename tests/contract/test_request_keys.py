@@ -105,8 +105,10 @@ def test_what_is_written_is_resolved_and_reads_back_equal(folder, tmp_path_facto
 def test_every_field_is_written(folder):
     """With no field at its default, one that is left out does not read back equal."""
     (folder / "weights.safetensors").touch()
+    (folder / "expert.safetensors").touch()
     words = (
         *("filter=block", "guidance=x_t", "weights=weights.safetensors", "device=cpu"),
+        "expert=expert.safetensors",
         *(
             "generator=another",
             "margin_mm=3",
@@ -114,6 +116,7 @@ def test_every_field_is_written(folder):
             "noise=12",
             "output.paths=names",
             "output.write=[dicom, nifti]",
+            "output.no_pixel_mark=a test",
             "conditions=[histogram]",
             "anatomy.series_uid=1.2.3",
             "anatomy.slice=2",
@@ -132,7 +135,7 @@ def test_every_field_is_written(folder):
             [],
             ["extent"],
             ["phantom", "view", "laterality", "defaced", "labels"],
-            ["procedural", "patch"],
+            ["procedural", "patch", "saved"],  # saved excludes image and mask: tests/lesions
         )
     assert parse(to_dict(request)) == request
 

@@ -59,6 +59,7 @@ def test_nested_keeps_the_anatomy_exact_beside_a_region():
     torch.testing.assert_close(phi(4)(mean), phi(4)(composed), rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["nested", "weighted"])
 def test_a_region_follows_its_reference_more_closely_than_the_anatomy(kind):
     anatomy, lesion, weights = image(1), image(2), box((2, 10), (2, 10))
@@ -72,6 +73,7 @@ def test_a_region_follows_its_reference_more_closely_than_the_anatomy(kind):
     assert with_it < 0.2 * without
 
 
+@pytest.mark.slow
 def test_nested_with_a_loose_region_leaves_it_loose():
     """A region with a coarser factor than the anatomy is not held to the anatomy's fine band."""
     anatomy, lesion, weights = image(1), image(2), box((0, 12), (0, 6))
@@ -188,6 +190,7 @@ def test_sum_without_overlap_is_the_papers_equation():
     torch.testing.assert_close(guidance.apply(x, move), literal)
 
 
+@pytest.mark.slow
 def test_refused_sum_does_diverge(monkeypatch):
     """Why the rule is there: what the literal sum does to the low-pass image when it is let through."""
     monkeypatch.setattr(composition, "EIGENVALUE_TOLERANCE", 10.0)

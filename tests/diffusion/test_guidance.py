@@ -141,6 +141,7 @@ def test_bicubic_is_ilvr_and_leaves_what_ilvr_leaves(steps, low, high):
     assert low < low_band_error(result, low_pass_matrix("bicubic"), reference, data) < high
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["dct", "block"])
 @pytest.mark.parametrize("name", samplers.SAMPLERS)
 def test_low_pass_image_has_the_noise_level_of_the_new_sample_at_every_step(name, kind):

@@ -189,6 +189,7 @@ def test_the_scale_travels_with_the_weights(tmp_path):
     assert load_denoiser(path).noise_level == NoiseLevelScale(**scale)
 
 
+@pytest.mark.slow
 def test_a_file_with_the_scale_or_the_ear_alone_is_refused(tmp_path):
     path = tmp_path / "w.safetensors"
     deaf = NETWORK.to_dict() | {"noise_level": False}
@@ -281,6 +282,7 @@ def test_each_crop_is_told_the_noise_level_of_its_own_slice(slices):
         assert noise_level in ([0.0, 0.0], conditioned[round(value / 100)].tolist())
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_the_scale_it_began_with(slices, tmp_path):
     Trainer(recipe(), slices, run=tmp_path / "run").train(limits=Limits(step=1))
     other = recipe(noise_level={"log_mean": [-3.0, -3.0], "log_std": [0.5, 0.5]})
@@ -295,6 +297,7 @@ def test_a_scale_that_cannot_be_is_refused(wrong, slices, tmp_path):
         Trainer(recipe(noise_level=wrong), slices, run=tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_training_learns_from_the_noise_level(slices, tmp_path):
     trainer = Trainer(recipe(), slices, run=tmp_path / "run")
     trainer.train()

@@ -82,6 +82,7 @@ def test_the_composition_sum_is_equation_4():
     torch.testing.assert_close(guidance.apply(x, MOVE), printed, rtol=0, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_paper_as_printed_runs():
     ran = runpy.run_path(str(ROOT / "examples/paper_as_printed.py"))
     assert ran["image"].shape == (1, 1, 64, 64)

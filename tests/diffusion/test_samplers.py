@@ -92,6 +92,7 @@ def test_heun_shares_the_network_calls_among_its_moves(steps, moves):
     assert sum(move.calls for move in planned) == steps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", samplers.SAMPLERS)
 @pytest.mark.parametrize("steps", [1, 2, 7, 20, 333, 1000])
 def test_steps_are_network_calls(name, steps):

@@ -65,10 +65,10 @@ from medsynth.domains.lesion_kinds import ELONGATION, LOBULATION, LesionKind, Op
 
 def draw(context, options):
     """Darker than the liver around it by `contrast` HU."""
-    from medsynth.lesions.display_context import Drawing, edge, filled
+    from medsynth.lesions.display_context import DisplayLesion, edge, filled
 
     dark = context.tissue + options["contrast"]
-    return Drawing(filled(context.before, context.share(edge(context.beyond)), dark))
+    return DisplayLesion(filled(context.before, context.share(edge(context.beyond)), dark))
 
 
 KIND = LesionKind(
@@ -167,6 +167,7 @@ def test_options_are_checked_by_the_request(tmp_path):
         parse(raw, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_request_is_run_to_the_end(tmp_path, abdomen):
     save_network(tmp_path / "tiny.safetensors", CONFIG, preset="abdomen_ct")
     sitk.WriteImage(abdomen, str(tmp_path / "ct.nrrd"))

@@ -13,6 +13,7 @@ from medsynth import domains as presets
 from medsynth.diffusion import schedule
 from medsynth.diffusion.denoiser import Denoiser
 from medsynth.evaluation import benchmark, held_out
+from medsynth.evaluation.bootstrap import SliceResamples
 from medsynth.evaluation.metrics import tissues
 
 PRESET = presets.get("lung_ct")
@@ -44,7 +45,11 @@ def test_tissue_peaks_are_found_in_hu(planes):
     inside = held_out.body(planes, preset=PRESET)
     for name, tissue in PRESET.tissues.items():
         found = tissues.compare_peaks(
-            planes, planes + 12, inside, tissue=tissue, patients=["a"] * len(planes)
+            planes,
+            planes + 12,
+            inside,
+            tissue=tissue,
+            resamples=SliceResamples(["a"] * len(planes)),
         )
         assert found["real"] == pytest.approx(
             {"lung": -850, "fat": -105, "muscle": 50}[name], abs=3
@@ -71,6 +76,7 @@ def test_the_overhead_is_a_share_of_the_network():
     )
 
 
+@pytest.mark.slow
 def test_the_benchmark_slice_is_the_phantom_in_network_units():
     reference = benchmark.phantom_slice(PRESET)
     assert reference.shape == (1, 1, 512, 512)
@@ -104,6 +110,7 @@ def test_the_published_baseline_is_timed_without_our_refiner(monkeypatch):
         assert len(seen) == refined
 
 
+@pytest.mark.slow
 def test_peak_memory_grows_by_what_is_held():
     # In a process of its own: this one's peak may lie far above what it holds now.
     program = (

@@ -27,6 +27,7 @@ from medsynth.evaluation.names import METRICS
 PRESET = presets.get("lung_ct")
 WINDOW = Window("soft tissue", 40, 400)
 PATIENTS = ["a"] * 8 + ["b"] * 8
+RESAMPLES = bootstrap.SliceResamples(PATIENTS)
 
 
 def gaussians(seed, *, shift=0.0, slices=16, patches=12):
@@ -127,17 +128,24 @@ def test_radiomic_features_of_any_patch_are_finite_and_tell_texture():
 def test_histograms_that_are_shifted_are_that_far_apart():
     values = np.random.default_rng(0).normal(0, 20, (16, 40, 40))
     inside = np.ones(values.shape, dtype=bool)
-    found = histograms.compare(values, values + 15, inside, window=WINDOW, patients=PATIENTS)
+
+    def compared(inside):
+        both = (histograms.histograms(v, inside, WINDOW) for v in (values + 15, values))
+        return histograms.compare(*both, window=WINDOW, resamples=RESAMPLES)
+
+    found = compared(inside)
     assert found["value"] == pytest.approx(15, abs=0.3)
     assert found["interval"][0] <= found["value"] <= found["interval"][1]
     assert found["floor"] < 1
-    none = histograms.compare(values, values + 15, ~inside, window=WINDOW, patients=PATIENTS)
+    none = compared(~inside)
     assert none["value"] == 0
 
 
 def test_power_and_its_interval_for_louder_noise():
     noise = np.random.default_rng(1).normal(40, 20, (16, 96, 96))
-    found, drawn = spectrum.compare(noise, 40 + 2 * (noise - 40), window=WINDOW, patients=PATIENTS)
+    found, drawn = spectrum.compare(
+        noise, 40 + 2 * (noise - 40), window=WINDOW, resamples=RESAMPLES
+    )
     assert found["value"] == pytest.approx([4, 4, 4, 4], rel=0.01)
     for (low, high), floor, (below, above) in zip(
         found["interval"], found["floor"], found["floor_interval"], strict=True
@@ -193,6 +201,7 @@ def test_slices_are_chosen_from_every_patient_in_equal_parts():
     assert len(held_out.choose(patients, 1000)) == len(patients)
 
 
+@pytest.mark.slow
 def test_features_are_learned_that_tell_what_they_were_taught():
     # Stripes: every quarter turn but the half turn shows.
     planes = np.zeros((12, 96, 96), dtype=np.float32)
@@ -314,6 +323,7 @@ METRIC = Metric(
 '''
 
 
+@pytest.mark.slow
 def test_a_metric_is_one_file(tmp_path, capsys):
     """Named by --only, measured, in the table and on the page with its note and picture."""
     disc = np.hypot(*(np.indices((64, 64)) - 31.5)) < 28

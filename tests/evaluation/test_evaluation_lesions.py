@@ -156,6 +156,7 @@ def test_a_lesion_is_the_only_difference_from_its_control(volume, setting):
     assert np.array_equal(again, control)
 
 
+@pytest.mark.slow
 def test_what_was_measured_is_not_measured_again(volume, setting, tmp_path, monkeypatch):
     file = tmp_path / "progress.jsonl"
     targets = lesion_targets.draw_targets({"a": volume}, 3, preset=PRESET)

@@ -11,6 +11,8 @@ from medsynth.evaluation.memorization.audit import RealImages
 from medsynth.evaluation.memorization.similarity import MEASURES, ReferenceIndex
 from medsynth.records.audit import Match
 
+pytestmark = pytest.mark.slow
+
 PRESET = presets.get("lung_ct")
 SIZE = 192
 

@@ -40,6 +40,7 @@ def test_of(real, synthetic, **options):
 test_of.__test__ = False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["blur", "noise"])
 def test_a_slight_fault_is_found_in_patients_not_learned_from(fault):
     real, synthetic = textures(0), textures(1)
@@ -53,12 +54,14 @@ def test_a_slight_fault_is_found_in_patients_not_learned_from(fault):
     assert found["floor"]["interval"][0] < 0.5 < found["floor"]["interval"][1]
 
 
+@pytest.mark.slow
 def test_equal_distributions_are_not_told_apart():
     found = test_of(textures(4), textures(5))
     assert found["interval"][0] < 0.5 < found["interval"][1]
     assert abs(found["auc"] - 0.5) < 0.1
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_figure():
     real, synthetic = textures(0), textures(1)
     few = {"seed": 3, "budget": replace(QUICK, places=4, scored=4, passes=2)}

@@ -62,6 +62,7 @@ def made_by(denoiser, batch, *, wanted=range(5), **options):
     return made, steps_seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [2, 3, 8])
 @pytest.mark.parametrize(
     "options",

@@ -1,7 +1,9 @@
 """A generator is one file: here one that returns the reference, asked for by name in a request."""
 
 import json
+from pathlib import Path
 
+import do_nothing as do_nothing_file
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -10,47 +12,12 @@ from added_files import added
 from medsynth import generators, pipeline
 from medsynth.request import load_request, parse
 
-DO_NOTHING = """
-from dataclasses import dataclass
-
-from medsynth.generators.base import Capabilities, GeneratorMethod, MadeSlice
-
-
-@dataclass
-class DoNothing:
-    steps: int
-    name = "do_nothing"
-    capabilities = Capabilities(lesions=False, background=False)
-    checkpoint = None
-
-    def check(self, task):
-        pass
-
-    def seconds_per_slice(self, shape):
-        return 0.0
-
-    def generate(self, slices, task, *, seed, step_mm, on_step):
-        for k in slices:
-            for done in range(self.steps):
-                on_step(k, done + 1, self.steps)
-            yield MadeSlice(k, task(k).references[0].values)
-
-    def record(self):
-        return {"device": "cpu"}
-
-
-def load(request, *, preset, weights, metadata, device):
-    assert weights is None
-    return DoNothing(request.steps)
-"""
+DO_NOTHING = Path(do_nothing_file.__file__).read_text()
 
 
 @pytest.fixture
 def do_nothing(tmp_path):
-    declared = DO_NOTHING + (
-        "\n\nGENERATOR = GeneratorMethod(title='Nothing is done', make=load, needs_weights=False)\n"
-    )
-    with added(generators.GENERATORS, "do_nothing", declared, tmp_path / "more"):
+    with added(generators.GENERATORS, "do_nothing", DO_NOTHING, tmp_path / "more"):
         yield
 
 
@@ -77,8 +44,10 @@ def request_of(tmp_path):
     return lambda **changes: parse(raw | {"generator": "do_nothing"} | changes, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_generator_is_one_file(do_nothing, request_of, tmp_path):
-    result = pipeline.run(request_of(), tmp_path / "out")
+    unmarked = {"no_pixel_mark": "the voxels are compared with those given"}
+    result = pipeline.run(request_of(output=unmarked), tmp_path / "out")
     assert (result.generator, result.checkpoint, result.nfe) == ("do_nothing", None, None)
     made, given = (
         sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
@@ -90,6 +59,7 @@ def test_a_generator_is_one_file(do_nothing, request_of, tmp_path):
     assert load_request(tmp_path / "out" / "request.yaml").generator == "do_nothing"
 
 
+@pytest.mark.slow
 def test_a_generator_may_come_from_another_program(another, request_of, tmp_path):
     result = pipeline.run(request_of(generator="another"), tmp_path / "out")
     assert result.checkpoint is None

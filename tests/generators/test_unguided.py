@@ -16,7 +16,7 @@ from medsynth.errors import CheckpointError
 from medsynth.generators.cascade import LowPassNetwork, load_low_pass_network, sample_unguided
 from medsynth.generators.guided_diffusion import GuidedDiffusion
 from medsynth.networks import PatchUNet, PatchUNetConfig, read_metadata, save_weights
-from medsynth.pipeline.synthesize import check_metadata
+from medsynth.networks.domain_weights import check_metadata
 from medsynth.training.batches import draw_batch
 from medsynth.training.monitor import Monitor
 from medsynth.training.recipe import Augment, Phase, Recipe
@@ -195,6 +195,7 @@ def test_its_file_says_so_and_is_taken_for_nothing_else(slices, tmp_path):
         load_low_pass_network(whole, preset="lung_ct")
 
 
+@pytest.mark.slow
 def test_its_sheets_show_low_pass_images(slices, tmp_path):
     trainer = Trainer(recipe(), slices, run=tmp_path / "run")
     monitor = Monitor(trainer, held_out=slices)

@@ -2,33 +2,22 @@
 
 import gzip
 import json
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-import highdicom
 import nibabel
 import numpy as np
 import pydicom
 import SimpleITK as sitk
-from highdicom.sr.coding import CodedConcept
-from images_made_up_dicom import made_up_slice, ramp, save, save_series
+from images_made_up_dicom import made_up_slice, ramp, save, save_segmentation, save_series
 from PIL import Image
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
+from medsynth.cli.demo import lung_request
+
 VALUES = np.arange(120, dtype=np.int16).reshape(6, 5, 4) - 50
-REQUEST = {
-    "preset": "lung_ct",
-    "anatomy": {"phantom": {"kind": "thorax", "seed": 3, "slices": 4}, "factor": 8},
-    "pathologies": [
-        {
-            "center_mm": [-75.0, -10.0, 10.0],
-            "diameter_mm": 14.0,
-            "source": {"procedural": {"kind": "spiculated"}},
-        }
-    ],
-    "steps": 20,
-}
+REQUEST = lung_request(seed=0) | {"steps": 20}
+REQUEST["anatomy"]["phantom"]["slices"] = 4
 
 
 def dicom_files(folder: Path) -> list[Path]:
@@ -59,36 +48,9 @@ def dicom_files(folder: Path) -> list[Path]:
 def segmentation(folder: Path) -> Path:
     """A DICOM SEG of three slices, two segments."""
     headers = [pydicom.dcmread(path) for path in save_series(folder / "segmented", 3)]
-    code = CodedConcept("52988006", "SCT", "Lesion")
-    segments = [
-        highdicom.seg.SegmentDescription(
-            segment_number=number,
-            segment_label=f"lesion {number}",
-            segmented_property_category=code,
-            segmented_property_type=code,
-            algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.MANUAL,
-        )
-        for number in (1, 2)
-    ]
     masks = np.zeros((3, 6, 5, 2), np.uint8)
     masks[:, 1:3, 1:4, 0] = masks[1:, 4:, 2:, 1] = 1
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        highdicom.seg.Segmentation(
-            source_images=headers,
-            pixel_array=masks,
-            segmentation_type="BINARY",
-            segment_descriptions=segments,
-            series_instance_uid="1.2.3.4.5",
-            series_number=2,
-            sop_instance_uid="1.2.3.4.5.1",
-            instance_number=1,
-            manufacturer="x",
-            manufacturer_model_name="x",
-            software_versions="1",
-            device_serial_number="1",
-        ).save_as(folder / "seg.dcm")
-    return folder / "seg.dcm"
+    return save_segmentation(headers, masks, folder / "seg.dcm")
 
 
 def other_files(folder: Path) -> list[Path]:

@@ -1,8 +1,11 @@
 """DICOM files made up by the tests, so that every trap can be set without real data."""
 
+import warnings
 from pathlib import Path
 
+import highdicom
 import numpy as np
+from highdicom.sr.coding import CodedConcept
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
@@ -69,3 +72,36 @@ def save_series(folder: Path, count: int = 5, *, step=(0.0, 0.0, 2.0), **attribu
         data = made_up_slice(ramp(k), position, InstanceNumber=count - k, **attributes)
         paths.append(save(data, folder / name))
     return paths
+
+
+def save_segmentation(headers, masks: np.ndarray, path: Path, *, kind="BINARY", **options) -> Path:
+    """A DICOM SEG of the slices of `headers`; `masks`: (k, j, i) or, for several segments, (k, j, i, n)."""
+    code = CodedConcept("52988006", "SCT", "Lesion")
+    segments = [
+        highdicom.seg.SegmentDescription(
+            segment_number=number + 1,
+            segment_label=f"lesion {number + 1}",
+            segmented_property_category=code,
+            segmented_property_type=code,
+            algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.MANUAL,
+        )
+        for number in range(masks.shape[-1] if masks.ndim == 4 else 1)
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        highdicom.seg.Segmentation(
+            source_images=headers,
+            pixel_array=masks,
+            segmentation_type=kind,
+            segment_descriptions=segments,
+            series_instance_uid="1.2.3.4.5",
+            series_number=2,
+            sop_instance_uid="1.2.3.4.5.1",
+            instance_number=1,
+            manufacturer="x",
+            manufacturer_model_name="x",
+            software_versions="1",
+            device_serial_number="1",
+            **options,
+        ).save_as(path)
+    return path

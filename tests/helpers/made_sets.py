@@ -8,6 +8,7 @@ import SimpleITK as sitk
 import yaml
 
 from medsynth.images import write_image
+from medsynth.pipeline.marks import digest_of
 from medsynth.records.result import Checkpoint, ExistingLabel, LesionMeasurement, Result
 
 WEIGHTS = "cddf6f684c310c6b175b835b5dcdaefe6324ceef4106dcdb7f70fde48dabe8b4"
@@ -88,6 +89,7 @@ def make_item(folder, number, *, shape=(1, 24, 32), preset="lung_ct", lesions=1,
         checkpoint=Checkpoint("lung_ct_512.safetensors", WEIGHTS, 100),
         lesions=tuple(records),
         labels=tuple(labels),
+        digests={str(k): digest_of(plane) for k, plane in enumerate(values)},
         created="2026-11-28T22:43:52+00:00",
     )
     replace(result).write(folder / "result.json")

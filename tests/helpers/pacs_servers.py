@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -146,7 +147,10 @@ def orthanc(folder: Path, *, largest_file: int | None = None, **settings: Any) -
 
 @contextmanager
 def running(command: list[str], port: int, *, cwd: Path) -> Iterator[subprocess.Popen]:
-    """A server of DCMTK."""
+    """A server of DCMTK; an activated environment has pynetdicom's of the same names before it."""
+    folders = os.environ["PATH"].split(os.pathsep)
+    path = os.pathsep.join(f for f in folders if not Path(f, "activate").exists())
+    command = [shutil.which(command[0], path=path) or command[0], *command[1:]]
     with (cwd / "log").open("ab") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=cwd)
     try:

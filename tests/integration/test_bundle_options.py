@@ -18,9 +18,8 @@ from bundle_configs import (
     Recorded,
     assert_same_image,
     config_of,
-    fill,
-    made_by_library,
     monai,
+    monai_bundle,
     run_here,
 )
 
@@ -28,32 +27,17 @@ from medsynth.bundle import inference, options
 from medsynth.bundle.options import check_options
 from medsynth.evaluation.evaluator import Evaluator
 from medsynth.generators.guided_diffusion import GuidedDiffusion
-from medsynth.networks import (
-    read_metadata,
-)
+from medsynth.networks import read_metadata
 from medsynth.training.recipe import load_recipe
 from medsynth.training.refinement.run import RefinementRun
-
-monai_bundle = pytest.importorskip("monai.bundle")
-pytest.importorskip("fire", reason="needs the extra medsynth-slicer[bundle]")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return fill(tmp_path_factory.mktemp("bundle"))
-
-
-@pytest.fixture(scope="module")
-def expected(folder):
-    return made_by_library(folder)
 
 
 @pytest.mark.parametrize(
     ("option", "wrong"),
     [("precision", "half"), ("channels_last", "yes"), ("compile", 1), ("slices_per_batch", 0)],
 )
-def test_settings_of_the_network_act_or_are_refused(folder, option, wrong):
-    options = {"request": str(folder / "request.yaml"), "out": "x"}
+def test_settings_of_the_network_act_or_are_refused(bundle_folder, option, wrong):
+    options = {"request": str(bundle_folder / "request.yaml"), "out": "x"}
     with pytest.raises(ValueError, match=option):
         run_here(INFERENCE, **options, **{option: wrong})
     parser = monai_bundle.ConfigParser()
@@ -65,24 +49,29 @@ def test_settings_of_the_network_act_or_are_refused(folder, option, wrong):
     assert weight.is_contiguous()
 
 
-def test_the_seed_matters(folder, expected):
+def test_the_seed_matters(bundle_folder, bundle_expected):
     """Else the comparison above would not notice a dropped override."""
-    run_here(INFERENCE, request=str(folder / "request.yaml"), out=str(folder / "seed1"), steps=2)
+    run_here(
+        INFERENCE,
+        request=str(bundle_folder / "request.yaml"),
+        out=str(bundle_folder / "seed1"),
+        steps=2,
+    )
     with pytest.raises(AssertionError):
-        assert_same_image(folder / "seed1", expected)
+        assert_same_image(bundle_folder / "seed1", bundle_expected)
 
 
-def test_every_option_reaches_the_request(folder, monkeypatch, tmp_path):
+def test_every_option_reaches_the_request(bundle_folder, monkeypatch, tmp_path):
     """Also weights named from where the user stands, which is not the request's folder."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.safetensors").write_bytes((folder / "tiny.safetensors").read_bytes())
+    (tmp_path / "mine.safetensors").write_bytes((bundle_folder / "tiny.safetensors").read_bytes())
     seen = []
     monkeypatch.setattr(
         inference, "run", lambda request, out, **kw: seen.append((request, out, kw))
     )
     run_here(
         INFERENCE,
-        request=str(folder / "request.yaml"),
+        request=str(bundle_folder / "request.yaml"),
         out="there",
         preset="lung_ct",
         seed=9,
@@ -118,10 +107,10 @@ def test_every_option_reaches_the_request(folder, monkeypatch, tmp_path):
         ({"request": "REQUEST", "out": "x", "progress": "loud"}, "progress"),
     ],
 )
-def test_a_wrong_option_is_refused(folder, tmp_path, monkeypatch, options, message):
+def test_a_wrong_option_is_refused(bundle_folder, tmp_path, monkeypatch, options, message):
     monkeypatch.chdir(tmp_path)
     if options.get("request") == "REQUEST":
-        options = options | {"request": str(folder / "request.yaml")}
+        options = options | {"request": str(bundle_folder / "request.yaml")}
     with pytest.raises((ValueError, OSError), match=re.escape(message)):
         run_here(INFERENCE, **options)
     assert not list(tmp_path.iterdir())
@@ -134,9 +123,11 @@ def test_a_wrong_option_is_refused(folder, tmp_path, monkeypatch, options, messa
         ({"--devise": "cpu"}, "unknown option --devise; did you mean --device?"),
     ],
 )
-def test_a_refusal_of_the_command_line_is_one_line_and_code_2(folder, tmp_path, option, message):
+def test_a_refusal_of_the_command_line_is_one_line_and_code_2(
+    bundle_folder, tmp_path, option, message
+):
     given = [word for pair in option.items() for word in pair]
-    request = ("--request", folder / "request.yaml", "--out", "x")
+    request = ("--request", bundle_folder / "request.yaml", "--out", "x")
     done = monai("run", "--config_file", INFERENCE, *request, *given, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     (line,) = [x for x in done.stderr.splitlines() if x.startswith("medsynth: error:")]
@@ -187,8 +178,8 @@ def test_the_list_of_options_is_the_config_and_each_one_acts(config):
     assert all(re.search(rf"@{name}\b", used) for name in options - {"debug"})
 
 
-def test_every_option_of_refining_reaches_the_object(monkeypatch, folder):
-    monkeypatch.chdir(folder)
+def test_every_option_of_refining_reaches_the_object(monkeypatch, bundle_folder):
+    monkeypatch.chdir(bundle_folder)
     monkeypatch.setattr("medsynth.training.refinement.run.RefinementRun", Recorded)
     parser = config_of(
         REFINE,
@@ -209,19 +200,19 @@ def test_every_option_of_refining_reaches_the_object(monkeypatch, folder):
     assert Recorded.last.ran
     recipe = load_recipe(
         "lung_ct",
-        overrides={"data.root": str(folder / "films"), "refinement.steps": 7, "seed": 4},
+        overrides={"data.root": str(bundle_folder / "films"), "refinement.steps": 7, "seed": 4},
     )
     assert given["recipe"] == recipe
     assert (given["out"], given["start_from"]) == (Path("there"), Path("other.safetensors"))
-    assert given["weights"] == folder / "tiny.safetensors"
-    assert given["metadata"] == read_metadata(folder / "tiny.safetensors")
+    assert given["weights"] == bundle_folder / "tiny.safetensors"
+    assert given["metadata"] == read_metadata(bundle_folder / "tiny.safetensors")
     assert (given["limits"].minutes, given["limits"].step, given["threads"]) == (2.5, 3, 2)
     assert given["device"] == "cpu"
     assert given["images"].keywords["recipe"] == recipe
 
 
-def test_every_option_of_evaluation_reaches_the_object(monkeypatch, folder):
-    monkeypatch.chdir(folder)
+def test_every_option_of_evaluation_reaches_the_object(monkeypatch, bundle_folder):
+    monkeypatch.chdir(bundle_folder)
     monkeypatch.setattr("medsynth.evaluation.evaluator.Evaluator", Recorded)
     options = {"factor": 4, "slices": 9, "steps": 7, "sampler": "ddim", "seed": 3, "threads": 2}
     options |= {"unguided": 2, "nodules": 1, "reuse": True, "overwrite": True}
@@ -240,9 +231,11 @@ def test_every_option_of_evaluation_reaches_the_object(monkeypatch, folder):
     parser.get_parsed_content("run")
     given = Recorded.last.given
     assert Recorded.last.ran
-    assert given["recipe"] == load_recipe("lung_ct", overrides={"data.root": str(folder / "films")})
+    assert given["recipe"] == load_recipe(
+        "lung_ct", overrides={"data.root": str(bundle_folder / "films")}
+    )
     assert (given["out"], given["imagenet"]) == (Path("there"), Path("resnet.pth"))
-    assert given["weights"] == folder / "tiny.safetensors"
+    assert given["weights"] == bundle_folder / "tiny.safetensors"
     assert given["low_pass_weights"] == Path("low.safetensors")
     assert given["only"] == ["spectrum", "noise"]
     assert {key: given[key] for key in options} == options

@@ -181,7 +181,7 @@ def test_a_picture_is_scaled_and_never_stretched(folder, name):
     preset = presets.get(CASES[name][1])
     asked = request(folder, name)
     prepared = plan.prepare(asked, preset=preset, listener=lambda event: None)
-    record = prepared.fitting.record
+    record = prepared.preprocessing.record
     columns, rows, _ = record["from_size"]
     assert record["pixels_per_pixel"] == pytest.approx(max(rows, columns) / 256, abs=1e-4)
     assert record["pixel_size_known"] is False
@@ -208,9 +208,9 @@ def test_monochrome1_and_windows_give_the_same_film(folder):
     )
     for other in others:
         assert np.abs(other - plain).max() <= 1
-    how = prepared["monochrome1"].fitting.record["gray_values"]
+    how = prepared["monochrome1"].preprocessing.record["gray_values"]
     assert how == "the file's window 3071 / 2048"
-    assert "percentile" in prepared["16-bit png"].fitting.record["gray_values"]
+    assert "percentile" in prepared["16-bit png"].preprocessing.record["gray_values"]
 
 
 def test_a_ct_in_hu_is_shown_in_the_window_of_the_domain(folder):
@@ -220,7 +220,7 @@ def test_a_ct_in_hu_is_shown_in_the_window_of_the_domain(folder):
     values = sitk.GetArrayFromImage(prepared.reference.image)
     middle = values[2, 128, 128]
     assert middle == pytest.approx(33 / 80 * 255, abs=5)
-    assert prepared.fitting.record["gray_values"] == "the window 40 / 80 HU"
+    assert prepared.preprocessing.record["gray_values"] == "the window 40 / 80 HU"
 
 
 def test_a_result_goes_in_again_as_it_is(folder, made, tmp_path):
@@ -229,7 +229,7 @@ def test_a_result_goes_in_again_as_it_is(folder, made, tmp_path):
     for image in (out / "image.nrrd", out / "dicom" / "image"):
         again = request(folder, "mr", anatomy={"image": str(image)})
         prepared = plan.prepare(again, preset=presets.get("brain_mri"), listener=lambda event: None)
-        assert prepared.fitting.record == {}
+        assert prepared.preprocessing.record == {}
         kept = sitk.GetArrayFromImage(prepared.reference.image)
         assert np.array_equal(kept, array(out / "image.nrrd"))
 

@@ -31,6 +31,13 @@ def add(home, port, *options):
     assert done.returncode == 0, done.stderr
 
 
+def started(home, arguments):
+    """A process of its own, with nothing in its environment but `home`."""
+    return subprocess.run(
+        arguments, env=environment(home), capture_output=True, text=True, check=False
+    )
+
+
 def refused(done, words):
     assert done.returncode == 2
     assert words in done.stderr
@@ -172,13 +179,7 @@ sys.exit(main(sys.argv[1:]))
 """
     with storage_scp() as (port, archive):
         add(home, port)
-        done = subprocess.run(
-            [sys.executable, "-c", program, "send", str(out), "--to", "peer"],
-            env=environment(home),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = started(home, [sys.executable, "-c", program, "send", str(out), "--to", "peer"])
         assert done.returncode == 2, done.stderr
         assert "File too large" in done.stderr
         jobs, damaged = Outbox(home / "outbox").jobs()
@@ -198,13 +199,7 @@ def test_a_missing_package_names_the_extra(home, out, missing):
         f"import sys; sys.modules[{missing!r}] = None\n"
         "from medsynth.cli.app import main\nsys.exit(main(sys.argv[1:]))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program, "pacs", "test", name],
-        env=environment(home),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = started(home, [sys.executable, "-c", program, "pacs", "test", name])
     refused(done, 'pip install "medsynth-slicer[pacs]"')
 
 
@@ -220,13 +215,7 @@ def test_the_pacs_side_never_imports_torch(home):
 def test_the_command_is_a_program_of_its_own(home, out):
     with storage_scp() as (port, archive):
         add(home, port)
-        done = subprocess.run(
-            command("send", out, "--to", "peer"),
-            env=environment(home),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = started(home, command("send", out, "--to", "peer"))
     assert done.returncode == 0, done.stderr
     assert "4 of 4 objects are verified at peer" in done.stdout
     assert len(archive.kept) == 4

@@ -80,7 +80,7 @@ def test_a_server_that_comes_back_gets_everything(outbox, out):
     assert 0.75 <= pauses[0] <= 1.0 < 1.5 <= pauses[1] <= 2.0 < 3.0 <= pauses[2] <= 4.0
 
 
-def test_an_association_limit_is_waited_out(outbox, out):
+def test_an_association_limit_is_waited_out(outbox, out, caplog):
     waited = []
     with storage_scp(limit=1) as (port, archive):
 
@@ -92,7 +92,8 @@ def test_an_association_limit_is_waited_out(outbox, out):
         patience = Patience(attempts=20, sleep=sleep)
         outcome, job, _ = send(outbox, out, faulty(port, associations=4), patience=patience)
     assert outcome.is_complete
-    assert waited  # the limit was met
+    # The limit was met; on a busy machine the one that got in may have sent everything meanwhile.
+    assert waited or "Local limit exceeded" in caplog.text
     assert set(archive.received.values()) == {1}
 
 

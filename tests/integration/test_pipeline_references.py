@@ -8,26 +8,15 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from pipeline_chest_runs import BASE, CENTER, array, chest, fill, nodule, run
+from pipeline_chest_runs import BASE, CENTER, array, chest, nodule, run
 
 from medsynth import domains as presets
 from medsynth import events, pipeline
 from medsynth.generators.guided_diffusion import GuidedDiffusion
-from medsynth.networks import load_denoiser
+from medsynth.networks import domain_weights, load_denoiser
 from medsynth.pipeline.generate import generate
 from medsynth.pipeline.plan import prepare
 from medsynth.request import parse
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return fill(tmp_path_factory.mktemp("pipeline"))
-
-
-@pytest.fixture(scope="module")
-def out(folder):
-    run(folder, folder / "out")
-    return folder / "out"
 
 
 @pytest.mark.parametrize(
@@ -57,12 +46,14 @@ def test_a_reference_unlike_the_training_images_is_a_warning(tmp_path, spacing, 
 
 
 def test_what_is_unlike_training_stands_in_the_record_and_on_the_page(
-    folder, tmp_path, monkeypatch
+    chest_folder, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(pipeline.synthesize, "weights_path", lambda *_: folder / "tiny.safetensors")
+    monkeypatch.setattr(
+        domain_weights, "weights_path", lambda *_: chest_folder / "tiny.safetensors"
+    )
     said = []
     raw = {key: value for key, value in BASE.items() if key != "weights"} | {"steps": 1}
-    pipeline.run(parse(raw, folder), tmp_path / "out", listener=said.append)
+    pipeline.run(parse(raw, chest_folder), tmp_path / "out", listener=said.append)
     words = "pixels of 2.4 x 2.5 mm"
     record = json.loads((tmp_path / "out" / "result.json").read_text())
     assert any(words in warning for warning in record["warnings"])
@@ -71,8 +62,8 @@ def test_what_is_unlike_training_stands_in_the_record_and_on_the_page(
     assert record["audited"] is False
 
 
-def test_padded_voxels_stay_padding(folder):
-    request = parse(BASE, folder)
+def test_padded_voxels_stay_padding(chest_folder):
+    request = parse(BASE, chest_folder)
     prepared = prepare(request, preset=presets.get("lung_ct"), listener=events.ignore)
     padding = np.zeros(sitk.GetArrayViewFromImage(prepared.reference.image).shape, dtype=bool)
     padding[:, :3] = True
@@ -80,7 +71,7 @@ def test_padded_voxels_stay_padding(folder):
     generated = generate(
         prepared,
         GuidedDiffusion.of(
-            request, load_denoiser(folder / "tiny.safetensors"), preset=presets.get("lung_ct")
+            request, load_denoiser(chest_folder / "tiny.safetensors"), preset=presets.get("lung_ct")
         ),
         request=request,
         preset=presets.get("lung_ct"),
@@ -92,9 +83,9 @@ def test_padded_voxels_stay_padding(folder):
     assert not changed[padding].any()
 
 
-def test_an_oblique_anisotropic_reference_keeps_its_grid(folder, tmp_path):
-    run(folder, tmp_path / "oblique", image="oblique.nrrd")
-    reference = sitk.ReadImage(str(folder / "oblique.nrrd"))
+def test_an_oblique_anisotropic_reference_keeps_its_grid(chest_folder, tmp_path):
+    run(chest_folder, tmp_path / "oblique", image="oblique.nrrd")
+    reference = sitk.ReadImage(str(chest_folder / "oblique.nrrd"))
     for name in ("image.nrrd", "pathology_01.nrrd"):
         written = sitk.ReadImage(str(tmp_path / "oblique" / name))
         np.testing.assert_allclose(written.GetDirection(), reference.GetDirection(), atol=1e-9)
@@ -104,7 +95,7 @@ def test_an_oblique_anisotropic_reference_keeps_its_grid(folder, tmp_path):
     np.testing.assert_allclose(record["lesions"][0]["centroid_mm"], CENTER, atol=2)
 
 
-def test_several_lesions_each_with_their_own_factor_and_mask(folder, tmp_path):
+def test_several_lesions_each_with_their_own_factor_and_mask(chest_folder, tmp_path):
     other = [CENTER[0] - 28, CENTER[1], CENTER[2]]
     lesions = [
         nodule(diameter_mm=14),
@@ -116,7 +107,7 @@ def test_several_lesions_each_with_their_own_factor_and_mask(folder, tmp_path):
             weight="gaussian",
         ),
     ]
-    run(folder, tmp_path / "two", pathologies=lesions)
+    run(chest_folder, tmp_path / "two", pathologies=lesions)
     record = json.loads((tmp_path / "two/result.json").read_text())
     assert [lesion["drawn"]["kind"] for lesion in record["lesions"]] == ["spiculated", "calcified"]
     np.testing.assert_allclose(record["lesions"][1]["centroid_mm"], other, atol=2)
@@ -125,35 +116,38 @@ def test_several_lesions_each_with_their_own_factor_and_mask(folder, tmp_path):
     assert (tmp_path / "two/pathology_02.nrrd").exists()
 
 
-def test_every_slice_without_a_pathology(folder, tmp_path):
-    result = run(folder, tmp_path / "all", pathologies=[], extent="all")
+def test_every_slice_without_a_pathology(chest_folder, tmp_path):
+    result = run(chest_folder, tmp_path / "all", pathologies=[], extent="all")
     assert result.slices == (0, 19)
     assert not (tmp_path / "all/dicom/seg").exists()
-    reference, image = array(folder / "straight.nrrd"), array(tmp_path / "all/image.nrrd")
+    reference, image = array(chest_folder / "straight.nrrd"), array(tmp_path / "all/image.nrrd")
     assert all((image[k] != reference[k]).any() for k in range(20))
 
 
-def test_a_painted_roi_on_another_grid_is_found_in_mm(folder, tmp_path):
+def test_a_painted_roi_on_another_grid_is_found_in_mm(chest_folder, tmp_path):
     roi = sitk.Image(30, 30, 30, sitk.sitkUInt8)
     roi[8:22, 8:22, 8:22] = 1
     roi.SetOrigin([c - 14.5 for c in CENTER])
     sitk.WriteImage(roi, str(tmp_path / "roi.nrrd"))
     lesion = {"roi": str(tmp_path / "roi.nrrd"), "source": {"procedural": {"kind": "solid"}}}
-    result = run(folder, tmp_path / "painted", pathologies=[lesion])
+    result = run(chest_folder, tmp_path / "painted", pathologies=[lesion])
     np.testing.assert_allclose(result.lesions[0].centroid_mm, CENTER, atol=2)
 
 
-def test_a_lesion_from_an_annotated_study(folder, out, tmp_path):
-    source = {"image": str(out / "dicom/image"), "mask": str(out / "dicom/seg/0001.dcm")}
+def test_a_lesion_from_an_annotated_study(chest_folder, chest_out, tmp_path):
+    source = {
+        "image": str(chest_out / "dicom/image"),
+        "mask": str(chest_out / "dicom/seg/0001.dcm"),
+    }
     place = [CENTER[0] + 20, CENTER[1] + 5, CENTER[2]]
     lesion = {"center_mm": place, "diameter_mm": 16, "source": source}
-    result = run(folder, tmp_path / "taken", pathologies=[lesion])
+    result = run(chest_folder, tmp_path / "taken", pathologies=[lesion])
     np.testing.assert_allclose(result.lesions[0].centroid_mm, place, atol=3)
 
 
-def test_keeping_the_patient_stays_in_the_study_and_warns(folder, tmp_path):
-    result = run(folder, tmp_path / "kept", image="series", output={"patient": "keep"})
-    before = pydicom.dcmread(folder / "series/0001.dcm")
+def test_keeping_the_patient_stays_in_the_study_and_warns(chest_folder, tmp_path):
+    result = run(chest_folder, tmp_path / "kept", image="series", output={"patient": "keep"})
+    before = pydicom.dcmread(chest_folder / "series/0001.dcm")
     after = pydicom.dcmread(tmp_path / "kept/dicom/image/0001.dcm")
     assert after.StudyInstanceUID == before.StudyInstanceUID
     assert after.SeriesInstanceUID != before.SeriesInstanceUID
@@ -161,7 +155,7 @@ def test_keeping_the_patient_stays_in_the_study_and_warns(folder, tmp_path):
     assert any("real" in warning for warning in result.warnings)
 
 
-def test_labels_of_the_reference_arrive_beside_the_new_lesions(folder, tmp_path):
+def test_labels_of_the_reference_arrive_beside_the_new_lesions(chest_folder, tmp_path):
     values = np.zeros((20, 60, 64), np.uint8)
     values[4:7, 20:26, 20:27], values[9:12, 28:34, 30:36] = 1, 2
     labels = sitk.GetImageFromArray(values)
@@ -169,7 +163,7 @@ def test_labels_of_the_reference_arrive_beside_the_new_lesions(folder, tmp_path)
     sitk.WriteImage(labels, str(tmp_path / "labels.nrrd"))
     named = {"file": str(tmp_path / "labels.nrrd"), "names": {1: "left lung"}}
     out = tmp_path / "out"
-    run(folder, out, anatomy={"image": "series", "factor": 8, "labels": named})
+    run(chest_folder, out, anatomy={"image": "series", "factor": 8, "labels": named})
     for number, value in ((1, 1), (2, 2)):
         assert np.array_equal(array(out / f"label_{number:02d}.nrrd"), values == value)
     seg = highdicom.seg.segread(out / "dicom" / "labels" / "0001.dcm")

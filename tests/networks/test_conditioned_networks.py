@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from made_up_network import SMALL
+from made_up_network import SMALL, card
 from torch import nn
 
 from medsynth.diffusion import samplers, schedule
@@ -62,16 +62,7 @@ def test_told_nothing_or_in_part_it_begins_at_the_end_of_the_schedule():
 
 
 def test_the_weights_file_says_how_it_was_told(tmp_path):
-    metadata = {
-        "network": SMALL.to_dict(),
-        "schedule": {"kind": "log_snr_linear"},
-        "prediction_type": "v_prediction",
-        "preset": "lung_ct",
-        "data": "made up",
-        "license": "none",
-        "residual_std": {0: 1.0, 4: 0.05, 8: 0.09},
-        "conditioned_log_snr_min": -2.5,
-    }
+    metadata = card(SMALL, residual_std={0: 1.0, 4: 0.05, 8: 0.09}, conditioned_log_snr_min=-2.5)
     save_weights(PatchUNet(SMALL).state_dict(), tmp_path / "net.safetensors", metadata=metadata)
     denoiser = load_denoiser(tmp_path / "net.safetensors")
     assert dict(denoiser.preconditioning.std) == metadata["residual_std"]

@@ -37,7 +37,7 @@ def test_the_index_is_that_of_the_shipped_files():
 
 def test_every_domain_finds_its_networks_in_the_index():
     for preset in domains.PRESETS.values():
-        for file in filter(None, (preset.weights, preset.low_pass_weights)):
+        for file in filter(None, (preset.weights, preset.low_pass_weights, *preset.experts)):
             assert file.removesuffix(".safetensors") in model_store.index()
 
 

@@ -56,6 +56,7 @@ def assert_the_same(ours, theirs):
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-4 * float(theirs.abs().max()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 @torch.inference_mode()
 def test_a_network_of_monai_generative_computes_the_same_here(generative, variant, tmp_path):
@@ -121,6 +122,7 @@ def imported(file, out, **changes):
     return cli.main([str(w) for w in ("models", "import", file, "-o", out, *words)])
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_the_command_makes_weights_to_sample_with_and_gives_them_back(tmp_path, capsys):
     network = filled(DiffusionModelUNet(channels=(32, 64), attention_levels=(False, True), **BASE))
@@ -146,6 +148,7 @@ def test_the_command_makes_weights_to_sample_with_and_gives_them_back(tmp_path, 
     assert state.keys() == denoiser.network.state_dict().keys()
 
 
+@pytest.mark.slow
 def test_the_command_refuses_in_one_line_and_leaves_nothing(tmp_path, capsys):
     file = saved(tmp_path, attention_levels=(False, True))
     for changes, message in (

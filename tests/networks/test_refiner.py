@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from refinement_made_up import loud, made_paired_crops, noise, save_network, trainer
+from refinement_made_up import loud, noise, trainer
 from safetensors.torch import load_file
 from torch import nn
 
@@ -18,16 +18,6 @@ from medsynth.networks.refiner import Refiner, RefinerConfig
 from medsynth.training.recipe import Refinement
 from medsynth.training.refinement.trainer import refiner_config
 from medsynth.training.stopping import Limits
-
-
-@pytest.fixture
-def weights(tmp_path):
-    return save_network(tmp_path)
-
-
-@pytest.fixture
-def paired_crops():
-    return made_paired_crops()
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (6, 40)])
@@ -76,20 +66,21 @@ def test_a_refined_sample_still_follows_every_condition_exactly(space):
             assert torch.equal(after[..., :16], reference[..., :16])
 
 
-def test_the_file_holds_network_and_refiner(weights, paired_crops, tmp_path):
-    run = trainer(weights, paired_crops, tmp_path / "run")
+@pytest.mark.slow
+def test_the_file_holds_network_and_refiner(unrefined_weights, paired_crops, tmp_path):
+    run = trainer(unrefined_weights, paired_crops, tmp_path / "run")
     run.train()
     metadata = read_metadata(run.weights)
     assert metadata["refiner_steps"] == 6
     assert metadata["refiner"]["factor"] == 8
     network, _ = load_network(run.weights)
-    before, _ = load_network(weights)
+    before, _ = load_network(unrefined_weights)
     for key, value in before.state_dict().items():
         assert torch.equal(value, network.state_dict()[key]), key
     refiner = load_denoiser(run.weights).refiner
     for key, value in run.ema.items():
         assert torch.allclose(refiner.state_dict()[key], value.half().float()), key
-    assert load_denoiser(weights).refiner is None
+    assert load_denoiser(unrefined_weights).refiner is None
 
 
 @pytest.mark.parametrize(
@@ -119,8 +110,9 @@ def damaged(path, *, metadata=None, drop="", value=None):
     return other
 
 
-def test_a_file_without_the_refiner_it_names_is_refused(weights, paired_crops, tmp_path):
-    run = trainer(weights, paired_crops, tmp_path / "run")
+@pytest.mark.slow
+def test_a_file_without_the_refiner_it_names_is_refused(unrefined_weights, paired_crops, tmp_path):
+    run = trainer(unrefined_weights, paired_crops, tmp_path / "run")
     run.train(limits=Limits(step=1))
     wrong = {"refiner": run.config.to_dict() | {"channels": [8, 16]}}
     for change in (
@@ -138,8 +130,11 @@ def test_a_file_without_the_refiner_it_names_is_refused(weights, paired_crops, t
         load_denoiser(damaged(run.weights, value=math.nan))
 
 
-def test_a_refiner_computes_in_float32_whatever_the_network_does(weights, paired_crops, tmp_path):
-    run = trainer(weights, paired_crops, tmp_path / "run")
+@pytest.mark.slow
+def test_a_refiner_computes_in_float32_whatever_the_network_does(
+    unrefined_weights, paired_crops, tmp_path
+):
+    run = trainer(unrefined_weights, paired_crops, tmp_path / "run")
     run.train(limits=Limits(step=1))
     refiner = load_denoiser(run.weights, dtype=torch.bfloat16).refiner
     assert {p.dtype for p in refiner.parameters()} == {torch.float32}

@@ -94,6 +94,7 @@ def test_a_forgotten_job_can_be_queued_again_unchanged(outbox, out):
     assert enqueue(outbox, out).counts() == {"queued": 4}
 
 
+@pytest.mark.slow
 def test_only_one_process_opens_a_job(outbox, out, tmp_path):
     job = enqueue(outbox, out)
     program = f"""
@@ -184,6 +185,7 @@ def test_a_copy_that_was_killed_midway_is_cleared_away(outbox, out):
     assert [p.name for p in (outbox.folder / "locks").iterdir()] == []
 
 
+@pytest.mark.slow
 def test_a_full_disk_while_queueing_leaves_nothing(outbox, out):
     program = f"""
 import resource, signal

@@ -8,6 +8,8 @@ from scipy import ndimage
 from medsynth import phantoms as anatomy
 from medsynth.phantoms.breast.parenchyma import power_law
 
+pytestmark = pytest.mark.slow
+
 NAMES = anatomy.BREAST_LABELS
 
 

@@ -100,6 +100,38 @@ def test_discs_cover_pixels_within_their_radius_in_mm():
     np.testing.assert_array_equal(painted, expected)
 
 
+def test_many_discs_are_the_union_of_each():
+    plane = Plane((0.0, 0.0), (0.5, 0.7), (100, 60))
+    generator = np.random.default_rng(1)
+    discs = np.column_stack(
+        [
+            generator.uniform(-5, 55, 400),
+            generator.uniform(-5, 47, 400),
+            generator.uniform(0, 3, 400),
+        ]
+    )
+    # Edges that lie on centers of pixels, and a disc that covers none.
+    discs = np.vstack([discs, [[25.0, 21.0, 3.5], [10.0, 14.0, 0.5], [10.25, 14.35, 0.1]]])
+    patch = fill_discs(discs, plane)
+    painted = np.zeros((60, 100), bool)
+    painted[patch.rows, patch.columns] = patch.inside
+    y, x = np.mgrid[:60, :100]
+    expected = np.zeros((60, 100), bool)
+    for disc_x, disc_y, radius in discs:
+        expected |= (x * 0.5 - disc_x) ** 2 + (y * 0.7 - disc_y) ** 2 <= radius**2
+    # A pixel whose center lies on an edge may fall on either side of it by rounding.
+    differing = np.argwhere(painted != expected) * (0.7, 0.5)
+    for at_y, at_x in differing:
+        off = np.hypot(discs[:, 0] - at_x, discs[:, 1] - at_y) - discs[:, 2]
+        assert np.abs(off).min() < 1e-9
+
+
+def test_a_disc_between_pixels_covers_nothing():
+    patch = fill_discs(np.array([[10.25, 10.25, 0.2]]), Plane((0.0, 0.0), (0.5, 0.5), (60, 60)))
+    assert patch is not None
+    assert not patch.inside.any()
+
+
 def covered_mm3(piece, inset_mm: float = 0.0) -> float:
     """Volume that a painter covers, by slices of 0.25 mm and pixels of 0.2 mm."""
     painter = Painter(Organ("muscle", (Layer(0.0),), (piece,)))

@@ -11,6 +11,8 @@ from medsynth import phantoms as anatomy
 from medsynth.phantoms.noise_field import Texture
 from medsynth.phantoms.thorax import tissues
 
+pytestmark = pytest.mark.slow
+
 COARSE = {"spacing_mm": (3.5, 3.5, 8.0), "size": (104, 92)}
 
 

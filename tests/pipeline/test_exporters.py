@@ -9,11 +9,12 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from added_files import added
+from do_nothing import DoNothing
 
 import medsynth
 from medsynth import pipeline
 from medsynth.domains.methods import EXPORTERS
-from medsynth.generators.base import Capabilities, MadeSlice
+from medsynth.generators.base import Capabilities
 from medsynth.request import load_request, parse, to_dict
 
 USUAL = ["dicom", "image.nrrd", "pathology_01.nrrd", "preview.png", "report.html"]
@@ -21,23 +22,9 @@ RECORDS = ["request.yaml", "result.json"]
 TURNED = np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1]])
 
 
-class LastReference:
+def last_reference():
     """Each slice is the last of its references: a lesion where there is one."""
-
-    name, checkpoint, capabilities = "last_reference", None, Capabilities()
-
-    def check(self, task):
-        pass
-
-    def seconds_per_slice(self, shape):
-        return 0.0
-
-    def generate(self, slices, task, *, seed, step_mm, on_step):
-        for k in slices:
-            yield MadeSlice(k, task(k).references[-1].values)
-
-    def record(self):
-        return {"device": "cpu"}
+    return DoNothing(which=-1, capabilities=Capabilities())
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +55,10 @@ def asked(folder, *write, **output):
 
 
 def made(folder, out, *write, **options):
-    return pipeline.run(asked(folder, *write), out, generator=LastReference(), **options)
+    return pipeline.run(asked(folder, *write), out, generator=last_reference(), **options)
 
 
+@pytest.mark.slow
 def test_without_a_word_everything_usual_is_written(folder, tmp_path):
     made(folder, tmp_path / "out")
     found = sorted(path.name for path in (tmp_path / "out").iterdir())
@@ -100,6 +88,7 @@ def test_nifti_is_read_back_by_nibabel(folder, tmp_path):
     assert np.asarray(file.dataobj).max() == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPORTERS)
 def test_each_exporter_alone_leaves_the_files_that_it_declares(folder, tmp_path, name):
     result = made(folder, tmp_path / "out", name)
@@ -113,11 +102,12 @@ def test_each_exporter_alone_leaves_the_files_that_it_declares(folder, tmp_path,
     made(folder, tmp_path / "out", "preview", overwrite=True)  # it counts as a result
 
 
+@pytest.mark.slow
 def test_the_images_of_the_python_call_need_no_file(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "medsynth.pipeline.synthesize.generators.load", lambda *a, **k: LastReference()
+        "medsynth.pipeline.synthesize.generators.load", lambda *a, **k: last_reference()
     )
-    monkeypatch.setattr("medsynth.pipeline.synthesize.weights_of", lambda *a: (None, {}))
+    monkeypatch.setattr("medsynth.pipeline.synthesize.generators.weights_of", lambda *a: (None, {}))
     without = medsynth.synthesize(asked(folder, "dicom"))
     usual = medsynth.synthesize(asked(folder), tmp_path / "out")
     written = sitk.ReadImage(str(tmp_path / "out" / "image.nrrd"))
@@ -149,8 +139,8 @@ import json
 from medsynth.pipeline.exporters.base import Exported, Exporter
 
 
-def write(delivery, folder):
-    (folder / "values.json").write_text(json.dumps(delivery.volume.tolist()))
+def write(inputs, folder):
+    (folder / "values.json").write_text(json.dumps(inputs.volume.tolist()))
     return Exported(warnings=("JSON is large",))
 
 
@@ -164,6 +154,7 @@ def dropped(tmp_path):
         yield
 
 
+@pytest.mark.slow
 def test_an_exporter_is_one_file(dropped, folder, tmp_path):
     made(folder, tmp_path / "out", "nrrd", "values", "report")
     out = tmp_path / "out"

@@ -37,6 +37,7 @@ def volume():
     return image
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["SimpleITK", "itk", "monai"])
 def test_an_image_comes_back_with_its_geometry(kind):
     image = volume()
@@ -61,6 +62,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["path", "request", *KINDS])
 def test_synthesize_gives_the_commands_image_bit_for_bit(folder, kind):
     file = folder / "request.yaml"

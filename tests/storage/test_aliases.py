@@ -7,23 +7,29 @@ import pytest
 from medsynth.storage import aliases
 
 
-def test_old_names_are_read_at_every_depth():
-    old = {
-        "network": {"reference_aware": True, "texture": True, "patch_size": 4},
-        "texture": {"log_mean": [0.0, 0.0]},
-        "told_log_snr_min": -2.5,
-        "low_band_factor": None,
-        "refinement": {"judge_pace": 2.0},
-        "data": {"licence": "CC0"},
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (
+            {"reference_aware": True, "patch_size": 4},
+            {"reference_conditioned": True, "patch_size": 4},
+        ),
+        ({"texture": {"log_mean": [0.0, 0.0]}}, {"noise_level": {"log_mean": [0.0, 0.0]}}),
+        ({"told_log_snr_min": -2.5}, {"conditioned_log_snr_min": -2.5}),
+        ({"low_band_factor": None}, {"low_pass_factor": None}),
+        ({"judge_pace": 2.0}, {"discriminator_lr_ratio": 2.0}),
+        ({"licence": "CC0"}, {"license": "CC0"}),
+    ],
+)
+def test_old_names_are_read_at_every_depth(old, new):
+    assert aliases.current(old, where="a file") == new
+    assert aliases.current({"x": 1, "in": {"it": old}}, where="a file") == {
+        "x": 1,
+        "in": {"it": new},
     }
-    assert aliases.current(old, where="a file") == {
-        "network": {"reference_conditioned": True, "noise_level": True, "patch_size": 4},
-        "noise_level": {"log_mean": [0.0, 0.0]},
-        "conditioned_log_snr_min": -2.5,
-        "low_pass_factor": None,
-        "refinement": {"discriminator_lr_ratio": 2.0},
-        "data": {"license": "CC0"},
-    }
+
+
+def test_old_names_are_read_in_a_key_with_dots():
     assert aliases.current_key("network.texture") == "network.noise_level"
 
 

@@ -47,6 +47,7 @@ def test_appending_after_a_torn_line_drops_it(path):
     assert path.read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_every_flipped_byte_is_damage_or_makes_the_last_line_torn(path):
     whole = path.read_bytes()
     for position in range(len(whole)):

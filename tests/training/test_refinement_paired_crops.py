@@ -40,6 +40,7 @@ def paired_crops_of(weights, slices, folder, **changes):
     )
 
 
+@pytest.mark.slow
 def test_a_set_of_paired_crops_pairs_each_crop_with_what_was_made_behind_its_low_pass_image(
     weights, slices, tmp_path
 ):
@@ -58,6 +59,7 @@ def test_a_set_of_paired_crops_pairs_each_crop_with_what_was_made_behind_its_low
         assert any(found)
 
 
+@pytest.mark.slow
 def test_stopped_crops_go_on_and_are_the_same(weights, slices, tmp_path):
     whole = paired_crops_of(weights, slices, tmp_path / "whole")
 
@@ -81,6 +83,7 @@ def test_stopped_crops_go_on_and_are_the_same(weights, slices, tmp_path):
         paired_crops_of(weights, slices, tmp_path / "parts", made_by={"weights": "others"})
 
 
+@pytest.mark.slow
 def test_a_set_of_paired_crops_is_made_without_the_refiner_of_an_earlier_time(
     weights, slices, tmp_path
 ):
@@ -152,6 +155,7 @@ def test_crops_of_air_are_drawn_again(tmp_path):
     assert (content >= 0.4).float().mean() > 0.5  # by chance 1 in 20
 
 
+@pytest.mark.slow
 def test_a_damaged_batch_of_the_paired_crops_is_named(weights, slices, tmp_path):
     paired_crops_of(weights, slices, tmp_path / "paired_crops")
     path = tmp_path / "paired_crops/00001.npz"

@@ -19,6 +19,8 @@ from medsynth.training.recipe import Augment, Phase, Recipe, ReferenceOptions, S
 from medsynth.training.timestep_log import LevelLog
 from medsynth.training.trainer import Limits, Trainer
 
+pytestmark = pytest.mark.slow
+
 NETWORK = TINY
 SAMPLES = SampleOptions(every=2, count=2, steps=2, factor=4)
 

@@ -127,6 +127,7 @@ class Exact:
         return (abar.sqrt() * x_t - x0) / (1 - abar).sqrt()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [60, 13])
 def test_evaluating_a_denoiser_gives_the_expected_bound(steps):
     """Also over a respaced chain, whose betas are its own; many pixels stand for the expectation."""

@@ -38,6 +38,7 @@ def test_aliases_that_stand_for_billions(tmp_path):
     refused(tmp_path, aliases(9) + "\npreset: *a8\n", "MEDSYNTH_MAX_REQUEST_ENTRIES")
 
 
+@pytest.mark.slow
 def test_what_is_shown_of_a_value_is_bounded(tmp_path):
     text = aliases(4) + "\npreset: *a3\n"
     refused(tmp_path, text, "unknown key|expected|preset")
@@ -54,12 +55,14 @@ def test_merged_aliases_multiply_too(tmp_path):
     refused(tmp_path, "\n".join(lines), "MEDSYNTH_MAX_REQUEST_ENTRIES")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.yaml", "a.json"])
 @pytest.mark.parametrize("levels", [60, 100_000])
 def test_deep_nesting(tmp_path, name, levels):
     refused(tmp_path, '{"a": ' + "[" * levels + "]" * levels + "}", "MEDSYNTH_MAX_DEPTH", name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "words"),
     [

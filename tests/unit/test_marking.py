@@ -50,6 +50,7 @@ def test_a_png_and_a_jpeg_say_it():
     assert marked.info["comment"] == marking.TEXT.encode()
 
 
+@pytest.mark.slow
 def test_a_phantom_and_its_labels_say_it(tmp_path):
     from argparse import Namespace
     from types import SimpleNamespace

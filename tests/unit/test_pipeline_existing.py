@@ -42,6 +42,7 @@ def array(image):
     return sitk.GetArrayFromImage(image)
 
 
+@pytest.mark.slow
 def test_without_labels_a_real_image_is_a_warning_and_an_empty_list_is_an_answer(folder):
     assert UNLABELED in prepared(folder).warnings
     assert UNLABELED not in prepared(folder, []).warnings
@@ -144,6 +145,7 @@ def test_a_label_is_coded_as_its_file_says_else_by_its_name(name, coded, expecte
     assert tuple(code.value for code in label_codes(name, coded, "CT")) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "entry", [{"names": {1: "of Muster"}}, {"codes": {1: ["1", "99X", "Erika's mass"]}}]
 )

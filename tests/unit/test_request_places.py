@@ -52,6 +52,7 @@ def test_a_place_that_there_is_not_is_refused_by_its_item(place, message):
         prepared(good, place | {"diameter_mm": 9} | SOLID)
 
 
+@pytest.mark.slow
 def test_refusals_name_the_lesion_and_its_mask(tmp_path):
     good = {"slice": 5, "pixel": [22, 19], "diameter_mm": 9} | SOLID
     outside = {"center_mm": [900, 0, 20], "diameter_mm": 9} | SOLID

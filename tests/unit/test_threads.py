@@ -41,6 +41,7 @@ def test_a_number_of_threads_that_cannot_be_is_refused(number, capsys, tmp_path)
     assert f"threads must be from 1 to 256, got {number}" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command_sets_passive_waiting_before_pytorch_is_there():
     code = (
         "import os, sys\nfrom medsynth.cli import app as cli\n"

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from medsynth.diffusion.noise import Draw
 from medsynth.diffusion.step import Step
+from medsynth.errors import check_one_of
 from medsynth.registry import Method
 
 SPACES = ("x0", "x_t")
@@ -58,8 +59,7 @@ def check_space(space: str) -> str:
     Raises:
         ValueError: neither x0 nor x_t.
     """
-    if space not in SPACES:
-        raise ValueError(f"guidance must be one of {', '.join(SPACES)}, got {space!r}")
+    check_one_of("guidance", space, SPACES)
     return space
 
 

@@ -17,6 +17,7 @@ from medsynth.diffusion.denoiser import Prediction
 from medsynth.diffusion.samplers.base import StepInputs
 from medsynth.diffusion.schedule import Schedule
 from medsynth.diffusion.step import Step, plan, uniform_in_time
+from medsynth.errors import check_one_of
 from medsynth.registry import Method
 
 VARIANCES = ("fixed_small", "fixed_large", "learned")
@@ -35,10 +36,7 @@ class DDPM:
     history: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
-        if self.variance not in VARIANCES:
-            raise ValueError(
-                f"variance must be one of {', '.join(VARIANCES)}, got {self.variance!r}"
-            )
+        check_one_of("variance", self.variance, VARIANCES)
 
     @property
     def stochastic(self) -> bool:

@@ -24,9 +24,9 @@ from medsynth.evaluation.memorization.similarity import ReferenceIndex
 from medsynth.events import Event, Listener
 from medsynth.images import fit_to_grid
 from medsynth.marking import png_chunks
-from medsynth.pacs.folders import configuration_folder
 from medsynth.records.audit import Audit, Match, now, sha256_of_image
 from medsynth.storage.files import new_file
+from medsynth.storage.user_folders import configuration_folder
 from medsynth.training.recipe import Recipe
 
 

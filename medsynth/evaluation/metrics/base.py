@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from medsynth.domains import Preset
+from medsynth.evaluation.bootstrap import SliceResamples
 from medsynth.evaluation.held_out import Pairs, body
 from medsynth.events import Listener, ignore
 
@@ -35,6 +36,11 @@ class MetricInputs:
     def options(self) -> dict[str, Any]:
         """What every comparison of the pairs takes."""
         return {"patients": self.pairs.owners, "seed": self.seed}
+
+    @cached_property
+    def resamples(self) -> SliceResamples:
+        """Of the pairs, for intervals and floors."""
+        return SliceResamples(self.pairs.owners, self.seed)
 
     @cached_property
     def inside(self) -> np.ndarray:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from medsynth.domains import Preset, Window
 from medsynth.evaluation import bootstrap, plots
+from medsynth.evaluation.bootstrap import SliceResamples
 from medsynth.evaluation.metrics.base import (
     Measured,
     Metric,
@@ -40,18 +41,13 @@ def distance(first: np.ndarray, second: np.ndarray, window: Window) -> np.ndarra
 
 
 def compare(
-    real: np.ndarray,
-    synthetic: np.ndarray,
-    inside: np.ndarray,
-    *,
-    window: Window,
-    patients: Sequence[object],
-    seed: int = 0,
+    ours: np.ndarray, theirs: np.ndarray, *, window: Window, resamples: SliceResamples
 ) -> dict:
-    """Distance of the synthetic slices from those that guided them; floor between halves of the real."""
-    ours, theirs = (histograms(p, inside, window) for p in (synthetic, real))
-    weights = bootstrap.slice_weights(patients, seed=seed)
-    half = bootstrap.halves(patients)
+    """Distance of the synthetic slices from those that guided them; floor between halves of the real.
+
+    Of histograms (N, BINS), `ours` of the synthetic slices and `theirs` of the real ones.
+    """
+    weights, half = resamples.weights, resamples.half
     return {
         "value": float(distance(ours.mean(0), theirs.mean(0), window)),
         "interval": bootstrap.interval(
@@ -74,13 +70,11 @@ def measure(inputs: MetricInputs) -> Measured:
     """In every window."""
     pairs, found, curves = inputs.pairs, {}, {}
     for window in inputs.preset.windows:
-        found[window.name] = compare(
-            pairs.real, pairs.synthetic, inputs.inside, window=window, **inputs.options
+        ours, theirs = (
+            histograms(planes, inputs.inside, window) for planes in (pairs.synthetic, pairs.real)
         )
-        curves[window.name] = {
-            name: histograms(planes, inputs.inside, window).mean(0)
-            for name, planes in (("real", pairs.real), ("synthetic", pairs.synthetic))
-        }
+        found[window.name] = compare(ours, theirs, window=window, resamples=inputs.resamples)
+        curves[window.name] = {"real": theirs.mean(0), "synthetic": ours.mean(0)}
     return Measured({"units": inputs.preset.units, "windows": found}, curves)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from medsynth.domains import Preset, Window
 from medsynth.evaluation import bootstrap, plots
+from medsynth.evaluation.bootstrap import SliceResamples
 from medsynth.evaluation.metrics.base import Measured, Metric, MetricInputs, TableRow
 from medsynth.evaluation.radial_power import BANDS, power, ring_means
 
@@ -24,20 +25,14 @@ def spectra(planes: np.ndarray, window: Window) -> tuple[np.ndarray, np.ndarray]
 
 
 def compare(
-    real: np.ndarray,
-    synthetic: np.ndarray,
-    *,
-    window: Window,
-    patients: Sequence[object],
-    seed: int = 0,
+    real: np.ndarray, synthetic: np.ndarray, *, window: Window, resamples: SliceResamples
 ) -> tuple[dict, dict]:
     """Power of synthetic over real slices, band by band; floor: one half of the real over the other.
 
     The second dict holds what is drawn: rings, and the power of each slice in them.
     """
     (ours, our_rings), (theirs, their_rings) = (spectra(p, window) for p in (synthetic, real))
-    half = bootstrap.halves(patients)
-    weights = bootstrap.slice_weights(patients, seed=seed)
+    weights, half = resamples.weights, resamples.half
     ratio = (weights @ ours) / (weights @ theirs)
     with np.errstate(invalid="ignore", divide="ignore"):  # a resample without a slice of one half
         halves = (weights * half @ theirs / (weights * half).sum(1, keepdims=True)) / (
@@ -58,7 +53,7 @@ def measure(inputs: MetricInputs) -> Measured:
     found, curves = {}, {}
     for window in inputs.preset.windows:
         found[window.name], curves[window.name] = compare(
-            inputs.pairs.real, inputs.pairs.synthetic, window=window, **inputs.options
+            inputs.pairs.real, inputs.pairs.synthetic, window=window, resamples=inputs.resamples
         )
     bands = [list(band) for band in BANDS]
     return Measured({"bands_cycles_per_pixel": bands, "windows": found}, curves)

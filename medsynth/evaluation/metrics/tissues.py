@@ -6,7 +6,7 @@ are the figure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from medsynth.domains import Tissue
 from medsynth.evaluation import bootstrap
+from medsynth.evaluation.bootstrap import SliceResamples
 from medsynth.evaluation.metrics.base import Measured, Metric, MetricInputs, TableRow
 
 
@@ -37,13 +38,11 @@ def compare_peaks(
     inside: np.ndarray,
     *,
     tissue: Tissue,
-    patients: Sequence[object],
-    seed: int = 0,
+    resamples: SliceResamples,
 ) -> dict:
     """How far the synthetic peak lies above the real one; floor: one half of the real from the other."""
     ours, theirs = (peak_counts(p, inside, tissue) for p in (synthetic, real))
-    weights = bootstrap.slice_weights(patients, seed=seed)
-    half = bootstrap.halves(patients)
+    weights, half = resamples.weights, resamples.half
     return {
         "value": float(peak(ours.sum(0), tissue) - peak(theirs.sum(0), tissue)),
         "interval": bootstrap.interval(
@@ -75,11 +74,15 @@ def texture(planes: np.ndarray, tissue: Tissue) -> float:
 def measure(inputs: MetricInputs) -> Measured:
     """Every tissue of the domain."""
     pairs, found = inputs.pairs, {}
-    half = bootstrap.halves(pairs.owners)
+    half = inputs.resamples.half
     for name, tissue in inputs.preset.tissues.items():
         found[name] = {
             "peak": compare_peaks(
-                pairs.real, pairs.synthetic, inputs.inside, tissue=tissue, **inputs.options
+                pairs.real,
+                pairs.synthetic,
+                inputs.inside,
+                tissue=tissue,
+                resamples=inputs.resamples,
             )
         }
         if tissue.texture:

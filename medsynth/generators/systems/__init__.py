@@ -6,7 +6,6 @@ class, or by nothing at all. A file's names are read without torch; what makes i
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from medsynth.generators.systems.base import (
@@ -43,13 +42,15 @@ def load(request: ImageRequest, *, work: Path, listener: Listener) -> ImageSyste
     """The system that a request asks for, ready to make images; `work` is a folder that it may keep.
 
     Raises:
-        ValueError: it cannot follow the request; the message says what it can.
+        ValueError: it cannot follow the request (the message says what it can), an option or a word
+            cannot be used, or a cost is above its limit.
+        PermissionError: there is no key for its service.
         MissingExtra: its library is not installed.
         CheckpointError: its weights are missing or damaged.
     """
     entry = get(request.system)
     entry.accepts.check(request)
-    return import_module(entry.module).load(request, work=work, listener=listener)
+    return entry.load(request, work=work, listener=listener)
 
 
 discover()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -10,6 +10,7 @@ import numpy as np
 
 # More images than anybody makes in one folder; beyond it is a slip of the finger.
 MOST_IMAGES = 1_000_000
+OF_THE_MODEL = "that of the model, named in its header"
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Accepts:
         prompts: free text, which is then needed; `vocabulary` says so where only some words are known.
         classes: names of classes.
         positions: words for where a finding lies.
+        classes_of_model: it takes classes, and which is known when its model is read.
         presets: domains whose images it makes; none: it does not know domains, any may be named.
         options: names of its own options, each with its meaning.
     """
@@ -65,6 +67,7 @@ class Accepts:
     negative_prompt: bool = False
     classes: tuple[str, ...] = ()
     positions: tuple[str, ...] = ()
+    classes_of_model: bool = False
     presets: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
 
@@ -81,7 +84,8 @@ class Accepts:
             raise ValueError(f"{name} takes no prompt; {self.words()}")
         if request.negative_prompt and not self.negative_prompt:
             raise ValueError(f"{name} takes no negative prompt; {self.words()}")
-        self._check_word("--class", request.label, self.classes, name)
+        if not self.classes_of_model:
+            self._check_word("--class", request.label, self.classes, name)
         self._check_word("--position", request.position, self.positions, name)
         if self.presets:
             self._check_word("--preset", request.preset, self.presets, name)
@@ -102,6 +106,7 @@ class Accepts:
         asked = [
             *(["a prompt"] if self.prompts else []),
             *([f"--class {' | '.join(self.classes)}"] if self.classes else []),
+            *(["--class NAME, a word of its model"] if self.classes_of_model else []),
             *([f"--position {' | '.join(self.positions)}"] if self.positions else []),
         ]
         return f"it can be asked for {', '.join(asked) or 'a number of images only'}"
@@ -109,17 +114,18 @@ class Accepts:
 
 @dataclass(frozen=True)
 class SystemEntry:
-    """How a system is found: `module` has `load(request, *, work, listener)`.
+    """The declaration of a system: `SYSTEM = SystemEntry(...)` at the end of its file.
 
-    `license` says what may be done with its images; `extra` is the extra of pip that it needs;
-    `running_options` only say how a run goes (a waiting time, a limit), so they may change between runs.
+    `load(request, *, work, listener)` makes it ready, see `medsynth.generators.systems.load`. `license`
+    says what may be done with its images; `extra` is the extra of pip that it needs; `running_options`
+    only say how a run goes (a waiting time, a limit), so they may change between runs.
     """
 
     name: str
     title: str
-    module: str
+    load: Callable[..., ImageSystem]
     accepts: Accepts
-    license: str
+    license: str = OF_THE_MODEL
     extra: str = ""
     running_options: tuple[str, ...] = ()
 
@@ -132,6 +138,7 @@ class GeneratedImage:
         values: (H, W), uint8 or uint16 gray values of a display, or float32 in the preset's units;
             None where the system refused.
         record: what was done, for the image's record.
+        preset: its domain; empty: that of the request, if it names one.
         original: the bytes that a service answered with, kept as they are (they may hold its own marks).
         original_suffix: of the file they are kept in.
         refused: why there is no image, in words.
@@ -141,6 +148,7 @@ class GeneratedImage:
     index: int
     values: np.ndarray | None
     record: Mapping[str, Any] = field(default_factory=dict)
+    preset: str = ""
     original: bytes | None = None
     original_suffix: str = ".bin"
     refused: str = ""

@@ -1,6 +1,6 @@
 """A hosted text-to-image service that speaks OpenAI's images protocol (POST /images/generations).
 
-Ali et al. and K. H. Ali asked DALL-E 2 and 3 for chest films, CT and brain slices by words. Only the
+Ali et al. and K. H. Ali asked DALL-E 2 and 3 for chest radiographs, CT and brain slices by words. Only the
 prompt, the model's name and the size leave this machine: no image, no header, no name of a file. What
 was asked is journaled before each call, so that nothing that may have been paid for is asked for
 twice unless the user says so.
@@ -39,25 +39,9 @@ OPTIONS = {
     "for) or repeat (with the same Idempotency-Key, for services that honor it)",
 }
 
-SYSTEM = SystemEntry(
-    name="image_api",
-    title="Hosted text-to-image service",
-    module=__name__,
-    accepts=Accepts(prompts=True, options=OPTIONS),
-    license="the terms of the service that made them",
-    extra="image-api",
-    running_options=("price", "max_cost", "patience_s", "timeout_s", "unanswered"),
-)
-
 
 def load(request: ImageRequest, *, work: Path, listener: Listener) -> HostedImages:
-    """See `medsynth.generators.systems.load`.
-
-    Raises:
-        ValueError: an option that cannot be used, or a cost above its limit.
-        PermissionError: there is no key for the service.
-        MissingExtra: the client's library is not installed.
-    """
+    """The system, ready; `medsynth.generators.systems.load` says what is raised."""
     from medsynth.generators.hosted_images import Service
 
     options = _Options(request)
@@ -277,3 +261,14 @@ class CallJournal:
                 self._open.discard(record[kind])
         if "withdraw" in record:
             self._paid -= 1
+
+
+SYSTEM = SystemEntry(
+    name="image_api",
+    title="Hosted text-to-image service",
+    load=load,
+    accepts=Accepts(prompts=True, options=OPTIONS),
+    license="the terms of the service that made them",
+    extra="image-api",
+    running_options=("price", "max_cost", "patience_s", "timeout_s", "unanswered"),
+)

@@ -20,7 +20,7 @@ from medsynth.request import Request
 
 
 @dataclass(frozen=True, eq=False)
-class Delivery:
+class ExportInputs:
     """What is to be written: `volume` is the synthetic image (k, j, i) in physical units.
 
     `result` is what result.json will say: for exporters that show it, None for the others.
@@ -72,18 +72,18 @@ class Exporter:
 
     Attributes:
         title: for people.
-        write: given the delivery and the folder to write in.
+        write: given the inputs and the folder to write in.
         files: what it leaves in the folder, as patterns of names.
         name: as a request says it; that of the file unless it is given.
         rank: its place in lists, and when it is its turn.
         default: a request that says nothing about exporters gets it.
-        shows_result: it shows `Delivery.result`, and so comes after those that add to it.
+        shows_result: it shows `ExportInputs.result`, and so comes after those that add to it.
         mask_suffix: of the files `pathology_01...` and `label_01...`, if it writes them.
         bytes_per_voxel: what it takes on the disk, for the estimate.
     """
 
     title: str
-    write: Callable[[Delivery, Path], Exported | None]
+    write: Callable[[ExportInputs, Path], Exported | None]
     files: tuple[str, ...]
     name: str = ""
     rank: int = 100
@@ -103,10 +103,10 @@ def label_name(index: int, suffix: str = ".nrrd") -> str:
     return f"label_{index + 1:02d}{suffix}"
 
 
-def write_volumes(delivery: Delivery, folder: Path, *, suffix: str) -> None:
+def write_volumes(inputs: ExportInputs, folder: Path, *, suffix: str) -> None:
     """The image, the masks of the lesions, and the labels that the reference already had."""
-    write_image(delivery.image, folder / f"image{suffix}")
-    for index, mask in enumerate(delivery.masks):
+    write_image(inputs.image, folder / f"image{suffix}")
+    for index, mask in enumerate(inputs.masks):
         write_image(mask, folder / mask_name(index, suffix))
-    for index, label in enumerate(delivery.prepared.labels):
+    for index, label in enumerate(inputs.prepared.labels):
         write_image(label.mask, folder / label_name(index, suffix))

@@ -7,28 +7,29 @@ from pathlib import Path
 from typing import Any
 
 from medsynth import __version__, dicom
-from medsynth.pipeline.exporters.base import Delivery, Exported, Exporter
+from medsynth.pipeline.exporters.base import Exported, Exporter, ExportInputs
 from medsynth.pipeline.preprocessing import projection_of
+from medsynth.request import Request
 
 
-def write(delivery: Delivery, folder: Path) -> Exported:
+def write(inputs: ExportInputs, folder: Path) -> Exported:
     """`dicom/image`, `dicom/seg` and `dicom/labels`."""
     folder = folder / "dicom"
-    request, reference, image = delivery.request, delivery.prepared.reference, delivery.image
+    request, reference, image = inputs.request, inputs.prepared.reference, inputs.image
     lossy = Path(reference.source).suffix.lower() in (".jpg", ".jpeg")
-    job = dicom.ExportJob(uuid.uuid4().hex, title=delivery.preset.title, lossy_source=lossy)
+    job = dicom.ExportJob(uuid.uuid4().hex, title=inputs.preset.title, lossy_source=lossy)
     series = dicom.write_series(
         image,
         folder / "image",
-        preset=delivery.preset,
+        preset=inputs.preset,
         job=job,
-        derivation=derivation(delivery),
+        derivation=derivation(inputs),
         headers=reference.headers,
         padding=reference.padding,
         patient=request.patient,
-        projection=projection_of(request, delivery.preset),
-        same_grid=delivery.prepared.fitting.same_grid,
-        pixel_size_known=delivery.prepared.fitting.pixel_size_known,
+        projection=projection_of(request, inputs.preset),
+        same_grid=inputs.prepared.preprocessing.same_grid,
+        pixel_size_known=inputs.prepared.preprocessing.pixel_size_known,
         from_patient=request.anatomy.image is not None,
         burned_in_text=request.anatomy.burned_in_text,
         defaced=request.anatomy.defaced,
@@ -40,7 +41,7 @@ def write(delivery: Delivery, folder: Path) -> Exported:
             region.lesion.kind,
             region.lesion.description,
         )
-        for index, region in enumerate(delivery.prepared.regions)
+        for index, region in enumerate(inputs.prepared.regions)
     ]
     record: dict[str, Any] = {
         # With these two the UIDs that stand for the reference's can be computed again.
@@ -56,7 +57,7 @@ def write(delivery: Delivery, folder: Path) -> Exported:
         record["segmentations"] = 1
     labels = [
         dicom.LesionMask(label.mask, label.name, label.name, coded=label.coded)
-        for label in delivery.prepared.labels
+        for label in inputs.prepared.labels
     ]
     if labels:
         dicom.write_segmentation(
@@ -68,25 +69,35 @@ def write(delivery: Delivery, folder: Path) -> Exported:
     return Exported(record, tuple(series.warnings))
 
 
-def derivation(delivery: Delivery) -> str:
+def derivation(inputs: ExportInputs) -> str:
     """What the objects say of how they were made (DerivationDescription, at most 1024 characters)."""
-    request = delivery.request
-    lesions = ", ".join(region.lesion.kind for region in delivery.prepared.regions) or "none"
+    request = inputs.request
+    lesions = ", ".join(region.lesion.kind for region in inputs.prepared.regions) or "none"
     return (
-        f"SYNTHETIC image, not for diagnosis. {_made_by(delivery)}, seed {request.seed}, anatomy factor "
+        f"SYNTHETIC image, not for diagnosis. {_made_by(inputs)}, seed {request.seed}, anatomy factor "
         f"{request.anatomy.factor}, filter {request.filter}, composition {request.composition}, "
-        f"extent {request.extent}, background {request.background}; synthetic lesions: {lesions}."
+        f"extent {request.extent}, background {request.background}; synthetic lesions: {lesions}. "
+        f"{pixel_mark_sentence(request)}"
     )
 
 
-def _made_by(delivery: Delivery) -> str:
-    request, checkpoint = delivery.request, delivery.checkpoint
+def pixel_mark_sentence(request: Request) -> str:
+    """What the objects say of the mark in their pixels."""
+    if request.no_pixel_mark:
+        return f"Pixels carry no mark: {request.no_pixel_mark}."
+    return "Synthesized pixels carry an invisible mark that says so (medsynth verify)."
+
+
+def _made_by(inputs: ExportInputs) -> str:
+    request, checkpoint = inputs.request, inputs.checkpoint
     program = f"MedSynthSlicer {__version__}, preset {request.preset}"
     if checkpoint is None:
         return f"Made by the generator {request.generator} of {program}"
+    other = checkpoint.expert
+    expert = "" if other is None else f"expert {other.name} sha256 {other.sha256[:16]}, "
     return (
         f"Guided sampling of a denoising diffusion model, {program}, weights {checkpoint.name} "
-        f"sha256 {checkpoint.sha256[:16]}, sampler {request.sampler}, {request.steps} steps"
+        f"sha256 {checkpoint.sha256[:16]}, {expert}sampler {request.sampler}, {request.steps} steps"
     )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from medsynth.pipeline.exporters.base import Delivery, Exporter, write_volumes
+from medsynth.pipeline.exporters.base import Exporter, ExportInputs, write_volumes
 
 
-def write(delivery: Delivery, folder: Path) -> None:
+def write(inputs: ExportInputs, folder: Path) -> None:
     """`image.nrrd`, `pathology_01.nrrd` ... and `label_01.nrrd` ..."""
-    write_volumes(delivery, folder, suffix=".nrrd")
+    write_volumes(inputs, folder, suffix=".nrrd")
 
 
 EXPORTER = Exporter(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from medsynth.pipeline import report
-from medsynth.pipeline.exporters.base import Delivery, Exporter
-from medsynth.pipeline.report.delivery import report_input
+from medsynth.pipeline.exporters.base import Exporter, ExportInputs
+from medsynth.pipeline.report.inputs import report_input
 
 
-def write(delivery: Delivery, folder: Path) -> None:
+def write(inputs: ExportInputs, folder: Path) -> None:
     """`report.html`."""
-    report.write_report(report_input(delivery), folder / "report.html")
+    report.write_report(report_input(inputs), folder / "report.html")
 
 
 EXPORTER = Exporter(

@@ -58,7 +58,7 @@ def write_preview(data: ReportInput, path: Path | str) -> None:
     seed = data.record.get("seed", "")
     note = f"{data.title}   slice {k + 1} of {len(data.reference)}   seed {seed}"
     sheet = _sheet(rows, heads, title=BANNER, note=note, banner=True)
-    sheet.save(path, "PNG", optimize=True, pnginfo=png_chunks())
+    sheet.save(path, "PNG", pnginfo=png_chunks())
 
 
 def write_low_pass(
@@ -96,7 +96,7 @@ def write_low_pass(
     # The n-th part of the cosine modes ends at a half wave of n pixels.
     heads = ["reference"] + [f"factor {n}: from {n * max(spacing_mm[:2]):.0f} mm" for n in low_pass]
     title = "What each factor keeps of the reference"
-    _sheet(rows, heads, title=title, note=note, banner=False).save(path, "PNG", optimize=True)
+    _sheet(rows, heads, title=title, note=note, banner=False).save(path, "PNG")
 
 
 def _columns(

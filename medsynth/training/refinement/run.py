@@ -18,6 +18,7 @@ from medsynth.events import Event, Listener, ignore
 from medsynth.networks import load_denoiser, read_metadata, sha256
 from medsynth.networks.checkpoint import load_refiner
 from medsynth.networks.refiner import Refiner
+from medsynth.request.model import NO_EXPERT
 from medsynth.training.recipe import Recipe
 from medsynth.training.refinement.paired_crops import PairedCrops, make_paired_crops
 from medsynth.training.refinement.trainer import RefinementTrainer, check_start, refiner_config
@@ -146,7 +147,7 @@ class RefinementRun:
         )
         self.listener(Event("estimate", message=plan, data={"images": options.images}))
         return make_paired_crops(
-            self.denoiser or load_denoiser(self.weights, device=self.device),
+            self.denoiser or load_denoiser(self.weights, device=self.device, expert=NO_EXPERT),
             slices,
             options=options,
             preset=domains.get(self.recipe.preset),
@@ -158,12 +159,13 @@ class RefinementRun:
         )
 
     def _trainer(self, crops: PairedCrops, made_by: dict[str, Any]) -> RefinementTrainer:
+        """Of a refiner for the network alone: behind an expert it would meet other samples."""
         return RefinementTrainer(
             self.recipe.refinement,
             crops,
             preset=domains.get(self.recipe.preset),
             weights=self.weights,
-            metadata=self.metadata,
+            metadata={key: value for key, value in self.metadata.items() if key != "expert"},
             run=self.out,
             made_by=made_by,
             seed=self.recipe.seed,

@@ -34,7 +34,7 @@ from medsynth.training.refinement.discriminators import (
     discriminator_loss,
 )
 from medsynth.training.refinement.paired_crops import AIR, CONTENT, PairedCrops
-from medsynth.training.resumable import Learner, ResumableTrainer, StopRequests
+from medsynth.training.resumable import ResumableTrainer, StopRequests, learners
 from medsynth.training.stopping import Limits
 
 # Random numbers of a step: which part of it they are for.
@@ -105,10 +105,7 @@ class RefinementTrainer(ResumableTrainer[int]):
         }
         super().__init__(
             run,
-            [
-                Learner(name, player, self.optimizers[name], f"{name}_optimizer")
-                for name, player in self.players.items()
-            ],
+            learners(self.players, self.optimizers),
             steps=options.steps,
             rates=options,
             checkpoint_every=options.checkpoint_every,
@@ -234,7 +231,7 @@ class RefinementTrainer(ResumableTrainer[int]):
             rows.append(np.hstack([w.to_8_bit(v) for w in self.preset.windows for v in values]))
         picture = Image.fromarray(np.vstack(rows))
         with new_file(self.run / "samples.png", overwrite=True) as file:
-            picture.save(file, optimize=True, pnginfo=png_chunks())
+            picture.save(file, pnginfo=png_chunks())
 
 
 def refiner_config(options: Refinement) -> RefinerConfig:

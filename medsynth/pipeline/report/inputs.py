@@ -11,7 +11,7 @@ import torch
 from medsynth import request as requests
 from medsynth.diffusion.guidance import low_pass
 from medsynth.domains import Preset
-from medsynth.pipeline.exporters.base import Delivery
+from medsynth.pipeline.exporters.base import ExportInputs
 from medsynth.pipeline.report.data import ReportInput
 
 
@@ -31,26 +31,26 @@ class LowPassSlices:
         return self.preset.intensity.from_unit(self.phi(unit).numpy())
 
 
-def report_input(delivery: Delivery) -> ReportInput:
-    """Pictures, request and record of a delivery that has its result."""
-    assert delivery.result is not None
-    reference = delivery.prepared.reference
+def report_input(inputs: ExportInputs) -> ReportInput:
+    """Pictures, request and record of an image that has its result."""
+    assert inputs.result is not None
+    reference = inputs.prepared.reference
     before = sitk.GetArrayViewFromImage(reference.image)
-    request = delivery.request
+    request = inputs.request
     shown = requests.shown_paths(request)
     factors = sorted({request.anatomy.factor, *(p.factor for p in request.pathologies)})
     return ReportInput(
-        title=f"{delivery.preset.title}: {Path(reference.source).name or reference.source}",
+        title=f"{inputs.preset.title}: {Path(reference.source).name or reference.source}",
         reference=before,
-        result=delivery.volume,
+        result=inputs.volume,
         spacing_mm=reference.image.GetSpacing(),
-        windows=delivery.preset.windows,
-        units=delivery.preset.units,
+        windows=inputs.preset.windows,
+        units=inputs.preset.units,
         low_pass={
-            n: LowPassSlices(before, factor=n, kind=request.filter, preset=delivery.preset)
+            n: LowPassSlices(before, factor=n, kind=request.filter, preset=inputs.preset)
             for n in factors
         },
-        masks=tuple(sitk.GetArrayViewFromImage(mask) > 0 for mask in delivery.masks),
+        masks=tuple(sitk.GetArrayViewFromImage(mask) > 0 for mask in inputs.masks),
         request=shown(requests.to_dict(request)),
-        record=shown(delivery.result.to_dict()),
+        record=shown(inputs.result.to_dict()),
     )

@@ -1,0 +1,111 @@
+"""Images of a latent diffusion model: classifier-free guidance and our samplers.
+
+Ho & Salimans 2022 (arXiv:2207.12598): x0 = x0(nothing) + w (x0(words) - x0(nothing)).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from medsynth import domains
+from medsynth.datasets.captions import domain_word
+from medsynth.diffusion.denoiser import Denoiser
+from medsynth.diffusion.noise import generators
+from medsynth.diffusion.samplers import build
+from medsynth.diffusion.sampling import sample
+from medsynth.networks.latent import NO_WORD, word_indices
+from medsynth.networks.latent_file import LatentModel
+
+SAMPLER = "dpmpp_2m"
+# Standardized latents beyond this are no image's.
+CLIP = 6.0
+
+
+@dataclass(frozen=True)
+class WantedImage:
+    """What an image shall show: a domain, words beside the domain's own, and what it shall not show.
+
+    `scale` is that of classifier-free guidance, away from `unwanted`, or from nothing said at all.
+    """
+
+    preset: str
+    words: tuple[str, ...] = ()
+    scale: float = 1.0
+    unwanted: tuple[str, ...] = ()
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """All words, the domain's first."""
+        return (domain_word(domains.get(self.preset)), *self.words)
+
+
+def guided_network(
+    model: LatentModel, words: Tensor, unwanted: Tensor, *, scale: float
+) -> Callable[..., Tensor]:
+    """The network conditioned on `words` (B, n), guided with `scale` away from `unwanted` (B, n).
+
+    A prediction is linear in x0 for a given x_t, so that predictions are combined as x0 would be.
+    """
+
+    def network(x: Tensor, timesteps: Tensor) -> Tensor:
+        kind = x.device.type
+        with torch.autocast(kind, torch.bfloat16, enabled=model.dtype == torch.bfloat16):
+            if scale == 1.0 or not model.vocabulary:
+                return model.unet(x, timesteps, words if model.vocabulary else None).float()
+            said_or_not = torch.cat([words, unwanted])
+            both = model.unet(torch.cat([x, x]), timesteps.repeat(2), said_or_not).float()
+        said, nothing = both.chunk(2)
+        return nothing + scale * (said - nothing)
+
+    return network
+
+
+@torch.inference_mode()
+def sample_images(
+    model: LatentModel,
+    wanted: WantedImage,
+    seeds: Sequence[int],
+    *,
+    seed: int = 0,
+    steps: int = 25,
+    sampler: str = SAMPLER,
+) -> Tensor:
+    """Images (B, 1, H, W) in about [-1, 1], image i drawn from (seed, i) for i of `seeds`.
+
+    Raises:
+        ValueError: words that are not in the model's vocabulary, or an unknown sampler.
+    """
+    device = model.mean.device
+    words, unwanted = (
+        torch.tensor([_indices(model, said)] * len(seeds), device=device)
+        for said in (wanted.said, wanted.unwanted)
+    )
+    draws = generators(seed, seeds)
+    shape = (len(model.mean), *model.size)
+    noise = torch.stack([torch.randn(shape, generator=g) for g in draws]).to(device)
+    network = guided_network(model, words, unwanted, scale=wanted.scale)
+    denoiser = Denoiser(network, model.schedule, prediction_type=model.prediction_type, clip=CLIP)
+    return model.decode(
+        sample(denoiser, build(sampler), steps=steps, noise=noise, generators=draws)
+    )
+
+
+def _indices(model: LatentModel, said: Sequence[str]) -> list[int]:
+    """Indices of words; those of the domain may be unknown to a model of one domain.
+
+    Raises:
+        ValueError: another word that is not in the vocabulary.
+    """
+    if not model.vocabulary:
+        return [NO_WORD]
+    own = {domain_word(domains.get(name)) for name in model.presets}
+    unknown = [word for word in said if word not in model.vocabulary and word not in own]
+    if unknown:
+        raise ValueError(
+            f"{unknown[0]!r} is none of this model's words: {', '.join(model.vocabulary)}"
+        )
+    return word_indices(said, model.vocabulary, most=model.unet.config.most_words)
