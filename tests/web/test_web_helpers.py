@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import types
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -57,6 +58,12 @@ def test_what_cannot_be_read_is_one_event_and_2(tmp_path):
     assert "00001.nrrd" in event["message"]
 
 
+def run(coroutine):
+    """Its result. In a thread of its own: Playwright's loop runs in this one while a browser is open."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
+
+
 class Starting(Sessions):
     """Sessions whose processes take a while to start, and are none."""
 
@@ -76,7 +83,7 @@ def test_visitors_who_come_at_once_do_not_get_more_sessions_than_there_are(tmp_p
         sessions.spare.cancel()
         return [type(each) for each in found], len(sessions.open)
 
-    kinds, count = asyncio.run(visit())
+    kinds, count = run(visit())
     assert (kinds.count(Session), kinds.count(NoMoreSessions), count) == (2, 2, 2)
 
 
@@ -88,4 +95,4 @@ def test_the_server_ends_at_once_while_a_session_still_starts(tmp_path):
         await asyncio.sleep(0.05)
         await asyncio.wait_for(sessions.stop(), 20)  # a TimeoutError otherwise
 
-    asyncio.run(end())
+    run(end())
