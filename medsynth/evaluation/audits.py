@@ -10,15 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from medsynth.evaluation.lesion_fidelity import (
-    detection as lesions,
-)
-from medsynth.evaluation.lesion_fidelity import (
-    figure as lesion_figure,
-)
-from medsynth.evaluation.lesion_fidelity import (
-    targets as lesion_targets,
-)
+from medsynth.evaluation.lesion_fidelity import detection as lesions
+from medsynth.evaluation.lesion_fidelity import figure as lesion_figure
+from medsynth.evaluation.lesion_fidelity import targets as lesion_targets
 from medsynth.evaluation.memorization import figure as memorization_figure
 from medsynth.evaluation.memorization.audit import RealImages
 from medsynth.evaluation.memorization.similarity import FINE_SIDE

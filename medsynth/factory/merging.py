@@ -13,16 +13,7 @@ from typing import Any
 import yaml
 
 from medsynth.events import Listener, Stage, ignore
-from medsynth.factory.store import (
-    FORMAT,
-    ITEMS,
-    PLAN,
-    QUARANTINE,
-    REFUSED,
-    ROWS,
-    DataSet,
-    open_set,
-)
+from medsynth.factory.store import FORMAT, ITEMS, PLAN, QUARANTINE, REFUSED, ROWS, DataSet, open_set
 from medsynth.storage.folders import OutputFolder, check_outside
 
 LARGEST_COUNT = 999_999

@@ -18,12 +18,7 @@ from torch import Tensor
 
 from medsynth.diffusion import samplers
 from medsynth.diffusion.denoiser import Denoiser
-from medsynth.diffusion.guidance import (
-    Condition,
-    LowFrequency,
-    ReferenceGuidance,
-    named_condition,
-)
+from medsynth.diffusion.guidance import Condition, LowFrequency, ReferenceGuidance, named_condition
 from medsynth.diffusion.noise import Draw, PerSampleNoise
 from medsynth.diffusion.sampling import (
     CorrelatedNoise,

@@ -12,14 +12,7 @@ from scipy.special import gammaincc, gammaincinv
 from medsynth.marking.bands import BANDS, WaveBand
 from medsynth.marking.keys import MarkKey
 from medsynth.marking.pattern import frequencies_of
-from medsynth.marking.spectrum import (
-    power_of,
-    ranks,
-    residual,
-    rings,
-    segments,
-    transformed_size,
-)
+from medsynth.marking.spectrum import power_of, ranks, residual, rings, segments, transformed_size
 
 ALPHA = 1e-6  # false alarms per examined image
 SCALES = (0.66, 1.5)

@@ -8,10 +8,7 @@ from collections.abc import Sequence
 from pydicom import Dataset
 from pydicom.uid import generate_uid
 from pynetdicom import evt
-from pynetdicom.sop_class import (
-    StorageCommitmentPushModel,
-    StorageCommitmentPushModelInstance,
-)
+from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance
 
 from medsynth.pacs.association import EXPLICIT, IMPLICIT, accepted_syntaxes, associate
 from medsynth.pacs.collect import Instance

@@ -6,14 +6,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from made_dicom import (
-    DERIVATION,
-    JOB,
-    hounsfield,
-    oblique_image,
-    reference_headers,
-    write_made,
-)
+from made_dicom import DERIVATION, JOB, hounsfield, oblique_image, reference_headers, write_made
 
 from medsynth.dicom import Projection
 from medsynth.dicom.provenance import COMMENT

@@ -9,15 +9,9 @@ from made_up_network import small
 from medsynth import domains as presets
 from medsynth.diffusion import schedule
 from medsynth.diffusion.denoiser import Denoiser
-from medsynth.evaluation.lesion_fidelity import (
-    detection as lesions,
-)
-from medsynth.evaluation.lesion_fidelity import (
-    figure as lesion_figure,
-)
-from medsynth.evaluation.lesion_fidelity import (
-    targets as lesion_targets,
-)
+from medsynth.evaluation.lesion_fidelity import detection as lesions
+from medsynth.evaluation.lesion_fidelity import figure as lesion_figure
+from medsynth.evaluation.lesion_fidelity import targets as lesion_targets
 from medsynth.evaluation.lesion_fidelity.targets import Target
 from medsynth.evaluation.page_audits import nodules_section
 from medsynth.networks import PatchUNet

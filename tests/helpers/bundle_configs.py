@@ -15,11 +15,7 @@ from made_up_network import TINY
 from medsynth import domains as presets
 from medsynth import pipeline
 from medsynth.bundle.options import of_the_user
-from medsynth.networks import (
-    PatchUNet,
-    PatchUNetConfig,
-    save_weights,
-)
+from medsynth.networks import PatchUNet, PatchUNetConfig, save_weights
 from medsynth.request import load_request
 
 monai_bundle = pytest.importorskip("monai.bundle")

@@ -8,13 +8,7 @@ from medsynth import domains
 from medsynth.evaluation.mark_survival import changes_of
 from medsynth.marking.bands import BANDS, COARSE, FINE
 from medsynth.marking.box import box_mean
-from medsynth.marking.detection import (
-    ALPHA,
-    detect,
-    independent_slices,
-    looked_up,
-    scores_of,
-)
+from medsynth.marking.detection import ALPHA, detect, independent_slices, looked_up, scores_of
 from medsynth.marking.keys import PRODUCT, MarkKey, make_key, own_key, writing_key
 from medsynth.marking.pattern import WAVES, frequencies_of, uniforms, waves
 from medsynth.marking.pixels import PHASES, SHARE, is_air, local_noise, marked, own_phases

@@ -15,12 +15,7 @@ from medsynth.scene import checks, nodes, preview, results
 from medsynth.scene.vocabulary import PRESETS
 from MedSynthLib import computer, delivery, library, networks
 from MedSynthLib.estimate import Estimator
-from MedSynthLib.folders import (
-    EXPORT_SETTING,
-    RESULTS_SETTING,
-    ChosenFolder,
-    defaultResultsFolder,
-)
+from MedSynthLib.folders import EXPORT_SETTING, RESULTS_SETTING, ChosenFolder, defaultResultsFolder
 from MedSynthLib.lock import Lock
 from MedSynthLib.moments import everyMoment
 from MedSynthLib.synthesis import Synthesis

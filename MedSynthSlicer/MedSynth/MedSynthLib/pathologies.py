@@ -15,13 +15,7 @@ from slicer.i18n import tr as _
 
 from medsynth.scene import checks, findings, marks
 from medsynth.scene.size_outline import SizeOutline
-from medsynth.scene.vocabulary import (
-    FROM_VOLUME,
-    KIND_TITLES,
-    PRESETS,
-    factor_of,
-    kinds_of,
-)
+from medsynth.scene.vocabulary import FROM_VOLUME, KIND_TITLES, PRESETS, factor_of, kinds_of
 from MedSynthLib.markundo import MovedMark, PlacedMark, RemovedPathology
 from MedSynthLib.pathologynodes import ROLE, addParameterNode, idsOf, parameterNodes
 from MedSynthLib.placing import Placing

@@ -12,12 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from medsynth.diffusion.guidance.bands import (
-    Composition,
-    LowPassReference,
-    simultaneous,
-    summed,
-)
+from medsynth.diffusion.guidance.bands import Composition, LowPassReference, simultaneous, summed
 from medsynth.domains.methods import COMPOSITIONS
 from medsynth.registry import Method
 

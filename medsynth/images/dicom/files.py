@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pydicom
-from pydicom.uid import (
-    MediaStorageDirectoryStorage,
-    RTStructureSetStorage,
-)
+from pydicom.uid import MediaStorageDirectoryStorage, RTStructureSetStorage
 
 from medsynth.images.damage import naming, one_line
 from medsynth.images.dicom.limits import check_inflated_size

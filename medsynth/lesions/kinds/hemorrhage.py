@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import (
-    LesionKind,
-    Lobes,
-    Option,
-    Reading,
-    outline,
-)
+from medsynth.domains.lesion_kinds import LesionKind, Lobes, Option, Reading, outline
 
 if TYPE_CHECKING:
     from medsynth.lesions.display_context import DisplayContext, DisplayLesion

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import (
-    LesionKind,
-    Option,
-    Reading,
-    contrast,
-    one_of,
-    outline,
-)
+from medsynth.domains.lesion_kinds import LesionKind, Option, Reading, contrast, one_of, outline
 
 if TYPE_CHECKING:
     from medsynth.lesions.mammogram import ProjectedLesion, ProjectionContext

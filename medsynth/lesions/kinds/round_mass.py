@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import (
-    MASS,
-    LesionKind,
-    Option,
-    Reading,
-    contrast,
-    outline,
-)
+from medsynth.domains.lesion_kinds import MASS, LesionKind, Option, Reading, contrast, outline
 
 if TYPE_CHECKING:
     from medsynth.lesions.mammogram import ProjectedLesion, ProjectionContext

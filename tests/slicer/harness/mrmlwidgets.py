@@ -5,12 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from PySide6.QtCore import Property, Signal
-from PySide6.QtWidgets import (
-    QComboBox,
-    QSizePolicy,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QComboBox, QSizePolicy, QVBoxLayout, QWidget
 
 
 class qMRMLWidget(QWidget):

@@ -16,15 +16,7 @@ import slicer
 import vtk
 
 from harness import parametergui
-from harness.parameterfields import (
-    Choice,
-    Default,
-    Field,
-    Maximum,
-    Minimum,
-    Validator,
-    WithinRange,
-)
+from harness.parameterfields import Choice, Default, Field, Maximum, Minimum, Validator, WithinRange
 
 
 def module() -> types.ModuleType:
