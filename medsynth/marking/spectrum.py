@@ -30,10 +30,12 @@ def residual(values: np.ndarray) -> np.ndarray:
     The best detector of a pattern in proportion to the local noise; edges count no more than noise.
     """
     values = np.asarray(values, np.float32)
-    fine = values - box_mean(values, 7)
+    fine = box_mean(values, 7)
+    np.subtract(values, fine, out=fine)
     strength = box_mean(np.abs(fine), 5)
-    floor = 1e-3 * float(strength.max(initial=0)) + 1e-12
-    return np.clip(fine / (strength + floor), -3, 3)
+    strength += 1e-3 * float(strength.max(initial=0)) + 1e-12
+    fine /= strength
+    return np.clip(fine, -3, 3, out=fine)
 
 
 def segments(
