@@ -51,6 +51,23 @@ def desktop():
 
 
 @pytest.fixture
+def asked(monkeypatch):
+    """What the user is asked before images leave; `asked.answer` is the reply."""
+
+    class Asked(list):
+        answer = True
+
+    found = Asked()
+
+    def confirm(text, windowTitle=None, parent=None, **more):
+        found.append(text)
+        return found.answer
+
+    monkeypatch.setattr(sys.modules["slicer"].util, "confirmOkCancelDisplay", confirm)
+    return found
+
+
+@pytest.fixture
 def fakeMedsynth(tmp_path, monkeypatch):
     """A stand-in for a Python with medsynth; call it with a case to make it fail that way."""
     monkeypatch.delenv("MEDSYNTH_FAKE", raising=False)

@@ -83,7 +83,12 @@ def chooseServer(panel, server):
     return ui
 
 
-def test_panel_process_server_and_command_give_the_same_bits(chest, medsynthPython, tmp_path):  # noqa: F811
+def test_panel_process_server_and_command_give_the_same_bits(
+    chest,
+    medsynthPython,  # noqa: F811
+    asked,
+    tmp_path,
+):
     panel, reference, place = chest
     before = voxels(reference)
     local = voxels(run(panel))
@@ -95,8 +100,6 @@ def test_panel_process_server_and_command_give_the_same_bits(chest, medsynthPyth
     np.testing.assert_array_equal(voxels(made.volume), local)
     assert made.segmentation.GetSegmentation().GetNumberOfSegments() == 1
 
-    asked = []
-    slicer.util.confirmOkCancelDisplay = lambda text, **more: asked.append(text) or True
     with JobServer(medsynthPython, tmp_path) as server:
         ui = chooseServer(panel, server)
         click(ui.testServerButton)
@@ -115,11 +118,11 @@ def test_panel_process_server_and_command_give_the_same_bits(chest, medsynthPyth
 def test_a_server_that_is_gone_in_the_middle_is_said_in_the_panel(
     chest,
     medsynthPython,  # noqa: F811
+    asked,
     tmp_path,
 ):
     panel, _, _ = chest
     slide(panel.ui.stepsSpinBox, 1000)
-    slicer.util.confirmOkCancelDisplay = lambda text, **more: True
     with JobServer(medsynthPython, tmp_path) as server:
         chooseServer(panel, server)
         click(panel.ui.runButton)
@@ -133,10 +136,14 @@ def test_a_server_that_is_gone_in_the_middle_is_said_in_the_panel(
     panel.screenshot("server_gone")
 
 
-def test_cancel_ends_the_run_on_the_server(chest, medsynthPython, tmp_path):  # noqa: F811
+def test_cancel_ends_the_run_on_the_server(
+    chest,
+    medsynthPython,  # noqa: F811
+    asked,
+    tmp_path,
+):
     panel, _, _ = chest
     slide(panel.ui.stepsSpinBox, 1000)
-    slicer.util.confirmOkCancelDisplay = lambda text, **more: True
     with JobServer(medsynthPython, tmp_path) as server:
         chooseServer(panel, server)
         os.makedirs(os.path.join(panel.app.defaultScenePath, "MedSynth"), exist_ok=True)

@@ -11,23 +11,6 @@ from harness.user import choose, click, pick, voxelsInWorld
 ADDRESS, TOKEN = "https://gpu.hospital:8443", "a token of the hospital"
 
 
-@pytest.fixture
-def asked(monkeypatch):
-    """What the user is asked before images leave; `asked.answer` is the reply."""
-
-    class Asked(list):
-        answer = True
-
-    found = Asked()
-
-    def confirm(text, **more):
-        found.append(text)
-        return found.answer
-
-    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", confirm)
-    return found
-
-
 def enter(panel, address=ADDRESS, token=TOKEN):
     click(panel.ui.advancedButton)
     panel.showPanel()
