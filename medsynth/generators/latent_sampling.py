@@ -80,10 +80,7 @@ def sample_images(
         ValueError: words that are not in the model's vocabulary, or an unknown sampler.
     """
     device = model.mean.device
-    words, unwanted = (
-        torch.tensor([_indices(model, said)] * len(seeds), device=device)
-        for said in (wanted.said, wanted.unwanted)
-    )
+    words, unwanted = word_tensors(model, wanted, len(seeds))
     draws = generators(seed, seeds)
     shape = (len(model.mean), *model.size)
     noise = torch.stack([torch.randn(shape, generator=g) for g in draws]).to(device)
@@ -92,6 +89,19 @@ def sample_images(
     return model.decode(
         sample(denoiser, build(sampler), steps=steps, noise=noise, generators=draws)
     )
+
+
+def word_tensors(model: LatentModel, wanted: WantedImage, count: int) -> tuple[Tensor, Tensor]:
+    """What is said of each of `count` images and what is unwanted, (count, n) indices each.
+
+    Raises:
+        ValueError: words that are not in the model's vocabulary.
+    """
+    said, unwanted = (
+        torch.tensor([_indices(model, words)] * count, device=model.mean.device)
+        for words in (wanted.said, wanted.unwanted)
+    )
+    return said, unwanted
 
 
 def _indices(model: LatentModel, said: Sequence[str]) -> list[int]:
