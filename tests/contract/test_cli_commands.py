@@ -37,6 +37,7 @@ def thorax(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_phantom_is_written_on_the_grid_asked_for(thorax):
     image = sitk.ReadImage(str(thorax / "t.nrrd"))
     assert (image.GetSize(), image.GetSpacing()) == ((64, 64, 3), (6.0, 6.0, 9.0))
@@ -133,6 +134,7 @@ def test_a_low_pass_plane_is_what_guidance_keeps():
     assert gone == pytest.approx(preset.intensity.from_unit(0 * unit), abs=0.5)
 
 
+@pytest.mark.slow
 def test_a_preview_of_an_image(thorax, tmp_path, capsys):
     out = tmp_path / "p.png"
     assert (

@@ -166,6 +166,7 @@ def synthesized(request, out):
     return preset.intensity.to_unit(values), json.loads((out / "result.json").read_text())
 
 
+@pytest.mark.slow
 def test_a_sampler_is_one_file(lung, tmp_path):
     with added(methods.SAMPLERS, "euler", SAMPLER, tmp_path / "more"):
         _, result = synthesized(lung(sampler="euler"), tmp_path / "out")
@@ -175,6 +176,7 @@ def test_a_sampler_is_one_file(lung, tmp_path):
         lung(sampler="euler")
 
 
+@pytest.mark.slow
 def test_a_filter_is_one_file(lung, tmp_path):
     with added(methods.FILTERS, "mean_of_all", FILTER, tmp_path / "more"):
         image, result = synthesized(lung(filter="mean_only"), tmp_path / "out")
@@ -186,12 +188,14 @@ def test_a_filter_is_one_file(lung, tmp_path):
     assert result["guidance_errors"][0]["error"] < 0.01
 
 
+@pytest.mark.slow
 def test_a_composition_is_one_file(lung, tmp_path):
     with added(methods.COMPOSITIONS, "anatomy_alone", COMPOSITION, tmp_path / "more"):
         _, result = synthesized(lung(composition="anatomy_alone"), tmp_path / "out")
     assert result["guidance_errors"][0]["error"] < 0.01
 
 
+@pytest.mark.slow
 def test_a_condition_is_one_file(lung, tmp_path):
     with added(methods.CONDITIONS, "mean_value", CONDITION, tmp_path / "more"):
         request = lung(conditions=[{"kind": "mean_value", "side": "below"}], filter="dct")
@@ -215,6 +219,7 @@ def test_a_condition_is_one_file(lung, tmp_path):
             lung(conditions=[{"kind": "mean_value", "side": "left"}])
 
 
+@pytest.mark.slow
 def test_the_histogram_is_the_references(lung, tmp_path):
     without, _ = synthesized(lung(), tmp_path / "without")
     image, result = synthesized(lung(conditions=["histogram"]), tmp_path / "with")

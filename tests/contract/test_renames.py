@@ -58,6 +58,7 @@ def test_what_only_sounds_so_is_not(line):
     assert renames(line) == []
 
 
+@pytest.mark.slow
 def test_only_storage_renames():
     found = {str(p.relative_to(ROOT)): renames(p.read_text(encoding="utf-8")) for p in SOURCES}
     assert len(found) > 300

@@ -256,6 +256,7 @@ def test_json_is_read_too(folder):
     assert load_request(folder / "request.json") == load_request(folder / "request.yaml")
 
 
+@pytest.mark.slow
 def test_nothing_heavy_is_loaded_to_check_a_request(folder):
     code = f"""
         import sys

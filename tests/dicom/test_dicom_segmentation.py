@@ -35,6 +35,7 @@ def _lesion(image, corner, *, label="Nodule", kind="spiculated"):
     return LesionMask(mask, label, kind)
 
 
+@pytest.mark.slow
 def test_highdicom_reads_the_same_voxels_in_the_same_place(tmp_path, image, files):
     lesions = [_lesion(image, (1, 2, 3)), _lesion(image, (2, 3, 4), label="Second", kind="solid")]
     path = write_segmentation(lesions, tmp_path / "seg", files=files, job=JOB)

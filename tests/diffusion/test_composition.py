@@ -36,6 +36,7 @@ def result_of(references, *, kind="nested", space="x0", steps=20):
     return mean.reshape(1, 1, *SIZE), covariance
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", ["x0", "x_t"])
 @pytest.mark.parametrize(("order", "factor"), [(1, 2), (-1, 2), (1, 1)])
 def test_nested_gives_both_bands(space, order, factor):

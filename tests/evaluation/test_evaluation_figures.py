@@ -171,6 +171,7 @@ def test_noise_power_of_white_noise_is_its_variance_at_every_frequency():
     assert noise.noise_power(real, louder, inside, limits=(500, 600), patients="ab" * 4) is None
 
 
+@pytest.mark.slow
 def test_ms_ssim_is_1_for_a_copy_and_diversity_sees_a_collapse():
     rng = np.random.default_rng(0)
     real = 40 + 60 * rng.normal(size=(8, 64, 64)).astype(np.float32)

@@ -18,6 +18,7 @@ def folder(tmp_path):
     return make_set(tmp_path / "set")
 
 
+@pytest.mark.slow
 def test_convert_then_verify(folder, capsys):
     assert run("convert", folder, "--to", "png8") == 0
     assert f"wrote {folder / 'layouts' / 'png8'}" in capsys.readouterr().out

@@ -61,6 +61,7 @@ def test_classes_keep_old_labels_apart_from_new_lesions(dataset):
     assert context.classes == ("lesion_solid", "lesion_spiculated", "existing_old_nodule")
 
 
+@pytest.mark.slow
 def test_nifti_holds_every_mask_by_itself(dataset):
     import nibabel
 
@@ -114,6 +115,7 @@ def test_png_of_8_bits_is_what_the_window_shows(dataset):
     )
 
 
+@pytest.mark.slow
 def test_png_of_16_bits_gives_the_values_back(dataset):
     folder = written(dataset, "png16")
 

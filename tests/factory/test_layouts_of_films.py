@@ -76,6 +76,7 @@ def test_a_mammogram_of_no_known_view_is_refused_with_its_number(tmp_path):
     assert not (folder / "layouts" / "dicom").exists()
 
 
+@pytest.mark.slow
 def test_a_layout_that_cannot_hold_the_set_keeps_no_other_from_being_written(tmp_path):
     folder = make_set(tmp_path / "set", preset="mammography")
     rows = (folder / "plan.jsonl").read_text().replace('"view": "MLO"', '"view": null')

@@ -45,12 +45,14 @@ def test_every_row_is_made_once(monkeypatch, tmp_path):
     assert {outcome.state for outcome in outcomes} == {"made"}
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_replaced_and_its_row_made_by_another(monkeypatch, tmp_path):
     outcomes = run(monkeypatch, tmp_path, "000003", times=local_workers.MOST_DEATHS - 1)
     assert sorted(outcome.id for outcome in outcomes) == [f"{n:06d}" for n in range(8)]
     assert {outcome.state for outcome in outcomes} == {"made"}
 
 
+@pytest.mark.slow
 def test_a_row_at_which_workers_always_die_is_given_up_and_the_rest_is_made(monkeypatch, tmp_path):
     outcomes = {outcome.id: outcome for outcome in run(monkeypatch, tmp_path, "000003", times=99)}
     assert len(outcomes) == 8
@@ -65,6 +67,7 @@ def test_why_a_row_is_given_up_is_said(monkeypatch, tmp_path):
     assert failed.error == "4 workers died at it (signal 9; perhaps memory ran out)"
 
 
+@pytest.mark.slow
 def test_workers_that_cannot_start_end_the_run_with_their_words(monkeypatch, tmp_path):
     with pytest.raises(OSError, match="local workers cannot start: no such network"):
         run(monkeypatch, tmp_path, "start")

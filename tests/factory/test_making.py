@@ -31,6 +31,7 @@ def made(folder):
     return out
 
 
+@pytest.mark.slow
 def test_every_image_is_there_with_its_masks_and_its_request(made):
     rows = read_rows(made)
     assert [row.id for row in rows] == [f"{n:06d}" for n in range(6)]
@@ -127,6 +128,7 @@ def test_images_of_another_version_are_warned_of_and_the_card_names_both(folder,
     assert any("several versions" in note and "torch 1.0" in note for note in card["warnings"])
 
 
+@pytest.mark.slow
 def test_two_networks_never_make_one_set(folder, begun, capsys):
     record = json.loads((begun / "items" / "000001" / "result.json").read_text())
     other = record["checkpoint"] | {"name": "old.safetensors", "sha256": "0" * 64}

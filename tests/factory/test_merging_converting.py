@@ -31,6 +31,7 @@ def values(path):
     return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
 
 
+@pytest.mark.slow
 def test_a_merged_set_holds_both_and_has_no_fault(two, tmp_path):
     (two[1] / "quarantine").mkdir()
     shutil.rmtree(two[1] / "items" / "000002")

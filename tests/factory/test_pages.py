@@ -53,6 +53,7 @@ def card_of(folder):
     return json.loads((folder / "card.json").read_text())
 
 
+@pytest.mark.slow
 def test_the_card_counts_what_is_there(folder):
     card = card_of(folder)
     assert card["images"] == {

@@ -38,6 +38,7 @@ def faults(folder):
     return [str(fault) for fault in find_faults(open_set(folder))]
 
 
+@pytest.mark.slow
 def test_a_sound_set_has_no_fault(sound):
     assert faults(sound) == []
 

@@ -92,6 +92,7 @@ def test_a_layout_of_another_state_of_the_set_is_written_anew(dataset, tmp_path)
     assert json.loads((target / "layout.json").read_text())["images"] == 5
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_clear_line_and_nothing_half_written(dataset, tmp_path):
     full = _Stopping(layouts.get("nifti"), "000002", OSError(errno.ENOSPC, "No space left"))
     target = tmp_path / "out"

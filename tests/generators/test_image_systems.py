@@ -80,6 +80,7 @@ def test_a_class_and_its_scale_change_the_image(weights, tmp_path):
     assert np.abs(made["scale"] - made["class"]).mean() > 0.05
 
 
+@pytest.mark.slow
 def test_it_becomes_dicom(weights, tmp_path):
     import pydicom
 
@@ -224,6 +225,7 @@ SHIPPED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHIPPED)
 def test_what_is_shipped_runs_offline_and_always_gives_the_same_marked_image(name, tmp_path):
     system, *more = SHIPPED[name]

@@ -188,6 +188,7 @@ def test_what_cannot_be_used_is_refused(pipeline, tmp_path, capsys, more, messag
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_pipeline_that_is_not_there_is_said_with_the_cure(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert generate("nobody/nothing", tmp_path / "a") == 2

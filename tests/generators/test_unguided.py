@@ -169,6 +169,7 @@ def test_images_are_changed_at_their_full_size_and_reduced_then(slices):
         assert min((x0 - e).abs().max() for e in expected) < 1e-5
 
 
+@pytest.mark.slow
 def test_the_frame_is_the_grid_of_the_low_pass_image_and_stays(slices, tmp_path):
     network = recipe().network | {"image_size": [32, 32]}
     with pytest.raises(ValueError, match=r"image_size is \[32, 32\]; set it to \[16, 16\]"):
@@ -180,6 +181,7 @@ def test_the_frame_is_the_grid_of_the_low_pass_image_and_stays(slices, tmp_path)
         Trainer(recipe(low_pass_factor=8), other, run=tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_its_file_says_so_and_is_taken_for_nothing_else(slices, tmp_path):
     trainer = Trainer(recipe(), slices, run=tmp_path / "run")
     trainer.train()

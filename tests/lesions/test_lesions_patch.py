@@ -174,6 +174,7 @@ def test_outside_the_breast_nothing_changes():
     np.testing.assert_array_equal(arrays(lesion)[0][before == 0], 0)
 
 
+@pytest.mark.slow
 def test_a_draw_that_leaves_the_breast_is_drawn_again():
     near = (52.5, 32.0, 0.0)  # the breast ends at 60 mm
     lesions = [put(replace(PLAIN, shift_mm=5.0), center_mm=near, seed=n) for n in range(8)]

@@ -94,6 +94,7 @@ def test_means_over_squares_are_those_of_scipy(side):
     assert box_mean(values, side) == pytest.approx(ndimage.uniform_filter(values, side), abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["JPEG 50, lung", "JPEG 50, bone", "JPEG 75, bone"])
 def test_jpeg_in_a_wide_window_leaves_enough_of_the_mark(change):
     """With phases of the key and waves up to 0.30 cycles per pixel, p was 0.01 for JPEG 50 in the bone window."""
@@ -182,6 +183,7 @@ def noise_slices(count, seed=0, side=256):
     return np.random.default_rng(seed).normal(0, 20, (count, side, side)).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_slices_that_repeat_one_another_are_no_evidence(seed):
     first, *others = noise_slices(14, seed)

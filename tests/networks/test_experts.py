@@ -92,6 +92,7 @@ def test_a_batch_on_both_sides_of_the_level_is_refused(pair):
     assert len(pair.expert.denoiser.network.seen) == 2
 
 
+@pytest.mark.slow
 def test_an_expert_that_is_the_network_itself_changes_nothing(tmp_path):
     weights = save_network(tmp_path / "one.safetensors", small(32), std=0.03)
     alone = load_denoiser(weights)

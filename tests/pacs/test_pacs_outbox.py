@@ -39,6 +39,7 @@ def test_images_come_before_the_segmentation_and_copies_are_equal(outbox, out):
     assert copies == [path.read_bytes() for path in files_of(out)]
 
 
+@pytest.mark.slow
 def test_the_same_objects_to_the_same_address_are_one_job(outbox, out, tmp_path):
     shutil.copytree(out, tmp_path / "copy")
     assert enqueue(outbox, out).id == enqueue(outbox, tmp_path / "copy").id

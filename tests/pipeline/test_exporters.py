@@ -175,6 +175,7 @@ def test_info_lists_it(dropped, capsys):
     assert "  nifti: NIfTI, for nibabel, MONAI and nnU-Net" in printed
 
 
+@pytest.mark.slow
 def test_dicom_is_only_there_where_it_was_asked_for(folder, tmp_path):
     made(folder, tmp_path / "out", "dicom")
     files = sorted((tmp_path / "out" / "dicom").rglob("*.dcm"))

@@ -87,6 +87,7 @@ def test_synthesize_gives_the_commands_image_bit_for_bit(folder, kind):
     assert made.result.nfe == 2
 
 
+@pytest.mark.slow
 def test_the_network_stays_loaded(folder):
     guided_diffusion._network.cache_clear()
     for _ in range(2):

@@ -166,6 +166,7 @@ def test_what_is_no_request_is_refused_in_one_line(server, body, kind, status, w
     refused(server, server.submit(body, kind), status, words)
 
 
+@pytest.mark.slow
 def test_an_entry_that_comes_twice_is_refused(server, tmp_path):
     packed = io.BytesIO(bundle(tmp_path))
     with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(packed, "a") as opened:

@@ -196,6 +196,7 @@ def test_a_giveaway_is_named():
     assert found.startswith("the size in pixels of the file alone tells synthetic from real")
 
 
+@pytest.mark.slow
 def test_an_answer_is_kept_once_and_in_turn(study):
     session = StudySession(study)
     reader = session.design.readers[0]
@@ -213,6 +214,7 @@ def test_an_answer_is_kept_once_and_in_turn(study):
     assert len(session.store.all()) == 1
 
 
+@pytest.mark.slow
 def test_an_answer_that_was_taken_back_stays_in_the_file(study):
     session = answer_all(study, 0.5, until=3)
     reader = session.design.readers[0]

@@ -155,6 +155,7 @@ def test_the_gan_follows_the_rates_of_its_recipe(films, tmp_path):
     assert all(not torch.equal(*(run[f"generator.{n}"] for run in runs)) for n in names)
 
 
+@pytest.mark.slow
 def test_another_training_is_not_continued(trained, ldm, films, tmp_path, capsys):
     run = shutil.copytree(trained, tmp_path / "run")
     assert train(ldm, run, films, "--set", "diffusion.batch_size=3") == 2

@@ -76,6 +76,7 @@ def test_what_a_killed_run_left_is_gone_after_the_next(tmp_path, maker, next_run
     assert names(tmp_path) == [next_run]
 
 
+@pytest.mark.slow
 def test_what_a_living_run_has_is_never_touched(tmp_path, maker):
     maker(tmp_path / "out")
     maker(tmp_path / "a")

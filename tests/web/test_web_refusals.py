@@ -12,6 +12,7 @@ def refused(capsys, *options):
     return capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_elsewhere_needs_a_token_and_a_certificate(capsys, tmp_path, monkeypatch):
     monkeypatch.delenv("MEDSYNTH_WEB_TOKEN", raising=False)
     token = tmp_path / "token"
