@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import torch
-from monai.networks.nets import AutoencoderKL, DiffusionModelUNet
 from torch import Tensor, nn
 from torch.nn import functional
+
+from medsynth.networks.monai_networks import AutoencoderKL, DiffusionModelUNet
 
 NO_WORD = 0  # the index that stands for "nothing said"
 CHANNELS_LAST = torch.channels_last

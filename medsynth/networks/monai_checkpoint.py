@@ -16,12 +16,12 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from monai.networks.nets import DiffusionModelUNet
 from torch import Tensor
 
 from medsynth.diffusion import schedule
 from medsynth.errors import CheckpointError
 from medsynth.networks.checkpoint import load_network, save_weights
+from medsynth.networks.monai_networks import DiffusionModelUNet
 from medsynth.networks.patch_unet import PatchUNet, PatchUNetConfig
 from medsynth.storage.files import check_new_file, new_file
 

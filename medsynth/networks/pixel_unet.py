@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from monai.networks.nets.diffusion_model_unet import get_timestep_embedding
 from torch import Tensor, nn
 from torch.nn import functional
 
 from medsynth.diffusion.conditioning import Conditioning
 from medsynth.networks.base import DiffusionNetwork, reference_channels
 from medsynth.networks.initial import zero
+from medsynth.networks.monai_networks import get_timestep_embedding
 from medsynth.registry import Method
 
 EMBEDDING = 64

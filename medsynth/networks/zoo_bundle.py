@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from monai.networks.nets import VQVAE, AutoencoderKL, DiffusionModelUNet
 from torch import Tensor, nn
 
 from medsynth.diffusion import schedule
 from medsynth.errors import CheckpointError
 from medsynth.networks.latent_file import LatentModel
 from medsynth.networks.monai_checkpoint import read_tensors, renamed
+from medsynth.networks.monai_networks import VQVAE, AutoencoderKL, DiffusionModelUNet
 
 CONFIGS = ("inference.json", "inference.yaml")
 PACKAGES = ("monai.networks.nets", "generative.networks.nets", "monai.networks.schedulers")

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from monai.networks.nets import PatchDiscriminator
 from torch import Tensor
 from torch.nn import functional
 
 from medsynth.networks.checkpoint import fastest_dtype
 from medsynth.networks.initial import placed
 from medsynth.networks.latent import AutoencoderConfig, LatentAutoencoder, config_from
+from medsynth.networks.monai_networks import PatchDiscriminator
 from medsynth.training.recipe import Optimizer, plain
 from medsynth.training.resumable import StopRequests, learners
 from medsynth.training.systems.images import SourceImages, draw
