@@ -52,7 +52,7 @@ class ImageQueue:
                 images=images,
                 source=desk.anatomy.source,
             )
-            batch.plan([*self.queue.values(), entry], steps=1, seed=0)  # may refuse it
+            batch.plan_of_queue([*self.queue.values(), entry], seed=0)  # may refuse it
         except BaseException:
             self._remove_files(number)
             raise
@@ -73,11 +73,7 @@ class ImageQueue:
         Raises:
             ValueError: the queue is empty, or the plan could not be made a set of.
         """
-        made = batch.plan(
-            list(self.queue.values()),
-            steps=self.desk.settings.steps,
-            seed=int(self.state.seed or 0),
-        )
+        made = batch.plan_of_queue([*self.queue.values()], seed=int(self.state.seed or 0))
         parse(made, self.folder)
         replace_text(self.folder / PLAN, yaml.safe_dump(made, sort_keys=False))
         replace_text(self.folder / HOW, README)
@@ -95,5 +91,5 @@ class ImageQueue:
 
 
 def _what(entry: batch.Queued) -> str:
-    lesions = [f"{words.KIND_TITLES[kind]} {size:.0f} mm" for kind, size in entry.lesions]
+    lesions = [f"{words.KIND_TITLES[kind]} {size:.0f} mm" for kind, size, _ in entry.lesions]
     return f"{entry.images} x {', '.join(lesions) or 'no lesion'}"

@@ -5,13 +5,12 @@ import sys
 
 import pytest
 import yaml
-from web_visitor import Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
-def test_a_queue_is_downloaded_as_a_plan_that_a_set_is_made_of(browser, server, chest, tmp_path):
-    visitor = Visitor(browser, server, (1920, 1080))
+def test_a_queue_is_downloaded_as_a_plan_that_a_set_is_made_of(visit, server, chest, tmp_path):
+    visitor = visit(server, (1920, 1080))
     page = visitor.page
     visitor.open(chest)
     page.click(".no-findings input")

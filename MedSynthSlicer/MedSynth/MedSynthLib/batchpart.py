@@ -8,7 +8,7 @@ from pathlib import Path
 import slicer
 from slicer.i18n import tr as _
 
-from medsynth.scene import nodes, progress, volume_queue
+from medsynth.scene import batch, nodes, progress
 from MedSynthLib import folders, library, networks, section
 from MedSynthLib.folders import ChosenFolder
 from MedSynthLib.process import Process
@@ -87,7 +87,7 @@ class BatchPart(Follower):
         folder = "" if volumes is not None else self.folder.ask()
         if volumes is None and not folder:
             raise ValueError(_("Choose the folder of the references."))
-        record = volume_queue.plan(
+        record = batch.plan_of_volumes(
             *(self.parameters, self.pathologies()),
             **{"volumes": volumes, "images": folder, "each": self.ui.eachSpinBox.value},
             healthy=self.ui.healthySpinBox.value / 100,
@@ -99,7 +99,7 @@ class BatchPart(Follower):
         if key == self.written[0] and self.written[1].is_file():
             return self.written[1]
         where = folders.newRunFolder(f"batch_{self.parameters.preset}")
-        file = volume_queue.write(record, where, volumes)
+        file = batch.write(record, where, volumes)
         self.written = key, file
         self._say(
             _(
