@@ -1,19 +1,69 @@
-"""What can be undone: a snapshot of what a user made, one after each step.
+"""What can be undone: steps with their titles, the last one first, on the page and in the module.
 
-A snapshot is a value that equals another one where nothing differs; who owns it knows how to take it and
-how to bring it back.
+A step holds what takes it back. On the page that is a snapshot of what a user made, a value that equals another one
+where nothing differs; in the module, where each part knows how to take back what it did, it is a function.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 MOST_STEPS = 20
+T = TypeVar("T")
 
 
-class History:
+class Steps(Generic[T]):
     """Steps back, and forth again.
+
+    Args:
+        apply: takes a step back by what it holds; gives what makes it again, or None where nothing does.
+        most: how many steps are kept.
+    """
+
+    def __init__(self, apply: Callable[[T], T | None], *, most: int = MOST_STEPS) -> None:
+        self.apply, self.most = apply, most
+        self.past: list[tuple[str, T]] = []
+        self.future: list[tuple[str, T]] = []
+
+    def add(self, title: str, back: T) -> None:
+        """A step was made; `title` is as a button says it: `place of pathology 1`."""
+        self.past = [*self.past, (title, back)][-self.most :]
+        self.future = []
+
+    def undo(self) -> None:
+        """Take the last step back; nothing without one."""
+        self._go(self.past, self.future)
+
+    def redo(self) -> None:
+        """Make the step again that was undone last; nothing without one."""
+        self._go(self.future, self.past)
+
+    def _go(self, source: list[tuple[str, T]], target: list[tuple[str, T]]) -> None:
+        if not source:
+            return
+        title, what = source.pop()  # one that cannot be taken back is not in the way of those before
+        again = self.apply(what)
+        if again is not None:
+            target.append((title, again))
+
+    @property
+    def undoes(self) -> str:
+        """Title of the step that `undo` takes back, or an empty text."""
+        return self.past[-1][0] if self.past else ""
+
+    @property
+    def redoes(self) -> str:
+        """Title of the step that `redo` makes again, or an empty text."""
+        return self.future[-1][0] if self.future else ""
+
+    def clear(self) -> None:
+        """Forget all steps."""
+        self.past, self.future = [], []
+
+
+class History(Steps[Any]):
+    """Steps between snapshots.
 
     Args:
         take: gives a snapshot of what is there now.
@@ -28,9 +78,8 @@ class History:
         *,
         most: int = MOST_STEPS,
     ) -> None:
-        self.take, self.restore, self.most = take, restore, most
-        self.past: list[tuple[str, Any]] = []  # what a step is called, and what was there before it
-        self.future: list[tuple[str, Any]] = []
+        super().__init__(self._bring, most=most)
+        self.take, self.restore = take, restore
         self.now, self.last = take(), ""
 
     def commit(self, title: str, *, merge: bool = False) -> None:
@@ -43,35 +92,17 @@ class History:
         found = self.take()
         if found == self.now:
             return
-        if not (merge and self.past and self.last == title):
-            self.past = [*self.past, (title, self.now)][-self.most :]
-        self.now, self.last, self.future = found, title, []
+        if merge and self.past and self.last == title:
+            self.future = []
+        else:
+            self.add(title, self.now)
+        self.now, self.last = found, title
 
-    def undo(self) -> None:
-        """Back to what was there before the last step; nothing without one."""
-        self._go(self.past, self.future)
-
-    def redo(self) -> None:
-        """Make the step again that was undone last; nothing without one."""
-        self._go(self.future, self.past)
-
-    def _go(self, source: list[tuple[str, Any]], target: list[tuple[str, Any]]) -> None:
-        if not source:
-            return
-        title, found = source.pop()
-        target.append((title, self.now))
+    def _bring(self, found: Any) -> Any:
+        before = self.now
         self.restore(found)
         self.now, self.last = self.take(), ""
-
-    @property
-    def undoes(self) -> str:
-        """Title of the step that `undo` takes back, or an empty text."""
-        return self.past[-1][0] if self.past else ""
-
-    @property
-    def redoes(self) -> str:
-        """Title of the step that `redo` makes again, or an empty text."""
-        return self.future[-1][0] if self.future else ""
+        return before
 
     def reachable(self) -> Iterator[Any]:
         """Every snapshot that may come back, and that of now."""
@@ -80,4 +111,5 @@ class History:
 
     def clear(self) -> None:
         """Forget all steps: what is there now is where it begins."""
-        self.past, self.future, self.now, self.last = [], [], self.take(), ""
+        super().clear()
+        self.now, self.last = self.take(), ""

@@ -10,7 +10,6 @@ import slicer
 
 from medsynth.scene import nodes, projection, results
 from medsynth.scene.vocabulary import PRESETS
-from medsynth.storage.files import relocate
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,8 @@ class Discarded:
         Raises:
             OSError: files cannot be moved; then their result stays in the scene.
         """
+        from medsynth.storage.files import relocate
+
         entries = []
         # Slicer empties its temporary folder when it ends.
         aside = Path(tempfile.mkdtemp(prefix="MedSynth-discarded-", dir=slicer.app.temporaryPath))
@@ -53,6 +54,8 @@ class Discarded:
         Raises:
             ValueError: their files are gone.
         """
+        from medsynth.storage.files import relocate
+
         found = []
         for entry in self.entries:
             if not entry.aside.is_dir():
