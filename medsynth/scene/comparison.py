@@ -1,12 +1,23 @@
-"""Real and synthetic over one another, in the same place of the same slice views."""
+"""Reference and synthetic image over one another, in the same place of the same slice views."""
 
 from __future__ import annotations
 
-from medsynth.scene import nodes
+from medsynth.scene import anatomy, nodes
 from medsynth.scene.given import slicer, vtk
 
 SYNTHETIC, REAL, FADE, DIFFERENCE = "synthetic", "real", "fade", "difference"
 MODES = (SYNTHETIC, REAL, FADE, DIFFERENCE)
+
+
+def title_of(reference) -> str:
+    """What a reference is called where it is compared: only what nothing says otherwise of is real."""
+    if reference is not None and reference.GetAttribute(nodes.DRAWN):
+        return "Drawn phantom"
+    if reference is not None and anatomy.content_of(reference) is not None:
+        return "Drawn phantom"  # of a scene that was saved before the attribute was
+    if reference is not None and reference.GetAttribute(nodes.SYNTHETIC):
+        return "Synthetic reference"
+    return "Real"
 
 
 def possible(reference, result) -> bool:
@@ -55,7 +66,9 @@ class RealAndSynthetic:
                 "difference. Blink or fade shows both."
             )
         made, real = map(slicer.util.arrayFromVolume, (result, reference))
-        node = nodes.new_node("vtkMRMLScalarVolumeNode", "synthetic minus real")
+        node = nodes.new_node(
+            "vtkMRMLScalarVolumeNode", f"synthetic minus {title_of(reference).lower()}"
+        )
         node.SetHideFromEditors(True)
         node.SetSaveWithScene(False)
         matrix = vtk.vtkMatrix4x4()

@@ -12,6 +12,7 @@ from medsynth.scene.given import slicer, vtk
 
 SYNTHETIC = "MedSynth.Synthetic"
 FOLDER = "MedSynth.Folder"
+DRAWN = "MedSynth.Drawn"  # a phantom
 GEOMETRY_TOLERANCE_MM = 1e-3
 
 

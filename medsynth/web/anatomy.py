@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import medsynth.scene.vocabulary as words
-from medsynth.scene import findings, nodes, projection
+from medsynth.scene import comparison, findings, nodes, projection
 from medsynth.scene.preview import Preview, explain
 from medsynth.web import reading
 
@@ -83,6 +83,7 @@ class AnatomyPart:
         command = ["medsynth.cli.attached", "phantom", "-o", str(drawn), *arguments]
         await self.desk.runs.helper("Drawing the phantom", [*command, "--progress", "json"])
         node = self._load(drawn, f"Phantom {seed}")
+        node.SetAttribute(nodes.DRAWN, "1")
         projection.set_own(node, own)
         findings.say_none(node, True)
         self._use(node, None)
@@ -99,6 +100,8 @@ class AnatomyPart:
             raise
         about = json.loads((out / reading.ABOUT).read_text())
         node = self._load(out / reading.SHOWN, "Image")
+        if about["synthetic"]:
+            node.SetAttribute(nodes.SYNTHETIC, "1")
         projection.set_own(node, about["said"])
         self._use(node, upload if about["dicom"] else None)
         self.desk.note(about["warnings"])
@@ -141,6 +144,7 @@ class AnatomyPart:
         reference, state, preset = self.settings.reference, self.state, self.desk.preset
         state.factor_says = explain(reference, self.settings.factor, preset)
         state.no_findings = findings.has_none(reference)
+        state.reference_is = comparison.title_of(reference)
         state.is_projection = projection.is_projection(reference, preset)
         if state.is_projection:
             said, own = projection.said(reference, preset), projection.own(reference, preset)

@@ -1,4 +1,4 @@
-"""Real and synthetic over one another, in the views of the page."""
+"""Reference and synthetic image over one another, in the views of the page."""
 
 from __future__ import annotations
 

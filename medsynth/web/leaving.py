@@ -1,10 +1,12 @@
 """`python -m medsynth.web.leaving OUT`: the marks of a result are verified before it is sent.
 
-Nothing leaves whose pixels are not known to be synthetic, whatever its header says.
+Nothing leaves whose pixels are not known to be synthetic, whatever its header says. Slices that were not synthesized
+carry no mark and are in no registry: that they are those of the run, the session knows by their files.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -38,6 +40,29 @@ def check_marks(out: Path) -> None:
         raise ValueError(
             f"Not sent: nothing shows that these pixels are synthetic ({len(missing)} of {len(listed)} "
             f"slices that {FILE} lists are not in the DICOM files)."
+        )
+
+
+def seal_of(out: Path) -> dict[str, str]:
+    """SHA-256 of every DICOM file of OUT, by its path in it."""
+    files = sorted(path for path in (out / "dicom").rglob("*") if path.is_file())
+    return {
+        path.relative_to(out).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
+
+
+def check_seal(out: Path, seal: dict[str, str]) -> None:
+    """Whether the DICOM files of OUT are those of which `seal` was taken, all of them and no other.
+
+    Raises:
+        ValueError: they are not.
+    """
+    found = seal_of(out)
+    changed = [name for name in {**seal, **found} if seal.get(name) != found.get(name)]
+    if changed:
+        raise ValueError(
+            f"Not sent: {len(changed)} of {len(seal)} DICOM files were changed since the run wrote them."
         )
 
 

@@ -50,15 +50,20 @@ def write_page(server: Any, desk: Desk) -> None:
 
 def _over_the_views() -> None:
     with html.Div(v_if=("shown > 0 && beside",), classes="sides"):
-        html.Div("Real")
-        html.Div("{{ {real: 'Real', fade: 'Real and synthetic'}[compare] || compare }}")
+        html.Div("{{ reference_is }}")
+        html.Div(
+            "{{ {real: reference_is, fade: `${reference_is} and synthetic`}[compare] || compare }}"
+        )
     html.Div(
-        "SYNTHETIC images. Not for diagnosis.",
-        v_show=("shown > 0 && (beside || compare !== 'real')",),
+        "{{ shown > 0 && (beside || compare !== 'real') ? 'SYNTHETIC images' : reference_is }}. "
+        "Not for diagnosis.",
+        v_show=(
+            "reference && reference_is !== 'Real' || shown > 0 && (beside || compare !== 'real')",
+        ),
         classes="banner",
     )
     html.Div(
-        "{{ shown > 0 ? 'B: real or synthetic. S: side by side. M: outlines. N, P: next, previous. "
+        "{{ shown > 0 ? `B: ${reference_is.toLowerCase()} or synthetic. ` + 'S: side by side. M: outlines. N, P: next, previous. "
         "K: keep. X: discard.' : 'Wheel: slices. Right button: zoom. Middle button: move.' }}",
         v_if=("reference",),
         classes="keys",

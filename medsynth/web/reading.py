@@ -28,11 +28,13 @@ def read(upload: Path, out: Path) -> None:
     """
     from medsynth import dicom
     from medsynth.images import read_image, write_image
+    from medsynth.verification.header_layer import mark_in_header
 
     files = [path for path in upload.rglob("*") if path.is_file()]
     found = read_image(files[0] if len(files) == 1 else upload)
     said = dicom.said_by(found.headers[0]) if found.headers else {}
     about = {"dicom": bool(found.headers), "warnings": found.warnings, "said": said}
+    about["synthetic"] = mark_in_header(files[0]) is not None
     write_image(_small(found.image), out / SHOWN)
     (out / ABOUT).write_text(json.dumps(about))
 

@@ -13,6 +13,7 @@ from medsynth.request.model import QUALITIES
 from medsynth.scene import request
 from medsynth.scene.progress import line
 from medsynth.serve.jobs import JobLimits, Jobs, ServedJob
+from medsynth.web.leaving import seal_of
 
 if TYPE_CHECKING:
     from medsynth.web.desk import Desk
@@ -98,12 +99,13 @@ class Runs:
         done = []
         for number, file in enumerate(files, start=1):
             several = f"Variant {number} of {len(files)}: " if len(files) > 1 else ""
-            done.append(await self._one(file, several))
-        added = [self.desk.shelf.add(job) for job in done]
+            job = await self._one(file, several)
+            done.append((job, await asyncio.to_thread(seal_of, job.out)))
+        added = [self.desk.shelf.add(job, seal) for job, seal in done]
         self.desk.lesions.show_marks(False)
         self.desk.shelf.show(added[0])
         self.desk.step(title)
-        warnings = [words for job in done for words in job.warnings]
+        warnings = [words for job, _ in done for words in job.warnings]
         self.desk.note(warnings)
         many = "s" * (len(done) > 1)
         self.desk.say(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from medsynth.web.leaving import check_seal
+
 if TYPE_CHECKING:
     from medsynth.web.desk import Desk
 
@@ -68,6 +70,7 @@ class Sending:
         try:
             out = str(entry.job.out)
             await self.desk.runs.helper("Verifying its marks", ["medsynth.web.leaving", out])
+            await asyncio.to_thread(check_seal, entry.job.out, entry.seal)
             command = ["medsynth.cli.attached", "send", out, "--to", name, "--progress", "json"]
             done = await self.desk.runs.helper(f"To {name}", command)
         except BaseException as error:

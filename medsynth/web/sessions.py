@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import secrets
@@ -16,6 +17,7 @@ from medsynth.serve.jobs import JobLimits, ended, memory_of
 
 START_S = 180.0  # a first start reads some hundred MB
 WATCH_S = 1.0
+SPARE_AFTER_S = 15.0  # the next one starts when the page of the last one is open: it takes a core
 
 
 class NoMoreSessions(RuntimeError):
@@ -63,7 +65,7 @@ class Session:
 
 
 class Sessions:
-    """All sessions; one more is kept ready, so that a visitor waits for nothing.
+    """All sessions; one more is kept ready, so that a visitor hardly waits.
 
     Args:
         root: an empty folder for theirs, which only this user can enter.
@@ -78,6 +80,7 @@ class Sessions:
         self.spare: asyncio.Task[Session] | None = None
         self.watch: asyncio.Task[None] | None = None
         self.admission = asyncio.Lock()
+        self.hurry = asyncio.Event()  # somebody waits for the one that is to be ready
 
     def start(self) -> None:
         """Begin to keep one ready, and to watch."""
@@ -108,7 +111,9 @@ class Sessions:
                 raise NoMoreSessions(
                     f"{self.limits.sessions} sessions are open, which is as many as this server takes"
                 )
-            ready, self.spare = self.spare, asyncio.create_task(self._begin())
+            self.hurry.set()
+            self.hurry = asyncio.Event()
+            ready, self.spare = self.spare, asyncio.create_task(self._begin_later(self.hurry))
             assert ready is not None
             session = await ready
             if session.process.returncode is not None:
@@ -126,6 +131,11 @@ class Sessions:
     async def _end(self, session: Session) -> None:
         await ended(session.process)
         await asyncio.to_thread(shutil.rmtree, session.folder, ignore_errors=True)
+
+    async def _begin_later(self, hurry: asyncio.Event) -> Session:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(hurry.wait(), SPARE_AFTER_S)
+        return await self._begin()
 
     async def _begin(self) -> Session:
         folder = self.root / secrets.token_hex(8)

@@ -21,13 +21,14 @@ Listed = tuple[int, str, bool]
 
 @dataclass
 class ShelvedResult:
-    """One result."""
+    """One result; `seal` as in `medsynth.web.leaving`."""
 
     job: ServedJob
     volume: Any
     name: str
     what: str
     picture: str
+    seal: dict[str, str]
     kept: bool = False
     sent: str = ""
 
@@ -76,15 +77,15 @@ class Shelf:
             raise ValueError("There is no such result; it may have been discarded.")
         return self.results[number]
 
-    def add(self, job: ServedJob) -> int:
-        """A result that was just made; gives its number."""
+    def add(self, job: ServedJob, seal: dict[str, str]) -> int:
+        """A result that was just made, with what its files were then; gives its number."""
         assert job.request is not None
         asked = json.loads(job.request.read_text(encoding="utf-8"))
         volume, _ = results.add_result(job.out, self.reference(), words.PRESETS[asked["preset"]])
         self.count += 1
         name = f"Seed {asked['seed']}"
         picture = thumbnails.of(volume)
-        self.results[self.count] = ShelvedResult(job, volume, name, _what(asked), picture)
+        self.results[self.count] = ShelvedResult(job, volume, name, _what(asked), picture, seal)
         self.list()
         return self.count
 
@@ -148,7 +149,7 @@ class Shelf:
             self.show(numbers[(now + way) % len(numbers)])
 
     def compare(self, mode: str, fade: float | None = None) -> None:
-        """Synthetic, real, one fading into the other, or their difference."""
+        """Synthetic, the reference, one fading into the other, or their difference."""
         if self.shown is None or (mode == comparison.DIFFERENCE and not self.state.differs):
             return
         self.state.compare = mode
@@ -160,14 +161,14 @@ class Shelf:
         self.viewer.render()
 
     def set_beside(self, beside: bool) -> None:
-        """Real at the left and what is compared at the right, at one place and zoom; or all planes."""
+        """The reference at the left and what is compared at the right, at one place and zoom; or all planes."""
         if self.shown is not None:
             self.state.beside = bool(beside)
             self.viewer.set_beside(self.state.beside)
             self.compare(self.state.compare)
 
     def blink(self) -> None:
-        """From synthetic to real, and back."""
+        """From synthetic to the reference, and back."""
         real = self.state.compare == comparison.REAL
         self.compare(comparison.SYNTHETIC if real else comparison.REAL)
 

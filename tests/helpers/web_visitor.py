@@ -9,6 +9,7 @@ from PIL import Image
 from served_page import until
 
 SECONDS = 600_000
+STILL_MS = 650  # a view that rests is drawn once more, in full quality, after 500 ms
 PICTURES = Path(__file__).parents[1] / "web" / "screenshots"
 
 
@@ -24,6 +25,10 @@ class Visitor:
         self.server = server
         self.page.goto(server.link)
         self.page.wait_for_selector(".sections")
+
+    def leave(self):
+        """Close the page; its session ends."""
+        self.page.context.close()
 
     def _seen(self, request):
         if not request.url.startswith((self.server.address, "blob:", "data:")):
@@ -65,7 +70,7 @@ class Visitor:
         """Wait until two pictures in a row are the same; gives the last."""
         before = self.axial()
         while True:
-            self.page.wait_for_timeout(1000)
+            self.page.wait_for_timeout(STILL_MS)
             after = self.axial()
             if np.array_equal(before, after):
                 return after
@@ -101,9 +106,9 @@ class Visitor:
         x, y = self.at(right, down)
         self.page.mouse.move(x - 3, y)
         self.page.mouse.move(x, y)
-        self.page.wait_for_timeout(400)
+        self.page.wait_for_timeout(250)
         self.page.mouse.click(x, y, delay=80)
-        self.page.wait_for_timeout(800)
+        self.page.wait_for_timeout(500)
 
     def draft(self):
         """Two network calls for each slice."""
@@ -143,7 +148,7 @@ class Visitor:
         """Wait until both stay as they are; gives them."""
         before = self.halves()
         while True:
-            self.page.wait_for_timeout(1000)
+            self.page.wait_for_timeout(STILL_MS)
             after = self.halves()
             if all(map(np.array_equal, before, after)):
                 return after

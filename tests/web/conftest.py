@@ -1,5 +1,6 @@
 """The page needs trame-slicer (tests/web/requirements.txt); `sh tests/web/run.sh` makes an environment."""
 
+import os
 import shutil
 from importlib.util import find_spec
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from served_page import Served
+from web_visitor import Visitor
 
 if find_spec("trame_slicer") is None or find_spec("aiohttp") is None:
     # test_web_refusals.py stays and says why the others are not there.
@@ -49,10 +51,34 @@ def browser():
         yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
 
 
+@pytest.fixture(scope="session")
+def home(tmp_path_factory):
+    """Of who runs the server: its saved lesions."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory, home):
+    """One for all tests that a browser is enough for; each visitor has a session of its own."""
+    environment = {**os.environ, "MEDSYNTH_HOME": str(home)}
+    options = ("--threads", 1, "--sessions", 8, "--gone-minutes", 0.5)
+    started = Served(tmp_path_factory.mktemp("web"), *options, environment=environment)
+    yield started
+    started.stop()
+
+
 @pytest.fixture(scope="module")
-def server(serve):
-    """The page, for the tests of one file."""
-    return serve("--threads", 1)
+def visit(browser):
+    """`visit(server)`: a visitor; all leave with the module."""
+    came = []
+
+    def come(server, size=(1366, 768)):
+        came.append(Visitor(browser, server, size))
+        return came[-1]
+
+    yield come
+    for visitor in came:
+        visitor.leave()
 
 
 @pytest.fixture(scope="session")

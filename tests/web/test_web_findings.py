@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from web_visitor import Visitor, center
+from web_visitor import center
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
-def test_an_existing_finding_is_painted_named_and_in_the_masks(browser, server, chest, tmp_path):
-    visitor = Visitor(browser, server)
+def test_an_existing_finding_is_painted_named_and_in_the_masks(visit, server, chest, tmp_path):
+    visitor = visit(server)
     page = visitor.page
     visitor.open(chest)
     plain = visitor.settle()

@@ -1,12 +1,9 @@
 """Kinds of lesion chosen from pictures, places by a curve, and a painted lesion that is saved and put elsewhere."""
 
-import os
-
 import numpy as np
 import pytest
 import yaml
-from served_page import Served
-from web_visitor import Visitor, center, marked
+from web_visitor import center, marked
 
 from medsynth.cli.app import main
 from medsynth.storage import saved_lesions
@@ -15,18 +12,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(scope="module")
-def visitor(browser, home, chest, tmp_path_factory):
-    environment = {**os.environ, "MEDSYNTH_HOME": str(home)}
-    server = Served(tmp_path_factory.mktemp("web"), "--threads", 1, environment=environment)
-    visitor = Visitor(browser, server)
+def visitor(visit, server, chest):
+    visitor = visit(server)
     visitor.open(chest)
-    yield visitor
-    server.stop()
+    return visitor
 
 
 def test_a_kind_is_chosen_from_its_picture(visitor):

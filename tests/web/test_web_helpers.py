@@ -67,9 +67,10 @@ def run(coroutine):
 class Starting(Sessions):
     """Sessions whose processes take a while to start, and are none."""
 
-    start_s = 0.05
+    start_s, begun = 0.05, 0
 
     async def _begin(self):
+        self.begun += 1
         await asyncio.sleep(self.start_s)
         process = types.SimpleNamespace(returncode=None)
         return Session(f"session {id(process)}", "key", self.root, process)
@@ -85,6 +86,25 @@ def test_visitors_who_come_at_once_do_not_get_more_sessions_than_there_are(tmp_p
 
     kinds, count = run(visit())
     assert (kinds.count(Session), kinds.count(NoMoreSessions), count) == (2, 2, 2)
+
+
+def test_the_next_session_leaves_the_core_to_the_page_that_opens_unless_somebody_waits(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(f"{Sessions.__module__}.SPARE_AFTER_S", 600)
+
+    async def visit():
+        sessions = Starting(tmp_path, SessionLimits())
+        sessions.start()
+        await sessions.new()
+        await asyncio.sleep(0.2)
+        alone = sessions.begun
+        await asyncio.wait_for(sessions.new(), 20)  # a TimeoutError otherwise
+        sessions.watch.cancel()
+        sessions.spare.cancel()
+        return alone, sessions.begun
+
+    assert run(visit()) == (1, 2)
 
 
 def test_the_server_ends_at_once_while_a_session_still_starts(tmp_path):

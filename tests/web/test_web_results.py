@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 import yaml
-from web_visitor import Visitor, center, differ, marked
+from web_visitor import center, differ, marked
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 A, B, C = (0.27, 0.5), (0.33, 0.4), (0.27, 0.42)
 
 
 @pytest.fixture(scope="module")
-def done(browser, server, chest):
+def done(visit, server, chest):
     """A visitor with one result."""
-    visitor = Visitor(browser, server)
+    visitor = visit(server)
     visitor.open(chest)
     visitor.lesion_at(*A)
     visitor.draft()
@@ -116,8 +116,8 @@ def test_two_views_beside_each_other_move_and_zoom_as_one(done):
     assert not done.errors
 
 
-def test_marks_are_taken_back_and_made_again(browser, server, chest):
-    visitor = Visitor(browser, server)
+def test_marks_are_taken_back_and_made_again(visit, server, chest):
+    visitor = visit(server)
     page = visitor.page
     visitor.open(chest)
     plain = visitor.settle()

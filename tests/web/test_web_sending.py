@@ -1,5 +1,6 @@
 """Results that go from the page to a real archive, and those that must not."""
 
+import json
 import os
 
 import numpy as np
@@ -80,6 +81,20 @@ def test_pixels_that_are_not_the_runs_are_not_sent_whatever_the_header_says(visi
     before = archive.uids()
     files = [f for f in visitor.server.files() if f.suffix == ".dcm" and "image" in f.parts]
     assert len(files) == 14
+    (record,) = [f for f in visitor.server.files() if f.name == "result.json"]
+    first, _ = json.loads(record.read_text())["slices"]
+    assert first > 0  # so that the lowest slice was not synthesized: it has no mark
+    lowest = min(files, key=lambda file: pydicom.dcmread(file).ImagePositionPatient[2])
+    kept, dataset = lowest.read_bytes(), pydicom.dcmread(lowest)
+    dataset.PixelData = (dataset.pixel_array + 1).tobytes()
+    dataset.save_as(lowest)
+    visitor.page.click(".result .send")
+    visitor.until("send_to", lambda name: name == "Archive")
+    visitor.page.click(".agreed input")
+    visitor.page.click(".do-send")
+    visitor.said("were changed since the run wrote them")
+    assert archive.uids() == before
+    lowest.write_bytes(kept)
     for file in files:
         dataset = pydicom.dcmread(file)
         dataset.PixelData = np.flip(dataset.pixel_array).tobytes()

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,13 @@ import SimpleITK as sitk
 import yaml
 from job_server import JobServer
 from served_page import until
-from web_visitor import Visitor, center, differ, marked, roughness
+from web_visitor import center, differ, marked, roughness
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
-def test_the_whole_job(browser, server, chest, tmp_path):
-    visitor = Visitor(browser, server)
+def test_the_whole_job(visit, server, chest, tmp_path):
+    visitor = visit(server)
     page = visitor.page
     assert page.is_disabled(".run")
     visitor.open(chest)
@@ -87,8 +88,10 @@ def every_door_makes_the_same(tmp_path, chest):
     asked.mkdir()
     shutil.copy(chest, asked / "chest.nrrd")
     (asked / "request.yaml").write_text(yaml.safe_dump(request))
-    for door in (by_command, by_server, by_bundle):
-        out = door(asked, tmp_path / door.__name__)
+    doors = (by_command, by_server, by_bundle)
+    with ThreadPoolExecutor() as together:
+        outs = together.map(lambda door: door(asked, tmp_path / door.__name__), doors)
+    for door, out in zip(doors, outs, strict=True):
         names = sorted(path.name for path in out.glob("*.nrrd"))
         assert names == ["image.nrrd", "pathology_01.nrrd"]
         for name in names:
@@ -128,8 +131,8 @@ def by_bundle(asked, out):
     return out
 
 
-def test_box_brush_and_somewhere(browser, server, chest):
-    visitor = Visitor(browser, server, (1920, 1080))
+def test_box_brush_and_somewhere(visit, server, chest):
+    visitor = visit(server, (1920, 1080))
     page = visitor.page
     visitor.open(chest)
     plain = visitor.settle()
@@ -169,8 +172,8 @@ def test_box_brush_and_somewhere(browser, server, chest):
     assert not visitor.errors
 
 
-def test_two_visitors_see_nothing_of_each_other(browser, server, chest):
-    first, second = Visitor(browser, server), Visitor(browser, server)
+def test_two_visitors_see_nothing_of_each_other(visit, server, chest):
+    first, second = visit(server), visit(server)
     first.open(chest)
     first.page.click(".add")
     first.page.wait_for_selector(".lesion")

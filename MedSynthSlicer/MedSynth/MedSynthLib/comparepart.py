@@ -12,6 +12,7 @@ from MedSynthLib.titledbox import Follower
 
 BLINK_KEY = "K"  # Slicer's slice views use b, and keep it: it scrolls
 MORE = 4
+REAL_ROW = comparison.MODES.index(comparison.REAL)
 KEPT = "MedSynth.Kept"  # an attribute of a result that must not be discarded
 
 
@@ -57,6 +58,7 @@ class ComparePart(Follower):
             self.comparison.forget()
             self._choose(comparison.SYNTHETIC)
             self.ui.surfaceButton.checked = False
+        self.ui.compareComboBox.setItemText(REAL_ROW, _(comparison.title_of(reference)))
         both = result is not None and reference is not None
         for widget in (self.ui.compareComboBox, self.ui.blinkButton, self.ui.linkedCheckBox):
             widget.enabled = both
@@ -78,7 +80,7 @@ class ComparePart(Follower):
         self.ui.compareComboBox.currentIndex = comparison.MODES.index(mode)
 
     def show(self, mode: str) -> None:
-        """Show the synthetic image, the real one, one through the other, or their difference."""
+        """Show the synthetic image, the reference, one through the other, or their difference."""
         result, reference = self._pair()
         if result is None or reference is None:
             return
@@ -105,7 +107,7 @@ class ComparePart(Follower):
         return slicer.app.layoutManager().sliceWidget("Yellow")
 
     def blink(self) -> None:
-        """From synthetic to real, and back."""
+        """From synthetic to the reference, and back."""
         isReal = self.mode == comparison.REAL
         self.show(comparison.SYNTHETIC if isReal else comparison.REAL)
 

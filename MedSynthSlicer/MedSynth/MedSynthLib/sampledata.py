@@ -59,7 +59,9 @@ class Drawing:
 
     def load(self, path: Path):
         """The volume, in the preset's first window."""
-        node = nodes.read_volume(path, nodes.new_node("vtkMRMLScalarVolumeNode", self.name))
+        said = {nodes.DRAWN: "1"}
+        new = nodes.new_node("vtkMRMLScalarVolumeNode", self.name, said)
+        node = nodes.read_volume(path, new)
         projection.set_own(
             node, {key: self.film[key] for key in projection.KEYS if key in self.film}
         )

@@ -49,7 +49,7 @@ def _compare(desk: Desk, does: Does) -> None:
     change = does(desk.shelf.compare)
     for mode in MODES:
         v3.VBtn(
-            mode.capitalize(),
+            "{{ reference_is }}" if mode == "real" else mode.capitalize(),
             click=(change, f"['{mode}']"),
             color=(f"compare === '{mode}' ? 'amber' : undefined",),
             disabled=("!differs",) if mode == "difference" else False,
@@ -66,7 +66,7 @@ def _compare(desk: Desk, does: Does) -> None:
         (
             "Side by side",
             "beside",
-            "Real at the left, at the same place and zoom",
+            "The reference at the left, at the same place and zoom",
             desk.shelf.set_beside,
         ),
         ("Outline", "outlines", "The lesions' outlines", desk.shelf.outline),
