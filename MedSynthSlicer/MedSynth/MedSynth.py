@@ -70,6 +70,7 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, slicer.util.VTKObservationMix
     def cleanup(self):
         self.onSceneStartClose()
         self.send.close()
+        self.gallery.close()
         self.removeObservers()
 
     def enter(self):

@@ -20,6 +20,7 @@ actions:
   show     one, with all that is known of where it comes from
   save     cut the lesion that --mask marks out of --image, and keep it as NAME
   remove   delete one
+  pictures  draw the pictures of the kinds of --preset that are not there yet, for the galleries
 
 examples:
   medsynth lesions save "Clear cell" --image ct/ --mask seg.dcm --preset lung_ct
@@ -30,25 +31,28 @@ examples:
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """`lesions` and its actions."""
     parser = add_command(subparsers, "lesions", LINE, PAGE, ACTIONS)
-    choices = ("list", "show", "save", "remove")
+    choices = ("list", "show", "save", "remove", "pictures")
     parser.add_argument("action", metavar="ACTION", nargs="?", choices=choices, default="list")
     parser.add_argument("name", metavar="NAME", nargs="?", help="of a saved lesion")
     parser.add_argument("--image", metavar="FILE", type=Path, help="save: the annotated image")
     parser.add_argument("--mask", metavar="FILE", type=Path, help="save: marks the lesion there")
-    parser.add_argument("--preset", metavar="NAME", help="save: the image's domain")
+    parser.add_argument("--preset", metavar="NAME", help="save, pictures: the domain")
     parser.add_argument("--note", metavar="WORDS", help="save: what else is known of it; no names")
     parser.add_argument("--store", metavar="DIR", type=Path, help="(default: your own folder)")
 
 
 def run(args: argparse.Namespace, listener: Listener) -> int:
     """Do the action."""
-    if args.action != "list" and not args.name:
+    if args.action not in ("list", "pictures") and not args.name:
         raise ValueError(
             f"medsynth lesions {args.action} needs a NAME; medsynth lesions lists them"
         )
-    if args.action != "save" and (args.image or args.mask or args.preset or args.note):
-        raise ValueError("--image, --mask, --preset and --note are for medsynth lesions save")
+    if args.action != "save" and (args.image or args.mask or args.note):
+        raise ValueError("--image, --mask and --note are for medsynth lesions save")
+    if args.preset and args.action not in ("save", "pictures"):
+        raise ValueError("--preset is for medsynth lesions save and pictures")
     actions = {"list": _list, "show": _show, "save": _save, "remove": _remove}
+    actions["pictures"] = _pictures
     listener(Event("result", message=actions[args.action](args)))
     return 0
 
@@ -95,3 +99,15 @@ def _remove(args: argparse.Namespace) -> str:
 
     saved_lesions.remove(args.name, args.store)
     return f"removed {args.name}"
+
+
+def _pictures(args: argparse.Namespace) -> str:
+    from medsynth import domains
+    from medsynth.lesions import thumbnail
+
+    if not args.preset:
+        raise ValueError("medsynth lesions pictures needs --preset")
+    preset = domains.get(args.preset)
+    for kind in preset.lesion_kinds:
+        thumbnail.ensure(kind, preset)
+    return f"{len(preset.lesion_kinds)} kinds of {preset.name} in {thumbnail.folder()}"

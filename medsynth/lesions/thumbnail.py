@@ -43,9 +43,11 @@ def file_of(kind: str, preset: Preset) -> Path:
 
 @functools.cache
 def _version(kind: str) -> str:
-    from medsynth.lesions import drawn
-
-    files = [Path(inspect.getfile(KINDS[kind].draw)), Path(__file__), Path(drawn.__file__)]
+    files = [
+        Path(inspect.getfile(KINDS[kind].draw)),
+        Path(__file__),
+        Path(__file__).with_name("drawn.py"),
+    ]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 

@@ -55,7 +55,7 @@ def drawn(pathologies: Sequence[Any]) -> tuple[Drawn, ...]:
         ValueError: one of another volume, or a saved one, which no plan can say.
     """
     for index, pathology in enumerate(pathologies, start=1):
-        if pathology.kind == FROM_VOLUME or getattr(pathology, "saved", None) is not None:
+        if pathology.kind == FROM_VOLUME or getattr(pathology, "saved", None):
             raise ValueError(
                 f"Pathology {index}: a plan draws its lesions. Choose one of the domain's kinds."
             )

@@ -9,6 +9,8 @@ from medsynth.scene import anatomy as drawn_anatomy
 from medsynth.scene import findings, marks, nodes, projection, region
 from medsynth.scene.given import slicer
 from medsynth.scene.vocabulary import FROM_VOLUME, PRESETS
+from medsynth.storage import saved_lesions
+from medsynth.storage.saved_lesions import SavedLesion
 
 AERATED_HU = -400.0  # of lung, as in medsynth.lesions.body
 REACH_MM = 5.0  # around the middle of a region
@@ -76,18 +78,28 @@ def _todo(where) -> str:
 
 
 def source(pathology, number: int) -> None:
-    """Whether a lesion that is taken from another volume is chosen.
+    """Whether a lesion that is taken from another volume is chosen, and a saved one is there.
 
     Raises:
         ValueError: it is not.
     """
-    if pathology.kind != FROM_VOLUME:
+    if saved_of(pathology) is not None or pathology.kind != FROM_VOLUME:
         return
     if pathology.sourceVolume is None or pathology.sourceMask is None:
         raise ValueError(
             f"Pathology {number}: choose the volume its lesion is taken from and the segmentation "
             "that marks the lesion there."
         )
+
+
+def saved_of(pathology) -> SavedLesion | None:
+    """The saved lesion that it is to be: the page holds it, a parameter node its name.
+
+    Raises:
+        ValueError: none is saved under that name any more, or it is damaged.
+    """
+    found = getattr(pathology, "saved", None)
+    return saved_lesions.find(found) if isinstance(found, str) and found else (found or None)
 
 
 def odd(where, reference, preset, diameter: float) -> str:

@@ -42,7 +42,8 @@ class Steps(Generic[T]):
     def _go(self, source: list[tuple[str, T]], target: list[tuple[str, T]]) -> None:
         if not source:
             return
-        title, what = source.pop()  # one that cannot be taken back is not in the way of those before
+        # First: one that cannot be taken back is not in the way of those before it.
+        title, what = source.pop()
         again = self.apply(what)
         if again is not None:
             target.append((title, again))

@@ -78,7 +78,7 @@ def write(
 
 
 def _source(pathology, folder: Path, number: int) -> dict:
-    if (saved := getattr(pathology, "saved", None)) is not None:
+    if (saved := checks.saved_of(pathology)) is not None:
         return saved.source()
     if pathology.kind != FROM_VOLUME:
         return {"procedural": {"kind": pathology.kind}}

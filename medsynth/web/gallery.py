@@ -9,10 +9,9 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import medsynth.scene.vocabulary as words
-from medsynth.domains.lesion_kinds import KINDS
 from medsynth.lesions import thumbnail
-from medsynth.scene import nodes, region
+from medsynth.scene import lesion_cards, nodes, region
+from medsynth.scene.lesion_cards import LesionCard
 from medsynth.serve.jobs import ServedJob
 from medsynth.storage import saved_lesions
 
@@ -41,14 +40,10 @@ class LesionCards:
     def refresh(self) -> None:
         """The cards of the domain, and those that are saved; kinds without a picture are being drawn."""
         preset = self.desk.preset
-        self.state.kind_cards = [_card(kind, preset) for kind in preset.lesion_kinds]
+        self.state.kind_cards = [_card(each) for each in lesion_cards.kinds(preset)]
         self.state.saved_cards = [
-            {
-                **{"name": each.name, "size": f"{each.diameter_mm:.0f} mm"},
-                **{"note": str(each.origin.get("note", "")), "picture": _picture(each.picture)},
-            }
-            for each in saved_lesions.saved(self.store)
-            if each.preset == preset.name
+            {"name": c.name, "size": c.size, "note": c.words, "picture": _picture(c.picture)}
+            for c in lesion_cards.mine(preset, self.store)
         ]
         missing = [card for card in self.state.kind_cards if not card["picture"]]
         if missing and (self.drawing is None or self.drawing.done()):
@@ -57,11 +52,10 @@ class LesionCards:
     async def _draw(self, preset: str) -> None:
         """In a process apart, beside whatever runs; kept on disk for every later session."""
         job = ServedJob("pictures", self.desk.folder)
-        await self.desk.runs.jobs.follow(job, ["medsynth.web.picturing", preset])
+        command = ["medsynth.cli.attached", "lesions", "pictures", "--preset", preset]
+        await self.desk.runs.jobs.follow(job, [*command, "--progress", "json"])
         if preset == self.desk.preset.name and job.state == "running":
-            self.state.kind_cards = [
-                _card(kind, self.desk.preset) for kind in self.desk.preset.lesion_kinds
-            ]
+            self.state.kind_cards = [_card(each) for each in lesion_cards.kinds(self.desk.preset)]
             self.state.flush()
 
     def picture_of(self, lesion: Any) -> str:
@@ -132,13 +126,9 @@ class LesionCards:
         self.refresh()
 
 
-def _card(kind: str, preset: Any) -> dict[str, str]:
-    reading = KINDS[kind].reading
-    said = {"size": "", "margin": "", "density": "", "words": ""}
-    if reading is not None:
-        said = {key: getattr(reading, key) for key in said}
-    picture = _picture(thumbnail.file_of(kind, preset))
-    return {"kind": kind, "title": words.KIND_TITLES[kind], "picture": picture, **said}
+def _card(card: LesionCard) -> dict[str, str]:
+    said = {key: getattr(card, key) for key in ("title", "size", "margin", "density", "words")}
+    return {"kind": card.name, "picture": _picture(card.picture), **said}
 
 
 def _picture(file: Path) -> str:

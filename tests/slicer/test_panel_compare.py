@@ -9,6 +9,8 @@ from harness.user import choose, click, drag, offered, pick, placePoint, slide, 
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QApplication
 
+from medsynth.scene import nodes
+
 
 def run(panel):
     click(panel.ui.runButton)
@@ -87,6 +89,16 @@ def test_blink_fade_and_difference_are_what_the_view_draws(made):
     run(made)
     assert ui.compareComboBox.currentText == "Synthetic"
     assert not slicer.mrmlScene.IsNodePresent(difference)
+
+
+def test_a_phantom_is_not_called_real(made):
+    made.reference.SetAttribute(nodes.DRAWN, "1")
+    made.compare.update()
+    choose(made.compare.ui.compareComboBox, "Drawn phantom")
+    assert made.compare.mode == "real"
+    np.testing.assert_array_equal(
+        right().pixels(), slicer.app.layoutManager().sliceWidget("Red").pixels()
+    )
 
 
 def test_views_are_linked_until_the_user_says_otherwise(made):

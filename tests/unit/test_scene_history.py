@@ -2,7 +2,7 @@
 
 import pytest
 
-from medsynth.scene.history import History
+from medsynth.scene.history import History, Steps
 
 
 class Words:
@@ -79,3 +79,19 @@ def test_no_more_steps_are_kept_than_said_and_what_cannot_come_back_is_not_reach
     assert list(words.history.reachable()) == [tuple("abcd")]
     words.history.undo()
     assert words.all == list("abcd")
+
+
+def test_steps_that_are_functions_are_taken_back_and_one_that_fails_is_not_in_the_way():
+    done = []
+
+    def broken():
+        raise ValueError("gone")
+
+    steps = Steps(lambda back: back(), most=2)
+    for title, back in (("far", broken), ("first", lambda: done.append(1)), ("second", broken)):
+        steps.add(title, back)
+    with pytest.raises(ValueError, match="gone"):
+        steps.undo()
+    assert steps.undoes == "first"
+    steps.undo()
+    assert (done, steps.undoes, steps.redoes) == ([1], "", "")

@@ -4,7 +4,10 @@ import subprocess
 import sys
 
 import pytest
+import SimpleITK as sitk
 import yaml
+
+from medsynth.images import write_image
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -19,7 +22,11 @@ def test_a_queue_is_downloaded_as_a_plan_that_a_set_is_made_of(visit, server, ch
     page.fill(".queue-images input", "3")
     page.click(".queue-add")
     visitor.until("queue", lambda queue: len(queue) == 1)
-    visitor.open(chest)  # the queue outlives the image
+    drawn = tmp_path / "drawn.nrrd"
+    write_image(sitk.ReadImage(str(chest)), drawn)  # with the mark of what is not a patient's
+    assert "Not for diagnosis" not in page.inner_text(".stage")
+    visitor.open(drawn)  # the queue outlives the image
+    assert "Synthetic reference. Not for diagnosis." in page.inner_text(".stage")
     page.fill(".queue-images input", "2")
     page.click(".queue-add")
     first, second = visitor.until("queue", lambda queue: len(queue) == 2)
@@ -31,6 +38,10 @@ def test_a_queue_is_downloaded_as_a_plan_that_a_set_is_made_of(visit, server, ch
     assert [a["weight"] for a in plan["anatomies"]] == [3, 2]
     assert (plan["count"], plan["steps"], plan["pathologies"]["share"]) == (5, 2, 0.6)
     assert plan["anatomies"][0]["labels"] == []
+    assert plan["sampler"] == "dpmpp_2m_sde"
+    assert plan["slices"] == "all"
+    (source,) = plan["pathologies"]["sources"]
+    assert source["factor"] == 4
     command = [sys.executable, "-m", "medsynth", "dataset", "plan.yaml", "-o", "set", "--dry-run"]
     done = subprocess.run(command, cwd=tmp_path / "plan", capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -12,7 +12,9 @@ import pytest
 import SimpleITK as sitk
 
 from medsynth.errors import GeometryError
+from medsynth.images import write_image
 from medsynth.web import reading, suggesting
+from medsynth.web.leaving import check_seal, seal_of
 from medsynth.web.sessions import NoMoreSessions, Session, SessionLimits, Sessions
 
 
@@ -40,7 +42,30 @@ def test_whole_numbers_are_shown_in_half_the_memory(chest, tmp_path):
     assert shown.GetPixelID() == sitk.sitkInt16
     np.testing.assert_array_equal(*map(sitk.GetArrayFromImage, (shown, sent)))
     assert shown.GetOrigin() == sent.GetOrigin()
-    assert json.loads((tmp_path / reading.ABOUT).read_text())["dicom"] is False
+    about = json.loads((tmp_path / reading.ABOUT).read_text())
+    assert (about["dicom"], about["synthetic"]) == (False, False)
+
+
+def test_what_medsynth_made_is_known_by_its_header(chest, tmp_path):
+    upload = tmp_path / "upload"
+    upload.mkdir()
+    write_image(sitk.ReadImage(str(chest)), upload / "00001.nrrd")
+    reading.read(upload, tmp_path)
+    assert json.loads((tmp_path / reading.ABOUT).read_text())["synthetic"] is True
+
+
+def test_every_changed_missing_and_added_file_breaks_the_seal(tmp_path):
+    files = tmp_path / "dicom" / "image"
+    files.mkdir(parents=True)
+    for name in ("1.dcm", "2.dcm", "3.dcm"):
+        (files / name).write_text(name)
+    seal = seal_of(tmp_path)
+    check_seal(tmp_path, seal)
+    (files / "1.dcm").write_text("another")
+    (files / "2.dcm").unlink()
+    (files / "4.dcm").write_text("more")
+    with pytest.raises(ValueError, match="3 of 3 DICOM files were changed"):
+        check_seal(tmp_path, seal)
 
 
 @pytest.mark.slow

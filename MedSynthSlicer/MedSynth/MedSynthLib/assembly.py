@@ -11,6 +11,7 @@ from MedSynthLib.comparepart import ComparePart
 from MedSynthLib.computerpart import ComputerPart
 from MedSynthLib.filmpart import FilmPart
 from MedSynthLib.findingspart import FindingsPart
+from MedSynthLib.gallery import Gallery
 from MedSynthLib.panel import Messages, PreviewPart, ResultPart, RunPart
 from MedSynthLib.pathologies import Cards
 from MedSynthLib.pathologynodes import parameterNodes
@@ -64,11 +65,14 @@ def assemble(widget) -> None:
         **{"uiFile": resource("UI/Anatomy.ui"), "messages": messages, "placing": placing},
         **{"undo": widget.undo, "onDrawn": widget.onModified},
     )
+    widget.gallery = Gallery(
+        requirementsFile=packages, anatomy=lambda: widget._parameters, messages=messages
+    )
     widget.cards = Cards(
         ui.pathologyContainer,
         uiFile=resource("UI/Pathology.ui"),
         anatomy=lambda: widget._parameters,
-        **{"placing": placing, "undo": widget.undo},
+        **{"placing": placing, "undo": widget.undo, "gallery": widget.gallery},
         onFactor=widget.previewPart.onPathologyFactor,
         onPlace=widget.onModified,
         onUnreadable=messages.fail,

@@ -7,7 +7,7 @@ from slicer.i18n import tr as _
 
 from medsynth.scene import marks
 
-FIELDS = ("kind", "diameter", "sourceVolume", "sourceMask", "factor", "stop")
+FIELDS = ("kind", "saved", "diameter", "sourceVolume", "sourceMask", "factor", "stop")
 
 
 def _isPresent(node) -> bool:

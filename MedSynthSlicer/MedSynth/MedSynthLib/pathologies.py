@@ -16,6 +16,7 @@ from slicer.i18n import tr as _
 from medsynth.scene import checks, findings, marks
 from medsynth.scene.size_outline import SizeOutline
 from medsynth.scene.vocabulary import FROM_VOLUME, KIND_TITLES, PRESETS, factor_of, kinds_of
+from MedSynthLib.gallery import Gallery
 from MedSynthLib.markundo import MovedMark, PlacedMark, RemovedPathology
 from MedSynthLib.pathologynodes import ROLE, addParameterNode, idsOf, parameterNodes
 from MedSynthLib.placing import Placing
@@ -23,18 +24,20 @@ from MedSynthLib.titledbox import TitledBox
 from MedSynthLib.undo import Undo
 
 RED = "color: #b00020"
+SMALLEST_MM, LARGEST_MM = 2.0, 100.0  # of the diameter
 ODD_MS = 150  # what needs a look at the image waits for the hand to rest
 
 
 @dataclass(frozen=True)
 class Callbacks:
-    """What a card tells and asks: a moved factor, a changed place, placing, the marks in use, undo."""
+    """What a card tells and asks: a moved factor, a changed place, placing, the marks in use, undo, the gallery."""
 
     factor: Callable[[float], None]
     place: Callable[[], None]
     placing: Placing
     used: Callable[[], list]
     undo: Undo
+    gallery: Gallery
 
 
 def _isPresent(node) -> bool:
@@ -63,6 +66,8 @@ class Card:
         self.ui.curveButton.connect("clicked(bool)", self.onCurve)
         self.ui.paintButton.connect("clicked(bool)", self.onPaint)
         self.ui.removeButton.connect("clicked(bool)", lambda: onRemove(self))
+        self.ui.galleryButton.connect("clicked(bool)", lambda: on.gallery.open(self))
+        self.ui.saveLesionButton.connect("clicked(bool)", lambda: on.gallery.save(self))
         self.ui.pathologyFactorSlider.connect("valueChanged(double)", on.factor)
         self.kindBox = TitledBox(self.ui.kindComboBox, "kind", KIND_TITLES, onChosen=self.onKind)
         self.kindBox.setParameters(parameters)
@@ -87,10 +92,14 @@ class Card:
     def update(self) -> None:
         """Show what the parameter nodes say."""
         kind, where = self.parameters.kind, self.parameters.where
-        self.ui.cardButton.text = f"Pathology {self.number}: {KIND_TITLES[kind]}"
+        saved = self.parameters.saved
+        title = _("Mine: {name}").format(name=saved) if saved else KIND_TITLES[kind]
+        self.ui.cardButton.text = f"Pathology {self.number}: {title}"
         self.kindBox.offer(kinds_of(PRESETS[self.anatomy().preset]))
         self.kindBox.update()
-        fromVolume = kind == FROM_VOLUME
+        if saved:
+            self.ui.kindComboBox.currentIndex = -1
+        fromVolume = kind == FROM_VOLUME and not saved
         for widget in (self.ui.sourceVolumeLabel, self.ui.sourceVolumeSelector):
             widget.visible = fromVolume
         for widget in (self.ui.sourceMaskLabel, self.ui.sourceMaskSelector):
@@ -99,6 +108,8 @@ class Card:
             where.IsA("vtkMRMLSegmentationNode") or where.IsA("vtkMRMLMarkupsROINode")
         )
         self.ui.diameterSlider.enabled = usesDiameter
+        marksRegion = where is not None and not where.IsA("vtkMRMLMarkupsFiducialNode")
+        self.ui.saveLesionButton.enabled = marksRegion and self.anatomy().reference is not None
         self._watch(where)
         self.showPlace()
 
@@ -147,10 +158,23 @@ class Card:
         self.ui.placeLabel.visible = bool(text)
 
     def onKind(self) -> None:
-        """A kind that needs another factor brings it."""
+        """A kind that needs another factor brings it, and takes the place of a saved lesion."""
+        self.parameters.saved = ""
         if factor_of(self.parameters.kind) != factor_of(self.kind):
             self.parameters.factor = float(factor_of(self.parameters.kind))
         self.kind = self.parameters.kind
+
+    def become(self, chosen) -> None:
+        """A kind or a saved lesion, from the gallery."""
+        if chosen.saved:
+            from medsynth.storage import saved_lesions
+
+            diameter = saved_lesions.find(chosen.name).diameter_mm
+            self.parameters.saved = chosen.name
+            self.parameters.diameter = min(max(diameter, SMALLEST_MM), LARGEST_MM)
+        else:
+            self.parameters.kind = chosen.name
+            self.onKind()
 
     def onClick(self) -> None:
         """One click into a slice view places the center."""
@@ -208,11 +232,21 @@ class Cards:
     """All cards, in the order of the module's parameter node."""
 
     def __init__(
-        self, container, *, uiFile: str, anatomy, placing, undo, onFactor, onPlace, onUnreadable
+        self,
+        container,
+        *,
+        uiFile: str,
+        anatomy,
+        placing,
+        undo,
+        gallery,
+        onFactor,
+        onPlace,
+        onUnreadable,
     ):
         self.container, self.uiFile = container, uiFile
         self.anatomy, self.placing = anatomy, placing
-        self.on = Callbacks(onFactor, onPlace, placing, self.marks, undo)
+        self.on = Callbacks(onFactor, onPlace, placing, self.marks, undo, gallery)
         self.onUnreadable = onUnreadable
         self.cards: list[Card] = []
         self.moduleNode = None
@@ -256,6 +290,7 @@ class Cards:
     def keepKinds(self, preset) -> None:
         """Give pathologies of a kind that the preset does not draw its first one."""
         for card in self.cards:
+            card.parameters.saved = ""  # it was cut out of an image of the other domain
             if card.parameters.kind not in kinds_of(preset):
                 card.parameters.kind = preset.lesion_kinds[0]
                 card.onKind()

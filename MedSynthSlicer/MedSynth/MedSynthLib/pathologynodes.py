@@ -34,6 +34,7 @@ class PathologyParameterNode:
     ]
     diameter: Annotated[float, WithinRange(2.0, 100.0)] = 14.0
     kind: Annotated[str, Choice(KINDS)] = KINDS[0]
+    saved: str = ""  # the name of a saved lesion that is taken instead
     sourceVolume: vtkMRMLScalarVolumeNode
     sourceMask: vtkMRMLSegmentationNode
     factor: Annotated[float, WithinRange(1.0, 64.0)] = 4.0
