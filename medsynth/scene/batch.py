@@ -86,19 +86,6 @@ def one_mask(reference: Any, folder: Path) -> Path | None:
     return folder / files[0]["file"] if files else None
 
 
-def _labels(reference: Any, folder: Path, number: int) -> dict[str, Any]:
-    if findings.of(reference) is None:
-        return findings.request_keys(reference, folder)  # what is said, without a file
-    own = folder / f"findings_{number:02d}"
-    own.mkdir()
-    try:
-        file = one_mask(reference, own)
-    except ValueError:
-        shutil.rmtree(own)
-        raise
-    return {"labels": f"{own.name}/{file.name}"} if file else {}
-
-
 # The module: volumes or a folder x the lesions of the panel
 
 

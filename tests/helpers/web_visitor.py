@@ -106,9 +106,9 @@ class Visitor:
         x, y = self.at(right, down)
         self.page.mouse.move(x - 3, y)
         self.page.mouse.move(x, y)
-        self.page.wait_for_timeout(250)
+        self.page.wait_for_timeout(400)
         self.page.mouse.click(x, y, delay=80)
-        self.page.wait_for_timeout(500)
+        self.page.wait_for_timeout(800)
 
     def draft(self):
         """Two network calls for each slice."""

@@ -21,8 +21,10 @@ from MedSynthLib import section
 from MedSynthLib.process import Process
 from MedSynthLib.titledbox import Follower
 
-NO_PHANTOM = "Only a phantom has curves: press Sample phantom, or open control points from a file."
-FILES = "Control points (*.json)"
+NO_PHANTOM = _(
+    "Only a phantom has curves: press Sample phantom, or open control points from a file."
+)
+FILES = _("Control points (*.json)")
 
 
 class AnatomyPart(Follower):
@@ -101,7 +103,7 @@ class AnatomyPart(Follower):
                 self.level < len(levels) - 1,
             )
         if not self.names:
-            self._say(_(NO_PHANTOM))
+            self._say(NO_PHANTOM)
         elif anatomy.is_edited(self._volume()):
             self._say(_("Edited. Redraw all before you run."))
         else:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import qt
+from slicer.i18n import tr as _
 
 from medsynth.scene import results
 from MedSynthLib import kept
@@ -38,19 +39,23 @@ class AuditPart(CommandPart):
         preset = results.preset_of(folder)
         images = self._trainingImages(preset)
         if not images:
-            words = f"Not audited: it needs the images that the network of {preset} was trained on."
+            words = _(
+                "Not audited: it needs the images that the network of {preset} was trained on."
+            ).format(preset=preset)
             self.messages.say(words)
             return
         self._ensureDependencies()
-        self._run(["audit", str(folder), "--data", images, "--recipe", preset], "Auditing...")
-        self.messages.say("Auditing...")
+        self._run(["audit", str(folder), "--data", images, "--recipe", preset], _("Auditing..."))
+        self.messages.say(_("Auditing..."))
 
     def _trainingImages(self, preset: str) -> str:
         setting = f"{TRAINING_SETTING}/{preset}"
         folder = str(qt.QSettings().value(setting) or "")
         if not folder or not Path(folder).is_dir():
             folder = qt.QFileDialog.getExistingDirectory(
-                self.ui.auditButton, f"The images that the network of {preset} was trained on", ""
+                self.ui.auditButton,
+                _("The images that the network of {preset} was trained on").format(preset=preset),
+                "",
             )
             if folder:
                 qt.QSettings().setValue(setting, folder)
@@ -74,12 +79,14 @@ class AuditPart(CommandPart):
 
     def _finished(self, reason: str | None) -> None:
         if self.found.get("verdict") == "clear":
-            self.messages.say("Audited: the result is no near copy of an image of training.")
+            self.messages.say(_("Audited: the result is no near copy of an image of training."))
         elif self.found:
             # A near copy is the command's answer, not its failure, although its exit code is not 0.
             said = self.found["message"]
             self.messages.fail(
-                f"Near copy of an image of training; it cannot be sent or exported. {said}"
+                _(
+                    "Near copy of an image of training; it cannot be sent or exported. {said}"
+                ).format(said=said)
             )
         else:
             # A folder that does not fit must not be asked with again.

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 
 from MedSynthLib import destinations
 
@@ -78,10 +79,12 @@ def server() -> RemoteComputer:
         ValueError: its address or token is missing.
     """
     if not address():
-        raise ValueError("Enter the server's address under Advanced, or choose this computer.")
+        raise ValueError(_("Enter the server's address under Advanced, or choose this computer."))
     found = token(address())
     if not found:
-        raise ValueError(f"Enter the token of {address()} under Advanced.")
+        raise ValueError(
+            _("Enter the token of {address} under Advanced.").format(address=address())
+        )
     return RemoteComputer(address(), found, _setting(CERTIFICATE_SETTING))
 
 
@@ -116,20 +119,21 @@ def agreed(where: RemoteComputer, what: str) -> bool:
     known = _setting(AGREED_SETTING).split()
     reasons = []
     if where.address not in known:
-        reasons.append("This is the first time that images are sent to this address.")
+        reasons.append(_("This is the first time that images are sent to this address."))
     if not (where.isEncrypted or where.isLoopback):
         reasons.append(
-            "The connection is NOT encrypted: who is on the network on the way can read the images and "
-            "the token."
+            _(
+                "The connection is NOT encrypted: who is on the network on the way can read the images and "
+                "the token."
+            )
         )
     if not reasons:
         return True
-    leaves = (
-        f"The pixels of {what}, and of every image and mask that the run needs, leave this computer. "
-        "Their names and DICOM headers do not. The server removes them when the result has been fetched."
-    )
-    question = "\n\n".join([f"Run on {where.address}?", leaves, *reasons])
-    if not slicer.util.confirmOkCancelDisplay(question, windowTitle="Run on a server"):
+    leaves = _(
+        "The pixels of {what}, and of every image and mask that the run needs, leave this computer. Their names and DICOM headers do not. The server removes them when the result has been fetched."
+    ).format(what=what)
+    question = "\n\n".join([_("Run on {address}?").format(address=where.address), leaves, *reasons])
+    if not slicer.util.confirmOkCancelDisplay(question, windowTitle=_("Run on a server")):
         return False
     qt.QSettings().setValue(AGREED_SETTING, " ".join(dict.fromkeys([*known, where.address])))
     return True

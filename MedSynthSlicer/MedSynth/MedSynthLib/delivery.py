@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 import slicer
+from slicer.i18n import tr as _
 
 from MedSynthLib import kept, library
 from MedSynthLib.process import Process
@@ -54,7 +55,7 @@ def exportTo(result, folder: str) -> Path:
     """
     source = exportable(result)
     if not folder or not Path(folder).is_dir():
-        raise ValueError("Choose the folder to export to first.")
+        raise ValueError(_("Choose the folder to export to first."))
     name = "".join(c if c.isalnum() or c in "-_" else "_" for c in result.GetName())
     target, number = Path(folder) / name, 2
     while target.exists():
@@ -81,13 +82,13 @@ def importIntoDatabase(result) -> int:
     database = getattr(slicer, "dicomDatabase", None)
     if database is None or not database.isOpen:
         raise ValueError(
-            "Slicer's DICOM database is not open. Open the DICOM module once, then retry."
+            _("Slicer's DICOM database is not open. Open the DICOM module once, then retry.")
         )
     from DICOMLib import DICOMUtils
 
     # Copies: the database must not depend on a folder that is the user's to move.
     if not DICOMUtils.importDicom(str(folder), copyFiles=True):
-        raise RuntimeError("Slicer's DICOM database did not take the files; its log says why.")
+        raise RuntimeError(_("Slicer's DICOM database did not take the files; its log says why."))
     return sum(1 for _ in folder.rglob("*.dcm"))
 
 
@@ -96,7 +97,7 @@ def canSend() -> str:
     if library.configuredPython():
         return ""  # the other Python's medsynth will say
     if not (library.libraryFolder() / "medsynth" / "commands" / "send.py").is_file():
-        return "This version of medsynth cannot send to a PACS yet. Export to a folder instead."
+        return _("This version of medsynth cannot send to a PACS yet. Export to a folder instead.")
     return ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 
 from MedSynthLib import library
 
@@ -20,7 +21,7 @@ def book():
     try:
         from medsynth.pacs import address_book
     except ImportError as error:
-        raise RuntimeError(f"Destinations cannot be read: {error}.") from None
+        raise RuntimeError(_("Destinations cannot be read: {error}.").format(error=error)) from None
     return address_book
 
 
@@ -31,10 +32,14 @@ def find(name: str):
         ValueError: it is not there (any more), or the file is damaged.
     """
     if not name:
-        raise ValueError("Choose a destination first; Destinations... adds one.")
+        raise ValueError(_("Choose a destination first; Destinations... adds one."))
     known = book().load()
     if name not in known:
-        raise ValueError(f"No destination is called {name}. Destinations... shows those there are.")
+        raise ValueError(
+            _("No destination is called {name}. Destinations... shows those there are.").format(
+                name=name
+            )
+        )
     return known[name]
 
 
@@ -51,8 +56,15 @@ def confirmed(destination, what: str) -> bool:
     if not reasons:
         return True
     return slicer.util.confirmOkCancelDisplay(
-        "\n\n".join([f"Send {what} to {destination.name}?\n{destination.describe()}", *reasons]),
-        windowTitle="Send to a PACS",
+        "\n\n".join(
+            [
+                _("Send {what} to {name}?\n{describe}").format(
+                    what=what, name=destination.name, describe=destination.describe()
+                ),
+                *reasons,
+            ]
+        ),
+        windowTitle=_("Send to a PACS"),
     )
 
 
@@ -76,8 +88,10 @@ def keepSecret(name: str, secret: str) -> None:
         import keyring
         from keyring.errors import KeyringError
     except ImportError:
-        raise RuntimeError("The package keyring is missing, which keeps passwords.") from None
+        raise RuntimeError(_("The package keyring is missing, which keeps passwords.")) from None
     try:
         keyring.set_password("medsynth", name, secret)
     except (KeyringError, RuntimeError, OSError) as error:
-        raise RuntimeError(f"This computer's keyring did not take the password: {error}") from None
+        raise RuntimeError(
+            _("This computer's keyring did not take the password: {error}").format(error=error)
+        ) from None

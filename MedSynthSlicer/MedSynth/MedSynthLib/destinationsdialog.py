@@ -5,11 +5,12 @@ from __future__ import annotations
 import ctk
 import qt
 import slicer
+from slicer.i18n import tr as _
 
 from MedSynthLib import destinations, library
 from MedSynthLib.process import Process
 
-DICOM, WEB = "DICOM (C-STORE)", "DICOMweb (STOW-RS)"
+DICOM, WEB = _("DICOM (C-STORE)"), _("DICOMweb (STOW-RS)")
 SIGN_IN = {"none": "no sign-in", "basic": "user and password", "bearer": "token"}
 RED, PLAIN = "color: #b00020", ""
 
@@ -28,7 +29,7 @@ class DestinationsDialog:
         self.process = None
         self.known: dict = {}
         self.window = qt.QDialog(slicer.util.mainWindow())
-        self.window.windowTitle = "Destinations"
+        self.window.windowTitle = _("Destinations")
         layout = qt.QVBoxLayout(self.window)
         self._addList(layout)
         self._addForm(layout)
@@ -39,16 +40,20 @@ class DestinationsDialog:
 
     def _addList(self, layout) -> None:
         self.list = qt.QListWidget()
-        self.list.toolTip = "Results are sent nowhere else. Choose one to test, change or remove it"
+        self.list.toolTip = _(
+            "Results are sent nowhere else. Choose one to test, change or remove it"
+        )
         self.list.wordWrap = True  # a long address must be read to its end
         self.list.maximumHeight = 160
         self.list.connect("itemSelectionChanged()", self._fill)
         layout.addWidget(self.list)
         row = qt.QHBoxLayout()
         self.testButton = self._button(
-            "Test", "Connect, send nothing, and say what is wrong", self.test
+            _("Test"), _("Connect, send nothing, and say what is wrong"), self.test
         )
-        self.removeButton = self._button("Remove", "Forget the chosen destination", self.remove)
+        self.removeButton = self._button(
+            _("Remove"), _("Forget the chosen destination"), self.remove
+        )
         row.addWidget(self.testButton)
         row.addWidget(self.removeButton)
         row.addStretch(1)
@@ -74,7 +79,7 @@ class DestinationsDialog:
             self.kind.addItem(text)
         for text in SIGN_IN.values():
             self.signIn.addItem(text)
-        self.tls = qt.QCheckBox("encrypt (TLS); its certificate is checked")
+        self.tls = qt.QCheckBox(_("encrypt (TLS); its certificate is checked"))
         self.authority = ctk.ctkPathLineEdit()
         self.rows: dict[str, tuple] = {}
         form = qt.QFormLayout()
@@ -85,7 +90,7 @@ class DestinationsDialog:
             self.rows[key] = text, widget
         layout.addLayout(form)
         self.addButton = self._button(
-            "Add", "Keep this destination on this computer; nothing is sent yet", self.add
+            _("Add"), _("Keep this destination on this computer; nothing is sent yet"), self.add
         )
         layout.addWidget(self.addButton)
         for box in (self.kind, self.signIn):
@@ -95,22 +100,36 @@ class DestinationsDialog:
         self.name.connect("textChanged(QString)", self._showFields)
 
     def _rows(self):
-        yield "name", "Name:", self.name, "How you will call it: letters, digits, underscores"
-        yield "kind", "Speaks:", self.kind, "Ask the PACS administrator"
-        yield "host", "Host:", self.host, "Name or IP address of the PACS"
-        yield "port", "Port:", self.port, "Its DICOM port, often 104 or 11112; with TLS often 2762"
-        yield "aet", "Its AE title:", self.aet, "The AE title of the PACS"
-        yield "ours", "Our AE title:", self.ours, "The PACS may have to be told this title"
-        yield "tls", "", self.tls, "Never falls back to plain text"
-        yield "url", "Address:", self.url, "Root of the service, e.g. https://host/dicom-web"
-        yield "signIn", "Sign in:", self.signIn, "What the service asks for"
-        yield "user", "User:", self.user, "The user name at the service"
-        yield "secret", "Password, token:", self.secret, "Goes into this computer's keyring only"
+        yield "name", _("Name:"), self.name, _("How you will call it: letters, digits, underscores")
+        yield "kind", _("Speaks:"), self.kind, _("Ask the PACS administrator")
+        yield "host", _("Host:"), self.host, _("Name or IP address of the PACS")
+        yield (
+            "port",
+            _("Port:"),
+            self.port,
+            _("Its DICOM port, often 104 or 11112; with TLS often 2762"),
+        )
+        yield "aet", _("Its AE title:"), self.aet, _("The AE title of the PACS")
+        yield "ours", _("Our AE title:"), self.ours, _("The PACS may have to be told this title")
+        yield "tls", "", self.tls, _("Never falls back to plain text")
+        yield "url", _("Address:"), self.url, _("Root of the service, e.g. https://host/dicom-web")
+        yield "signIn", _("Sign in:"), self.signIn, _("What the service asks for")
+        yield "user", _("User:"), self.user, _("The user name at the service")
+        yield (
+            "secret",
+            _("Password, token:"),
+            self.secret,
+            _("Goes into this computer's keyring only"),
+        )
         yield (
             "authority",
-            "Authority:",
+            _("Authority:"),
             self.authority,
-            ("PEM file of the authority that signed its certificate; empty: this computer's own"),
+            (
+                _(
+                    "PEM file of the authority that signed its certificate; empty: this computer's own"
+                )
+            ),
         )
 
     def _showFields(self) -> None:
@@ -126,7 +145,7 @@ class DestinationsDialog:
             for widget in widgets:
                 widget.visible = key in shown
         known = self.name.text.strip() and self.name.text.strip() == self.chosen()
-        self.addButton.text = "Change" if known else "Add"
+        self.addButton.text = _("Change") if known else _("Add")
         self.testButton.enabled = self.removeButton.enabled = bool(self.chosen())
 
     def _auth(self) -> str:
@@ -178,7 +197,7 @@ class DestinationsDialog:
         wanted = {"Address": self.url} if web else {"Host": self.host, "Its AE title": self.aet}
         for label, line in {"Name": self.name, **wanted}.items():
             if not line.text.strip():
-                raise ValueError(f"Fill in the field '{label}'.")
+                raise ValueError(_("Fill in the field '{label}'.").format(label=label))
         encrypted = self.url.text.startswith("https:") if web else self.tls.checked
         fields = {"ca_file": self.authority.currentPath if encrypted else ""}
         if web:
@@ -206,7 +225,7 @@ class DestinationsDialog:
             )
         if destination.auth != "none" and (self.secret.text or not changes):
             if not self.secret.text:
-                raise ValueError("Fill in the field 'Password, token'.")
+                raise ValueError(_("Fill in the field 'Password, token'."))
             library.ensurePackage(self.requirementsFile, "keyring")
             destinations.keepSecret(destination.name, self.secret.text)
             self.secret.text = ""
@@ -252,7 +271,7 @@ class DestinationsDialog:
         self.process = Process(arguments, finished, onEvent=event, onLog=self.onLog)
         self.process.start()
         self.testButton.enabled = False
-        return f"Connecting to {name}..."
+        return _("Connecting to {name}...").format(name=name)
 
     def _attempt(self, action) -> None:
         try:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 
 from medsynth.scene import findings, nodes, request
 from MedSynthLib import library, networks
@@ -71,7 +72,7 @@ class Estimator:
     def _start(self) -> None:
         there = library.configuredPython() or networks.find(self.parameters.preset)
         if not there or not library.isReady(self.requirementsFile):
-            self.onTold("Time and memory are told here once the packages are installed.", False)
+            self.onTold(_("Time and memory are told here once the packages are installed."), False)
             return
         try:
             file = self._write()
@@ -86,7 +87,7 @@ class Estimator:
             self.onTold(str(error), True)
             return
         self.process = process
-        self.onTold("Estimating time and memory...", False)
+        self.onTold(_("Estimating time and memory..."), False)
 
     def _write(self) -> Path:
         if self.folder is None:
@@ -136,7 +137,9 @@ def sentence(told: dict, seconds: float, parameters) -> str:
     amount += f", {variants} variants" if variants > 1 else ""
     disk = variants * told["disk_bytes"] / 1e6
     memory = f"{told['memory_bytes'] / 1e9:.1f} GB of memory, {disk:.0f} MB on disk"
-    return f"About {duration(seconds)}{device}: {amount}. {memory}."
+    return _("About {duration}{device}: {amount}. {memory}.").format(
+        duration=duration(seconds), device=device, amount=amount, memory=memory
+    )
 
 
 def duration(seconds: float) -> str:

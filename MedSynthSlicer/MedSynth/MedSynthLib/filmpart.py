@@ -6,6 +6,7 @@ They are there for presets of films only, and cannot be changed where the film s
 from __future__ import annotations
 
 import slicer
+from slicer.i18n import tr as _
 
 from medsynth.scene import projection
 from medsynth.scene.vocabulary import PRESETS
@@ -68,7 +69,7 @@ class FilmPart(Follower):
             widget.visible = preset.is_projection
         for widget in (self.ui.pixelSizeLabel, self.ui.pixelSizeSpinBox):
             widget.visible = preset.is_projection
-        self.ui.viewLabel.text = "View and side:" if preset.modality == "MG" else "View:"
+        self.ui.viewLabel.text = _("View and side:") if preset.modality == "MG" else _("View:")
 
     def _say(self, key: str, row: int) -> None:
         preset = PRESETS[self.parameters.preset]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from slicer.i18n import tr as _
+
 from medsynth.scene import findings
 from MedSynthLib.titledbox import Follower
 
 RED = "color: #b00020"
-UNSAID = "Not said: lesions that the reference already has will be in no mask."
+UNSAID = _("Not said: lesions that the reference already has will be in no mask.")
 
 
 class FindingsPart(Follower):

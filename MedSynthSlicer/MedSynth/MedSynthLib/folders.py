@@ -7,10 +7,11 @@ from pathlib import Path
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 
 EXPORT_SETTING = "MedSynth/ExportFolder"
 RESULTS_SETTING = "MedSynth/ResultsFolder"
-NOT_CHOSEN = "Choose a folder..."
+NOT_CHOSEN = _("Choose a folder...")
 
 
 class ChosenFolder:
@@ -69,7 +70,8 @@ def newRunFolder(preset: str) -> Path:
         folder.mkdir()
     except OSError as error:
         raise ValueError(
-            f"Results are kept in {kept}, which cannot be written ({error.strerror}). Choose another "
-            "folder under 4. Results."
+            _(
+                "Results are kept in {kept}, which cannot be written ({strerror}). Choose another folder under 4. Results."
+            ).format(kept=kept, strerror=error.strerror)
         ) from None
     return folder

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from slicer.i18n import tr as _
+
 from medsynth.scene import nodes
 from MedSynthLib import folders
 
@@ -15,13 +17,14 @@ def find(result) -> Path:
         ValueError: nothing is chosen, or the files are nowhere.
     """
     if result is None:
-        raise ValueError("Choose a result first.")
+        raise ValueError(_("Choose a result first."))
     made = Path(result.GetAttribute(nodes.FOLDER) or "")
     # The folder may have been moved with its results, or the scene opened on another computer.
     for folder in (made, folders.resultsFolder() / made.parent.name / made.name):
         if made.name and (folder / "dicom" / "image").is_dir():
             return folder
     raise ValueError(
-        f"The files of {result.GetName()} are neither in {made} nor in {folders.resultsFolder()}. "
-        "Choose the folder they were moved to under 'Kept in', or run again with the same seed."
+        _(
+            "The files of {name} are neither in {made} nor in {resultsFolder}. Choose the folder they were moved to under 'Kept in', or run again with the same seed."
+        ).format(name=result.GetName(), made=made, resultsFolder=folders.resultsFolder())
     )

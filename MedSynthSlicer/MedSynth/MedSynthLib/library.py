@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import qt
+from slicer.i18n import tr as _
 
 MODULE_FOLDER = Path(__file__).resolve().parents[1]
 PYTHON_SETTING = "MedSynth/Python"
@@ -27,8 +28,9 @@ def libraryFolder() -> Path:
                 sys.path.append(str(folder))
             return folder
     raise ImportError(
-        f"The medsynth library is neither in {MODULE_FOLDER} nor in {MODULE_FOLDER.parents[1]}. "
-        "Install the whole extension, or add the module from a complete checkout."
+        _(
+            "The medsynth library is neither in {MODULE_FOLDER} nor in {checkout}. Install the whole extension, or add the module from a complete checkout."
+        ).format(MODULE_FOLDER=MODULE_FOLDER, checkout=MODULE_FOLDER.parents[1])
     )
 
 
@@ -55,8 +57,10 @@ def command(arguments: list[str]) -> dict:
     python = shutil.which("PythonSlicer")
     if python is None:
         raise RuntimeError(
-            "Slicer's own Python (PythonSlicer) was not found. Choose a Python that has medsynth "
-            "under Advanced."
+            _(
+                "Slicer's own Python (PythonSlicer) was not found. Choose a Python that has medsynth "
+                "under Advanced."
+            )
         )
     paths = [str(libraryFolder()), os.environ.get("PYTHONPATH", "")]
     environment["PYTHONPATH"] = os.pathsep.join(p for p in paths if p)
@@ -80,7 +84,7 @@ def ensureDependencies(requirementsFile: str, *, torch: bool = True) -> None:
     try:
         from slicer import packaging
     except ImportError:
-        raise RuntimeError("This module needs Slicer 5.12 or newer.") from None
+        raise RuntimeError(_("This module needs Slicer 5.12 or newer.")) from None
     requirements = packaging.load_requirements(requirementsFile)
     if configuredPython():
         # The other Python brings its own packages; here only Cancel's psutil is needed.
@@ -90,8 +94,9 @@ def ensureDependencies(requirementsFile: str, *, torch: bool = True) -> None:
     except RuntimeError as declined:
         missing = ", ".join(r.name for r in requirements if not packaging.pip_check([r]))
         raise RuntimeError(
-            f"Nothing was installed ({declined}). This needs {missing}. Press the button again to "
-            "install, or choose a Python that has medsynth under Advanced."
+            _(
+                "Nothing was installed ({declined}). This needs {missing}. Press the button again to install, or choose a Python that has medsynth under Advanced."
+            ).format(declined=declined, missing=missing)
         ) from None
     if torch and not configuredPython():
         ensureTorch()
@@ -109,7 +114,11 @@ def ensurePackage(requirementsFile: str, name: str) -> None:
     try:
         packaging.pip_ensure(wanted, requester="MedSynth")
     except RuntimeError as declined:
-        raise RuntimeError(f"Nothing was installed ({declined}). This needs {name}.") from None
+        raise RuntimeError(
+            _("Nothing was installed ({declined}). This needs {name}.").format(
+                declined=declined, name=name
+            )
+        ) from None
 
 
 def isReady(requirementsFile: str) -> bool:
@@ -136,8 +145,10 @@ def ensureTorch() -> None:
         import PyTorchUtils
     except ImportError:
         raise RuntimeError(
-            "PyTorch is missing. Install the extension 'PyTorch' in the Extensions Manager, restart "
-            "Slicer and press Run again."
+            _(
+                "PyTorch is missing. Install the extension 'PyTorch' in the Extensions Manager, restart "
+                "Slicer and press Run again."
+            )
         ) from None
     if PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True) is None:
-        raise RuntimeError("PyTorch was not installed. Press Run again to install it.")
+        raise RuntimeError(_("PyTorch was not installed. Press Run again to install it."))

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 
 import slicer
+from slicer.i18n import tr as _
 
 from medsynth.scene.vocabulary import PRESETS
 from MedSynthLib import folders, library
@@ -59,12 +60,15 @@ def ensure(preset: str) -> None:
     network = known(name)
     if network is None:
         raise RuntimeError(
-            f"The network of {preset} is not on this computer. Put {name} into {target}."
+            _("The network of {preset} is not on this computer. Put {name} into {target}.").format(
+                preset=preset, name=name, target=target
+            )
         )
-    if not slicer.util.confirmOkCancelDisplay(question(preset, network), "Fetch a network"):
+    if not slicer.util.confirmOkCancelDisplay(question(preset, network), _("Fetch a network")):
         raise RuntimeError(
-            f"The network of {preset} was not fetched. Press Run again to fetch it, or put {name} into "
-            f"{target}."
+            _(
+                "The network of {preset} was not fetched. Press Run again to fetch it, or put {name} into {target}."
+            ).format(preset=preset, name=name, target=target)
         )
     target.mkdir(parents=True, exist_ok=True)
     fetch(network, target / name)
@@ -72,10 +76,13 @@ def ensure(preset: str) -> None:
 
 def question(preset: str, network: dict) -> str:
     """What the user agrees to."""
-    return (
-        f"The network for {preset} is not on this computer. Fetch it now "
-        f"({network['size'] / 1e6:.0f} MB)?\n\nFrom: {network['url']}\n\n"
-        f"License of the weights: {network['license']}."
+    return _(
+        "The network for {preset} is not on this computer. Fetch it now ({value:.0f} MB)?\n\nFrom: {value2}\n\nLicense of the weights: {value3}."
+    ).format(
+        preset=preset,
+        value=network["size"] / 1000000.0,
+        value2=network["url"],
+        value3=network["license"],
     )
 
 
@@ -90,7 +97,9 @@ def fetch(network: dict, path: Path) -> None:
     try:
         with new_file(path, overwrite=True) as partial:
             arrived = slicer.util.downloadFile(
-                network["url"], str(partial), checksum=f"SHA256:{network['sha256']}"
+                network["url"],
+                str(partial),
+                checksum=f"SHA256:{network['sha256']}",
             )
             if not arrived:
                 raise RuntimeError(

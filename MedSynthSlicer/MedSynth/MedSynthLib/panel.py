@@ -10,6 +10,7 @@ from pathlib import Path
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 
 from medsynth.scene import checks, nodes, preview, results
 from medsynth.scene.vocabulary import PRESETS
@@ -110,7 +111,9 @@ class PreviewPart:
             self.ui.previewLabel.text = ""
             return
         whose = "anatomy" if anatomy else "pathology"
-        self.ui.previewLabel.text = f"Showing the {whose}'s factor {round(factor)}."
+        self.ui.previewLabel.text = _("Showing the {whose}'s factor {round}.").format(
+            whose=whose, round=round(factor)
+        )
         self.preview.show(parameters.reference, round(factor), preset)
 
 
@@ -157,7 +160,9 @@ class RunPart:
             self._tell(reason, False)
         elif computer.isServer():
             self.estimator.cancel()
-            self._tell(f"Runs on {computer.address() or 'a server'}.", False)
+            self._tell(
+                _("Runs on {server}.").format(server=computer.address() or _("a server")), False
+            )
         else:
             self.estimator.ask(self.parameters)
 
@@ -169,7 +174,7 @@ class RunPart:
     def run(self) -> None:
         """Start the synthesis, or say in the panel why it cannot start."""
         if self.synthesis is not None:
-            self.messages.fail("A synthesis is running already. Wait for it, or cancel it.")
+            self.messages.fail(_("A synthesis is running already. Wait for it, or cancel it."))
             return
         try:
             where = computer.chosen()
@@ -179,7 +184,7 @@ class RunPart:
             elif computer.agreed(where, self.parameters.reference.GetName()):
                 library.ensureDependencies(self.serverFile, torch=False)
             else:
-                self.messages.say("Not run: nothing was sent.")
+                self.messages.say(_("Not run: nothing was sent."))
                 return
             self.synthesis = Synthesis(
                 self.parameters,
@@ -209,7 +214,7 @@ class RunPart:
     def cancel(self) -> None:
         """End the running synthesis and everything it started."""
         if self.synthesis is not None:
-            self.messages.progress("Cancelling...", None)
+            self.messages.progress(_("Cancelling..."), None)
             self.ui.cancelButton.enabled = False
             self.synthesis.cancel()
 
@@ -218,11 +223,13 @@ class RunPart:
         self.messages.progressDone()
         self.update()
         if reason == "cancelled":
-            self.messages.say("Cancelled. The scene is as it was.")
+            self.messages.say(_("Cancelled. The scene is as it was."))
         elif reason is not None:
             self.messages.fail(reason)
         else:
-            done = f"Done: {counted(len(results), 'result')}, marked SYNTHETIC."
+            done = _("Done: {counted}, marked SYNTHETIC.").format(
+                counted=counted(len(results), "result")
+            )
             if synthesis.warnings:
                 done += f" {counted(synthesis.warnings, 'warning')}: see the log."
             self.messages.say(done)
@@ -258,10 +265,9 @@ class ResultPart:
         self.windowButtons = []
         for window in preset.windows:
             button = qt.QPushButton(window.name.capitalize())
-            button.toolTip = (
-                f"Show the {window.name} window: center {window.center:g} {preset.units}, "
-                f"width {window.width:g} {preset.units}"
-            )
+            button.toolTip = _(
+                "Show the {name} window: center {center:g} {units}, width {width:g} {units}"
+            ).format(name=window.name, center=window.center, units=preset.units, width=window.width)
             # clicked(bool) would pass its argument in place of the window.
             button.connect("clicked()", lambda w=window: self.setWindow(w))
             self.ui.windowRow.layout().addWidget(button)
@@ -295,8 +301,8 @@ class ResultPart:
             delivery.exportable(result)  # nobody chooses a folder for what must not leave
             folder = self.exportFolder.ask()
             if not folder:
-                return "Not exported: no folder was chosen."
-            return f"Exported to {delivery.exportTo(result, folder)}."
+                return _("Not exported: no folder was chosen.")
+            return _("Exported to {exportTo}.").format(exportTo=delivery.exportTo(result, folder))
 
         self._attempt(copied)
 
@@ -306,11 +312,11 @@ class ResultPart:
         def opened():
             start = self.keptFolder.path()
             folder = qt.QFileDialog.getExistingDirectory(
-                self.ui.openResultButton, "Open the folder of a result (seed_...)", start
+                self.ui.openResultButton, _("Open the folder of a result (seed_...)"), start
             )
             if not folder:
-                return "Nothing was opened."
-            volume, _ = results.bring_back(Path(folder))
+                return _("Nothing was opened.")
+            volume, _segmentation = results.bring_back(Path(folder))
             self.parameters.result = volume
             slicer.util.setSliceViewerLayers(background=volume, fit=True)
             return f"{volume.GetName()} is back from {folder}."

@@ -94,7 +94,9 @@ class Card:
         kind, where = self.parameters.kind, self.parameters.where
         saved = self.parameters.saved
         title = _("Mine: {name}").format(name=saved) if saved else KIND_TITLES[kind]
-        self.ui.cardButton.text = f"Pathology {self.number}: {title}"
+        self.ui.cardButton.text = _("Pathology {number}: {title}").format(
+            number=self.number, title=title
+        )
         self.kindBox.offer(kinds_of(PRESETS[self.anatomy().preset]))
         self.kindBox.update()
         if saved:
@@ -214,7 +216,9 @@ class Card:
         node = before = self.parameters.where
         if node is None or not node.IsA("vtkMRMLSegmentationNode"):
             node = marks.add("vtkMRMLSegmentationNode", self.number, "region")
-            node.GetSegmentation().AddEmptySegment("", f"Pathology {self.number}")
+            node.GetSegmentation().AddEmptySegment(
+                "", _("Pathology {number}").format(number=self.number)
+            )
             self.parameters.where = node
             marks.remove(before, self.on.used())
         reference = self.anatomy().reference

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from slicer.i18n import tr as _
+
 from medsynth.scene.vocabulary import PRESETS
 from MedSynthLib import sampledata
 from MedSynthLib.titledbox import Follower
@@ -38,12 +40,12 @@ class PhantomPart(Follower):
         except RuntimeError as error:
             self.messages.fail(str(error))
             return
-        self.messages.progress("Drawing the phantom...", None)
+        self.messages.progress(_("Drawing the phantom..."), None)
         self.ui.phantomButton.enabled = False
 
     def _progress(self, done: int, total: int) -> None:
         percent = 100 * done / total if total else None
-        self.messages.progress("Drawing the phantom...", percent)
+        self.messages.progress(_("Drawing the phantom..."), percent)
 
     def _loaded(self, node) -> None:
         self._done()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 
 from medsynth.scene import marks
 
 HINTS = {
-    "vtkMRMLMarkupsFiducialNode": "Click in a slice view: the lesion's center. Esc cancels.",
-    "vtkMRMLMarkupsROINode": "Click twice in a slice view: the box. Esc cancels.",
+    "vtkMRMLMarkupsFiducialNode": _("Click in a slice view: the lesion's center. Esc cancels."),
+    "vtkMRMLMarkupsROINode": _("Click twice in a slice view: the box. Esc cancels."),
     "vtkMRMLMarkupsClosedCurveNode": (
-        "Click around the place in one slice; a right click ends the curve. Esc cancels."
+        _("Click around the place in one slice; a right click ends the curve. Esc cancels.")
     ),
 }
 

@@ -11,6 +11,7 @@ from inspect import signature
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 
 from MedSynthLib import library
 
@@ -44,7 +45,7 @@ class Process:
             RuntimeError: the Python to run it with is not there, or Slicer is too old.
         """
         if "blocking" not in signature(slicer.util.launchConsoleProcess).parameters:
-            raise RuntimeError("This module needs Slicer 5.12 or newer.")
+            raise RuntimeError(_("This module needs Slicer 5.12 or newer."))
         launch = library.command(self.arguments)
         launch["updateEnvironment"].update(self.environment)
         try:
@@ -124,17 +125,16 @@ def reason(code: int, lines: list[str], error: str = "") -> str:
     text = "\n".join([*lines, error])
     missing = re.search(r"No module named '([\w.]+)'", text)
     if missing:
-        return (
-            f"The Python that runs the synthesis has no {missing[1]}. Under Advanced, choose a Python "
-            "that has medsynth, or leave it empty and press Run to install what is missing."
-        )
+        return _(
+            "The Python that runs the synthesis has no {package}. Under Advanced, choose a Python that has medsynth, or leave it empty and press Run to install what is missing."
+        ).format(package=missing[1])
     if error:
         return error
     if code in (-9, 137):
-        return (
+        return _(
             "The operating system stopped the synthesis, most likely for want of memory. Close other "
             "programs, or synthesize fewer slices (Advanced: slices = roi)."
         )
     last = lines[-1].strip() if lines else ""
     last = re.sub(r"^(medsynth: )?(error: )?", "", last)
-    return last or f"The synthesis ended with code {code} and gave no reason."
+    return last or _("The synthesis ended with code {code} and gave no reason.").format(code=code)

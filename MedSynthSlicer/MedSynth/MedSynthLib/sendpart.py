@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from slicer.i18n import tr as _
+
 from MedSynthLib import delivery, destinations, library
 from MedSynthLib.destinationsdialog import DestinationsDialog
 
@@ -29,7 +31,7 @@ class SendPart:
         self.ui.destinationsButton.enabled = not reason
         self.ui.sendLabel.text = reason
         self.ui.sendLabel.visible = bool(reason)
-        self.ui.sendButton.toolTip = reason or "Send the chosen result to the chosen destination"
+        self.ui.sendButton.toolTip = reason or _("Send the chosen result to the chosen destination")
 
     def listDestinations(self, choose: str = "") -> None:
         """Fill the list; `choose` or the last one used is chosen."""
@@ -68,9 +70,9 @@ class SendPart:
         result = self.results.parameters.result
         folder = delivery.exportable(result)
         destination = destinations.find(self.ui.destinationComboBox.currentText)
-        number = sum(1 for _ in (folder / "dicom").rglob("*.dcm"))
+        number = sum(1 for _file in (folder / "dicom").rglob("*.dcm"))
         if not destinations.confirmed(destination, f"{result.GetName()} ({number} files)"):
-            return "Not sent."
+            return _("Not sent.")
         destinations.remember(destination.name)
         library.ensureDependencies(self.requirementsFile, torch=False)
         self.sending = delivery.Sending(
@@ -86,13 +88,13 @@ class SendPart:
             self.sending = None
             raise
         self.ui.sendButton.enabled = False
-        return "Sending..."
+        return _("Sending...")
 
     def _sent(self, reason: str | None, words: str) -> None:
         self.sending = None
         self.ui.sendButton.enabled = True
         if reason is None:
-            self.messages.say(f"Sent. {words}")
+            self.messages.say(_("Sent. {words}").format(words=words))
         else:
             self.messages.fail(reason)
 

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 import slicer
+from slicer.i18n import tr as _
 
 from medsynth.scene import progress, projection, request, results
 from medsynth.scene.vocabulary import PRESETS
@@ -84,7 +85,11 @@ class Synthesis:
         self.process.start()
 
     def _prefix(self) -> str:
-        return f"Variant {len(self.done) + 1} of {self.total}: " if self.total > 1 else ""
+        return (
+            _("Variant {number} of {total}: ").format(number=len(self.done) + 1, total=self.total)
+            if self.total > 1
+            else ""
+        )
 
     def _event(self, event: dict) -> None:
         stage, message = event.get("stage", ""), event.get("message", "")
@@ -123,10 +128,12 @@ class Synthesis:
     def _load(self) -> list:
         if self.reference is None or not slicer.mrmlScene.IsNodePresent(self.reference):
             raise RuntimeError(
-                f"The reference was removed while the synthesis ran. The results are in {self.kept}."
+                _(
+                    "The reference was removed while the synthesis ran. The results are in {kept}."
+                ).format(kept=self.kept)
             )
         loaded = [results.add_result(out, self.reference, self.preset) for out in self.done]
-        for volume, _ in loaded:
+        for volume, _segmentation in loaded:
             projection.set_own(volume, self.shown)
         return loaded
 

@@ -6,11 +6,12 @@ import tempfile
 from pathlib import Path
 
 import slicer
+from slicer.i18n import tr as _
 
 from medsynth.scene import nodes
 from MedSynthLib.commandpart import CommandPart
 
-ADVICE = "Show a volume in the slice views first; it is the one that is looked at."
+ADVICE = _("Show a volume in the slice views first; it is the one that is looked at.")
 
 
 class VerifyPart(CommandPart):
@@ -30,7 +31,8 @@ class VerifyPart(CommandPart):
         if file is None:
             file = nodes.write_volume(volume, Path(self.folder.name) / "volume.nrrd")
         self._run(
-            ["verify", str(file), *self._records(volume)], f"Looking for marks in {self.name}..."
+            ["verify", str(file), *self._records(volume)],
+            _("Looking for marks in {name}...").format(name=self.name),
         )
 
     def _records(self, volume) -> list[str]:
@@ -40,7 +42,9 @@ class VerifyPart(CommandPart):
     def _event(self, event: dict) -> None:
         if event["kind"] == "progress":
             done, total = event.get("done", 0), event.get("total", 0)
-            text = f"Looking for marks in {self.name}, slice {done} of {total}"
+            text = _("Looking for marks in {name}, slice {done} of {total}").format(
+                name=self.name, done=done, total=total
+            )
             self.messages.progress(text, 100 * done / total if total else None)
         elif event["kind"] == "result":
             self.found = event.get("data", {})
@@ -52,7 +56,7 @@ class VerifyPart(CommandPart):
             self.ui.verifyLabel.text = f"{self.name}: {verdict}"
             for layer in self.found["findings"]:
                 self.messages.log(f"{layer['layer']}: {layer['words']}")
-            self.messages.say("What each mark says is in the log.")
+            self.messages.say(_("What each mark says is in the log."))
         else:
             self.messages.fail(reason)
 

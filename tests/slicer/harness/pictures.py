@@ -1,8 +1,10 @@
 """Copies the walk's screenshots into docs/pictures, small enough for a repository.
 
 python tests/slicer/harness/pictures.py      after   pytest tests/slicer
+python tests/slicer/harness/pictures.py slicer_export ...     these alone
 """
 
+import sys
 from pathlib import Path
 
 from PIL import Image
@@ -37,6 +39,8 @@ WANTED = {
 def main() -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
     for name, (target, part) in WANTED.items():
+        if sys.argv[1:] and target not in sys.argv[1:]:
+            continue
         screenshot = SCREENSHOTS / f"{name}.png"
         if not screenshot.is_file():
             raise SystemExit(f"no screenshot {name}; run pytest tests/slicer first")
