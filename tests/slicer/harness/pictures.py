@@ -16,8 +16,8 @@ LARGEST_BYTES = 300_000
 PANEL_WIDTH = 460
 WHOLE, VIEWS, ABOVE_RESULTS = (0, 0, None, None), (PANEL_WIDTH, 0, None, 576), (0, 0, None, 800)
 ABOVE_RESULTS_OF_FILM = (0, 0, None, 868)
-RESULTS_ALONE = (0, 586, PANEL_WIDTH, 890)  # the line above names the folder of the machine
-SERVER_ALONE = (0, 1206, PANEL_WIDTH, 1396)
+RESULTS_ALONE = (0, 612, PANEL_WIDTH, 906)  # the line above names the folder of the machine
+SERVER_ALONE = (0, 1326, PANEL_WIDTH, 1516)
 # Screenshot: (picture, the part of it that is shown).
 WANTED = {
     "real_1_reference": ("slicer_reference", WHOLE),
