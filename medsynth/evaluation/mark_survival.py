@@ -12,10 +12,10 @@ import numpy as np
 import SimpleITK as sitk
 from PIL import Image
 from scipy import ndimage
-from scipy.stats import beta
 
 from medsynth.domains import Preset
 from medsynth.domains.base import Window
+from medsynth.evaluation.lesion_fidelity.figure import wilson
 from medsynth.events import Listener, Stage, ignore
 from medsynth.images import read_image
 from medsynth.images.files import READABLE, suffix_of
@@ -31,7 +31,7 @@ NOISE_SHARE = 0.5  # of the standard deviation of what varies from pixel to pixe
 class Survival:
     """How many of `images` marked slices are found after `change`, and of the unmarked ones.
 
-    `interval`: 95 % of the rate (Clopper-Pearson). `worst`: the largest p-value of a marked slice,
+    `interval`: 95 % of the rate (Wilson). `worst`: the largest p-value of a marked slice,
     `nearest` the smallest of an unmarked one; None where there were no unmarked ones.
     """
 
@@ -45,10 +45,7 @@ class Survival:
     @property
     def interval(self) -> tuple[float, float]:
         """Of the detection rate."""
-        k, n = self.found, self.images
-        low = 0.0 if k == 0 else float(beta.ppf(0.025, k, n - k + 1))
-        high = 1.0 if k == n else float(beta.ppf(0.975, k + 1, n - k))
-        return low, high
+        return wilson(self.found, self.images)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""

@@ -27,9 +27,9 @@ def test_every_change_is_measured_with_and_without_the_mark():
     assert all(row.false_alarms == 0 and row.nearest > 1e-6 for row in rows.values())
 
 
-def test_the_interval_is_clopper_and_pearsons():
+def test_the_interval_is_wilsons():
     low, high = Survival("any", 10, 7, 0, 1.0, 1.0).interval
-    assert (low, high) == pytest.approx((0.3475, 0.9333), abs=1e-4)
+    assert (low, high) == pytest.approx((0.3968, 0.8922), abs=1e-4)
     assert Survival("any", 4, 0, 0, 1.0, 1.0).interval[0] == 0
     assert "| - | 1 | - |" in table_of([Survival("any", 4, 0, None, 1.0, None)])
     assert "| any | 70.0% |" in table_of([Survival("any", 10, 7, 0, 0.5, 0.01)])
