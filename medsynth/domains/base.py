@@ -203,7 +203,7 @@ class Preset:
         """Of the mark in the pixels of its images."""
         span = (self.intensity.physical[0], self.intensity.physical[-1])
         if self.in_display_units:
-            return MarkLimits(limits.GRAY, self.body_threshold, span)
+            return MarkLimits(limits.GRAY, self.body_threshold, span, picture=span)
         widest = max(self.windows, key=lambda window: window.width)
         return MarkLimits(limits.HU, self.air + limits.AIR_HU, span, COARSE, widest.limits)
 

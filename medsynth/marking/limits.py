@@ -21,7 +21,7 @@ class MarkLimits:
         span: lowest and highest value that a result may have; pixels near them stay as they are.
         band: of the waves.
         picture: lowest and highest value of the widest window that its pictures are shown in, whose
-            JPEG leaves least of a mark; None: the values are a picture's.
+            JPEG leaves least of a mark; None: no picture is made of it.
     """
 
     largest: float
@@ -33,4 +33,5 @@ class MarkLimits:
 
 def limits_of_gray(step: float) -> MarkLimits:
     """Of gray values 0 to 255 `step`: 1 for 8 bits, 257 for 16."""
-    return MarkLimits(GRAY * step, EMPTY_GRAY * step, (0.0, 255.0 * step))
+    span = (0.0, 255.0 * step)
+    return MarkLimits(GRAY * step, EMPTY_GRAY * step, span, picture=span)

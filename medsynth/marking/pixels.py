@@ -17,6 +17,7 @@ SHARE = 0.4  # of the local noise's standard deviation
 NOISE_WINDOW = 15  # pixels
 PHASES = 64  # of a wave
 JPEG_QUALITY = 50
+JPEG_WEIGHT = 2  # what JPEG leaves, beside the image itself, in the phases of the waves
 
 
 def local_noise(values: np.ndarray) -> np.ndarray:
@@ -86,11 +87,11 @@ def own_phases(
     Doerr & Cox, IEEE Trans. Image Process. 13(6), 2004). Slices have phases of their own for the same
     reason, so no view across them sums the waves up to something that can be seen.
 
-    `picture`: a window (low, high); the image as JPEG leaves it there counts twice as much as it is.
+    `picture`: a window (low, high); the image as JPEG leaves it there counts `JPEG_WEIGHT` times what it does.
     """
     fine = residual(values)
     if picture is not None:
-        fine = fine + 2 * residual(_after_jpeg(values, picture))
+        fine += JPEG_WEIGHT * residual(_after_jpeg(values, picture))
     phases = np.angle(coefficients(fine, frequencies))
     # In steps, so that the last bit of a sum, which machines differ in, does not change the mark.
     return np.rint(phases * (PHASES / (2 * np.pi))) * (2 * np.pi / PHASES)
