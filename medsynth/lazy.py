@@ -1,10 +1,15 @@
-"""Names of a package that are loaded when they are first used, so that importing the package stays light."""
+"""Importing stays light: names that are loaded when they are first used, packages that nobody needs here."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
+
+_left_out: set[str] = set()
 
 
 def named(package: str, modules: Mapping[str, tuple[str, ...]], name: str) -> Any:
@@ -19,3 +24,24 @@ def named(package: str, modules: Mapping[str, tuple[str, ...]], name: str) -> An
         if name in names:
             return getattr(import_module(module, package), name)
     raise AttributeError(f"module {package!r} has no attribute {name!r}")
+
+
+def leave_out(package: str) -> None:
+    """In `without_what_is_left_out` this package cannot be imported: for programs of ours, which start faster.
+
+    Not for the library: whoever imports medsynth may need the package for something else.
+    """
+    _left_out.add(package)
+
+
+@contextmanager
+def without_what_is_left_out() -> Iterator[None]:
+    """For the import of a library that reads whatever optional package it finds."""
+    hidden = _left_out - sys.modules.keys()
+    # None is what Python takes for "there is none".
+    sys.modules.update(dict.fromkeys(hidden, cast(ModuleType, None)))
+    try:
+        yield
+    finally:
+        for package in hidden:
+            del sys.modules[package]

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from medsynth import lazy
+
+# As commands do: MONAI would read it in every process of the suite.
+lazy.leave_out("transformers")
 # Read by OpenMP when torch is loaded: threads that wait by spinning take the cores from the tests
 # beside them.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import NoReturn
 
-from medsynth import __version__, threads
+from medsynth import __version__, lazy, threads
 from medsynth.cli import progress
 from medsynth.errors import MissingExtra
 from medsynth.events import Event, printable
@@ -101,6 +101,7 @@ def _add_common(command: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit code."""
     threads.wait_passively()  # before anything imports torch
+    lazy.leave_out("transformers")
     args = parser().parse_args(argv)
     if args.command is None:
         parser().print_help()

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TextIO
 
-from medsynth import threads
+from medsynth import lazy, threads
 
 READY = {"state": "ready"}
 
@@ -21,6 +21,7 @@ READY = {"state": "ready"}
 def main(folder: Path) -> int:
     """Make what is asked for until the input ends."""
     threads.wait_passively()
+    lazy.leave_out("transformers")
     signal.signal(signal.SIGTERM, _stop)
     # What a library prints must not get among the outcomes.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
