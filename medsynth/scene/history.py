@@ -13,7 +13,7 @@ MOST_STEPS = 20
 T = TypeVar("T")
 
 
-class Steps(Generic[T]):
+class UndoSteps(Generic[T]):
     """Steps back, and forth again.
 
     Args:
@@ -63,7 +63,7 @@ class Steps(Generic[T]):
         self.past, self.future = [], []
 
 
-class History(Steps[Any]):
+class History(UndoSteps[Any]):
     """Steps between snapshots.
 
     Args:

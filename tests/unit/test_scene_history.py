@@ -2,7 +2,7 @@
 
 import pytest
 
-from medsynth.scene.history import History, Steps
+from medsynth.scene.history import History, UndoSteps
 
 
 class Words:
@@ -87,7 +87,7 @@ def test_steps_that_are_functions_are_taken_back_and_one_that_fails_is_not_in_th
     def broken():
         raise ValueError("gone")
 
-    steps = Steps(lambda back: back(), most=2)
+    steps = UndoSteps(lambda back: back(), most=2)
     for title, back in (("far", broken), ("first", lambda: done.append(1)), ("second", broken)):
         steps.add(title, back)
     with pytest.raises(ValueError, match="gone"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from slicer.i18n import tr as _
 
-from medsynth.scene.history import Steps
+from medsynth.scene.history import UndoSteps
 
 MOST = 50
 
@@ -14,7 +14,7 @@ class Undo:
 
     def __init__(self, button, *, onFailed):
         self.button, self.onFailed = button, onFailed
-        self.steps = Steps(_takeBack, most=MOST)
+        self.steps = UndoSteps(_takeBack, most=MOST)
         button.connect("clicked(bool)", self.undo)
         self._show()
 
