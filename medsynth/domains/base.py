@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from medsynth.marking import limits
-from medsynth.marking.bands import COARSE
+from medsynth.marking.bands import COARSE, FINE
 from medsynth.marking.limits import MarkLimits
 
 if TYPE_CHECKING:
@@ -203,7 +203,9 @@ class Preset:
         """Of the mark in the pixels of its images."""
         span = (self.intensity.physical[0], self.intensity.physical[-1])
         if self.in_display_units:
-            return MarkLimits(limits.GRAY, self.body_threshold, span, picture=span)
+            # A chest radiograph's noise is below one gray value: JPEG leaves nothing of what is finer.
+            band = COARSE if self.modality == "DX" else FINE
+            return MarkLimits(limits.GRAY, self.body_threshold, span, band, span)
         widest = max(self.windows, key=lambda window: window.width)
         return MarkLimits(limits.HU, self.air + limits.AIR_HU, span, COARSE, widest.limits)
 

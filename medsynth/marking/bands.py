@@ -17,6 +17,6 @@ class WaveBand:
 # Below it lie what guidance fixes (up to 0.0625 by factor 8, 0.125 by factor 4) and most of the
 # anatomy's own power; above it what JPEG and scaling to 0.7 take away.
 FINE = WaveBand(1, 0.15, 0.30)
-# Of values in HU, whose pictures are of wide windows: there JPEG leaves hardly anything above it.
+# Of values in HU, whose pictures are of wide windows, and of chest radiographs, which are smooth: JPEG leaves hardly anything above it.
 COARSE = WaveBand(2, 0.15, 0.235)
 BANDS = (FINE, COARSE)  # all that marks are looked for in
