@@ -1,6 +1,6 @@
 """How long a visitor of `medsynth web` waits: for the page, an image, the first preview, a click.
 
-PYTHONPATH=$PWD:$PWD/tests/helpers .venvweb/bin/python benchmarks/page_times.py IMAGE
+PYTHONPATH=$PWD:$PWD/tests/helpers .venvweb/bin/python benchmarks/page_times.py IMAGE      or the folder of a series
 
 Times by the clock mean something on a quiet machine only; beside them the CPU time of server, sessions and browser.
 """
@@ -48,7 +48,8 @@ def visit(browser, server, image, size):
     page = visitor.page
     empty = visitor.axial()
     with Watch() as watch:
-        page.set_input_files("#pick-files", str(image))
+        files = sorted(image.rglob("*.dcm")) if image.is_dir() else [image]
+        page.set_input_files("#pick-files", [str(file) for file in files])
         visitor.said("The image is open")
         until(lambda: differ(visitor.axial(), empty))
     watch.say(f"{image.name} open")

@@ -61,7 +61,8 @@ def test_the_first_send_and_an_unencrypted_one_are_agreed_to_and_all_of_it_is_ve
     visitor.picture("send")
     page.click(".agreed input")
     page.click(".do-send")
-    page.wait_for_selector("text=Verified at Archive.")
+    (result,) = visitor.until("results", lambda found: "erified at" in found[0]["sent"])
+    assert result["sent"] == "Verified at Archive.", visitor.state("status")
     with visitor.download("dicom") as packed:
         sent = [pydicom.dcmread(packed.open(name)) for name in packed.namelist()]
     assert archive.uids() == {each.SOPInstanceUID for each in sent}
