@@ -151,7 +151,8 @@ def findings(real, images: np.ndarray, words: list[list[str]]) -> dict[str, obje
         return {}
     unit = torch.stack([real.unit(i) for i in range(len(real.slices.images))])
     small, made = seen(unit), seen(torch.from_numpy(images)[:, None].float() / 127.5 - 1)
-    half = torch.tensor([share(patient) < 0.5 for patient in real.slices.patients])
+    # The classes of a GAN are found by a classifier of the other half.
+    half = torch.tensor([share(patient) >= 0.5 for patient in real.slices.patients])
     network = fit_classifier(small[half], targets[half], steps=400, seed=0)
     on_real, on_made = network(small[~half]).numpy(), network(made).numpy()
     found = {}
