@@ -9,7 +9,7 @@ from PIL import Image
 from served_page import until
 
 SECONDS = 600_000
-STILL_MS = 650  # a view that rests is drawn once more, in full quality, after 500 ms
+STILL_MS = 1000  # a view that rests is drawn once more, in full quality, after 500 ms
 PICTURES = Path(__file__).parents[1] / "web" / "screenshots"
 
 
@@ -153,6 +153,13 @@ class Visitor:
             if all(map(np.array_equal, before, after)):
                 return after
             before = after
+
+    def same_halves(self):
+        """Wait until both show the same, and stay so; gives the left one."""
+        self.until_halves(lambda left, right: not differ(left, right))
+        left, right = self.settle_halves()
+        assert not differ(left, right)
+        return left
 
     def until_halves(self, holds):
         """Wait until the two fulfil this."""
