@@ -110,7 +110,7 @@ class DestinationsDialog:
             _("Its DICOM port, often 104 or 11112; with TLS often 2762"),
         )
         yield "aet", _("Its AE title:"), self.aet, _("The AE title of the PACS")
-        yield "ours", _("Our AE title:"), self.ours, _("The PACS may have to be told this title")
+        yield "ours", _("Our AE title:"), self.ours, _("The PACS may have to know this title")
         yield "tls", "", self.tls, _("Never falls back to plain text")
         yield "url", _("Address:"), self.url, _("Root of the service, e.g. https://host/dicom-web")
         yield "signIn", _("Sign in:"), self.signIn, _("What the service asks for")

@@ -72,7 +72,7 @@ class Estimator:
     def _start(self) -> None:
         there = library.configuredPython() or networks.find(self.parameters.preset)
         if not there or not library.isReady(self.requirementsFile):
-            self.onTold(_("Time and memory are told here once the packages are installed."), False)
+            self.onTold(_("Time and memory stand here once the packages are installed."), False)
             return
         try:
             file = self._write()
