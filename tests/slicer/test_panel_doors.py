@@ -83,6 +83,14 @@ def chooseServer(panel, server):
     return ui
 
 
+def begin(panel, server):
+    """A run on the server that takes long enough to be stopped in."""
+    slide(panel.ui.stepsSpinBox, 1000)
+    chooseServer(panel, server)
+    click(panel.ui.runButton)
+    panel.wait(lambda: "sampling" in panel.ui.statusLabel.text, 600, "the first step")
+
+
 def test_panel_process_server_and_command_give_the_same_bits(
     chest,
     medsynthPython,  # noqa: F811
@@ -122,11 +130,8 @@ def test_a_server_that_is_gone_in_the_middle_is_said_in_the_panel(
     tmp_path,
 ):
     panel, _, _ = chest
-    slide(panel.ui.stepsSpinBox, 1000)
     with JobServer(medsynthPython, tmp_path) as server:
-        chooseServer(panel, server)
-        click(panel.ui.runButton)
-        panel.wait(lambda: "sampling" in panel.ui.statusLabel.text, 600, "the first step")
+        begin(panel, server)
         server.process.kill()
         panel.wait(lambda: panel.widget.runPart.synthesis is None, 600, "the refusal")
     assert "gone in the middle of the run" in panel.ui.statusLabel.text
@@ -143,13 +148,10 @@ def test_cancel_ends_the_run_on_the_server(
     tmp_path,
 ):
     panel, _, _ = chest
-    slide(panel.ui.stepsSpinBox, 1000)
     with JobServer(medsynthPython, tmp_path) as server:
-        chooseServer(panel, server)
         os.makedirs(os.path.join(panel.app.defaultScenePath, "MedSynth"), exist_ok=True)
         before = runs(panel)
-        click(panel.ui.runButton)
-        panel.wait(lambda: "sampling" in panel.ui.statusLabel.text, 600, "the first step")
+        begin(panel, server)
         assert list(tmp_path.glob(".medsynth-serve-*.partial-*/*"))
         click(panel.ui.cancelButton)
         panel.wait(lambda: panel.widget.runPart.synthesis is None, 60, "the end")
