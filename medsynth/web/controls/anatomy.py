@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v3
 
-from medsynth.web.controls.shared import BUTTON, ICON, SMALL, TYPED, Does, slider
+from medsynth.web.controls.shared import BUTTON, ICON, SMALL, TYPED, Does, name_field, slider
 
 if TYPE_CHECKING:
     from medsynth.web.desk import Desk
@@ -104,14 +104,13 @@ def write(desk: Desk, does: Does) -> None:
 def _findings(desk: Desk, does: Does) -> None:
     part = desk.existing
     with html.Div(v_for="finding in findings", key="finding.id", classes="row finding"):
-        html.Input(
-            value=("finding.name",),
-            title="What the image already shows here: click to change it",
-            change=(does(part.set_name), "[finding.id, $event.target.value]"),
-            keydown="$event.key === 'Enter' && $event.target.blur()",
-            maxlength=64,
+        name_field(
+            "finding.name",
+            "What the image already shows here: click to change it",
+            does(part.set_name),
+            "finding.id",
+            longest=64,
             classes="grow name",
-            __properties=["maxlength"],
         )
         v3.VBtn(
             icon="mdi-close",

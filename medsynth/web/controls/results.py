@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v3
 
-from medsynth.web.controls.shared import BUTTON, ICON, SMALL, TYPED, Does
+from medsynth.web.controls.shared import BUTTON, ICON, SMALL, TYPED, Does, name_field
 
 if TYPE_CHECKING:
     from medsynth.web.desk import Desk
@@ -68,14 +68,13 @@ def write(desk: Desk, does: Does) -> None:
 
 
 def _about(desk: Desk, does: Does) -> None:
-    html.Input(
-        value=("result.name",),
-        title="Its name: click to change it",
-        change=(does(desk.rename_result), "[result.number, $event.target.value]"),
-        keydown="$event.key === 'Enter' && $event.target.blur()",
-        maxlength=60,
+    name_field(
+        "result.name",
+        "Its name: click to change it",
+        does(desk.rename_result),
+        "result.number",
+        longest=60,
         classes="title",
-        __properties=["maxlength"],
     )
     html.Div("{{ result.what }}", classes="note")
     html.Div("{{ result.sent }}", v_if=("result.sent",), classes="note sent")

@@ -32,3 +32,18 @@ def slider(label: str, value: str, change: Any, arguments: str, **more: Any) -> 
             **{"disabled": ("!!busy",)} | more,
         )
         html.Span(f"{{{{ {value} }}}}{unit}", classes="number")
+
+
+def name_field(
+    value: str, title: str, change: Any, key: str, *, longest: int, classes: str
+) -> None:
+    """A name that is changed where it stands; `change` is called with `key` and what was typed."""
+    html.Input(
+        value=(value,),
+        title=title,
+        change=(change, f"[{key}, $event.target.value]"),
+        keydown="$event.key === 'Enter' && $event.target.blur()",
+        maxlength=longest,
+        classes=classes,
+        __properties=["maxlength"],
+    )
