@@ -14,6 +14,8 @@ import os
 from collections.abc import Iterator, MutableMapping
 
 WAIT_POLICY = "OMP_WAIT_POLICY"
+# OpenBLAS, and MKL where NumPy was built with it, read theirs when they are loaded.
+NUMPY_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # More threads than cores only repeat the rounding of a larger machine; beyond this it is a slip.
 MOST = 256
 
@@ -64,3 +66,22 @@ def using(wanted: int | None = None) -> Iterator[int]:
         yield chosen
     finally:
         torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def one_for_numpy(environment: MutableMapping[str, str] = os.environ) -> Iterator[None]:
+    """NumPy's matrix products take one thread if NumPy is imported for the first time within this.
+
+    For a program of small products, in which a second thread would mostly wait for the first one. What the
+    program starts is not concerned.
+    """
+    before = {name: environment.get(name) for name in NUMPY_THREADS}
+    environment.update(dict.fromkeys(NUMPY_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del environment[name]
+            else:
+                environment[name] = value

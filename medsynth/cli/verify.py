@@ -58,7 +58,7 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
         return 0
     if not args.files:
         raise ValueError("expected at least one FILE to verify, or --new-key")
-    from medsynth.verification import verify
+    from medsynth.verification.verify import verify
 
     for folder in args.registry:
         if not folder.is_dir():

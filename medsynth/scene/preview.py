@@ -12,6 +12,7 @@ from medsynth.scene import nodes, projection
 from medsynth.scene.given import slicer, vtk
 
 PORTION_S = 0.03
+REFRESH_S = 1.0  # drawing the views takes longer than filtering a few slices
 
 
 class Preview:
@@ -26,6 +27,7 @@ class Preview:
         self.volume = self.reference = self.filter = None
         self.asked = None
         self.queue: list[int] = []
+        self.refresh_at = 0.0
         self.before: dict[str, tuple] = {}
         self.timer = repeat(self.portion)
 
@@ -46,6 +48,7 @@ class Preview:
         intensity = None if preset.in_display_units else preset.intensity
         self.filter = LowPassPreview((rows, columns), factor, intensity)
         self.queue = self._slices_by_distance()
+        self.refresh_at = 0.0  # what is on screen is drawn at once
         self.portion()
         self.timer.start()
 
@@ -91,18 +94,26 @@ class Preview:
         k = (np.linalg.inv(nodes.ijk_to_ras(self.reference)) @ [*center[0], 1])[2]
         return int(np.clip(round(k), 0, count - 1))
 
-    def portion(self) -> None:
-        """Filter slices for a few hundredths of a second, then let the program breathe."""
+    def portion(self) -> bool:
+        """Filter slices for a few hundredths of a second, then let the program breathe.
+
+        Returns:
+            Whether the views have something new to show: with the first slices, now and then, and at the end.
+        """
         if not self.queue or not slicer.mrmlScene.IsNodePresent(self.volume):
             self.timer.stop()
-            return
+            return False
         image = slicer.util.arrayFromVolume(self.reference)
         shown = slicer.util.arrayFromVolume(self.volume)
         end = time.monotonic() + PORTION_S
         while self.queue and time.monotonic() < end:
             k = self.queue.pop(0)
             shown[k] = self.filter(image[k]).astype(shown.dtype)
+        if self.queue and time.monotonic() < self.refresh_at:
+            return False
         slicer.util.arrayFromVolumeModified(self.volume)
+        self.refresh_at = time.monotonic() + REFRESH_S
+        return True
 
 
 def _hidden_copy(reference):
@@ -117,9 +128,13 @@ def _hidden_copy(reference):
     volume.SetAndObserveImageData(pixels)
     slicer.mrmlScene.AddNode(volume)
     volume.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
-    volume.CreateDefaultDisplayNodes()
-    volume.GetDisplayNode().CopyContent(reference.GetDisplayNode())
-    volume.GetDisplayNode().SetSaveWithScene(False)
+    # Not CreateDefaultDisplayNodes, which looks through all voxels for a window that is not used.
+    display = slicer.mrmlScene.CreateNodeByClass(reference.GetDisplayNode().GetClassName())
+    display.UnRegister(None)
+    display.CopyContent(reference.GetDisplayNode())
+    display.SetSaveWithScene(False)
+    slicer.mrmlScene.AddNode(display)
+    volume.SetAndObserveDisplayNodeID(display.GetID())
     return volume
 
 

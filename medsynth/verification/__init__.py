@@ -1,6 +1,4 @@
-"""Is an image synthetic? Header, signatures, pixels and the records of runs are asked one by one."""
+"""Is an image synthetic? Header, signatures, pixels and the records of runs are asked one by one.
 
-from medsynth.verification.finding import Finding
-from medsynth.verification.verify import Verification, verify
-
-__all__ = ["Finding", "Verification", "verify"]
+Nothing is imported here: the page asks only the header of an upload, and must not load torch for it.
+"""

@@ -1,4 +1,4 @@
-"""A helper process says why it cannot go on as the `medsynth` command does: one event, exit code 2."""
+"""A helper process says what it does as the `medsynth` command does: events; the last of a failure, exit code 2."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import contextlib
 import json
 import sys
 from collections.abc import Iterator
+
+from medsynth.events import Event
 
 
 @contextlib.contextmanager
@@ -17,3 +19,8 @@ def complaining() -> Iterator[None]:
         words = str(error) or type(error).__name__
         print(json.dumps({"kind": "error", "message": words}), flush=True)
         sys.exit(2)
+
+
+def say(event: Event) -> None:
+    """What happened, as one line for the session."""
+    print(event.to_json(), flush=True)

@@ -12,30 +12,37 @@ from pathlib import Path
 from typing import Any
 
 from medsynth import parent
-from medsynth.web.complaints import complaining
+from medsynth.events import Listener, ignore
+from medsynth.web.complaints import complaining, say
 
 SHOWN, ABOUT = "shown.nrrd", "about.json"
 
 
-def read(upload: Path, out: Path) -> None:
+def read(upload: Path, out: Path, *, listener: Listener = ignore) -> None:
     """Write the image as NRRD, and what its pixels do not tell, into the folder `out`.
+
+    The file is for the session's own views: not compressed, which takes longer than reading the series, and
+    without the mark of `images.write_image`, since what was uploaded is not synthetic.
 
     Args:
         upload: a folder: one image file, or the files of one DICOM series.
+        listener: called with progress.
 
     Raises:
         ValueError: it holds no image, or none that can be read.
     """
+    import SimpleITK as sitk
+
     from medsynth import dicom
-    from medsynth.images import read_image, write_image
+    from medsynth.images import read_image
     from medsynth.verification.header_layer import mark_in_header
 
     files = [path for path in upload.rglob("*") if path.is_file()]
-    found = read_image(files[0] if len(files) == 1 else upload)
+    found = read_image(files[0] if len(files) == 1 else upload, listener=listener)
     said = dicom.said_by(found.headers[0]) if found.headers else {}
     about = {"dicom": bool(found.headers), "warnings": found.warnings, "said": said}
     about["synthetic"] = mark_in_header(files[0]) is not None
-    write_image(_small(found.image), out / SHOWN)
+    sitk.WriteImage(_small(found.image), str(out / SHOWN))
     (out / ABOUT).write_text(json.dumps(about))
 
 
@@ -53,7 +60,7 @@ def main() -> int:
     """Read the command line."""
     parent.end_with_it(130)
     with complaining():
-        read(Path(sys.argv[1]), Path(sys.argv[2]))
+        read(Path(sys.argv[1]), Path(sys.argv[2]), listener=say)
     return 0
 
 

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from medsynth import parent
+from medsynth import parent, threads
 
 KEY_HEADER = "X-Medsynth-Key"
 
@@ -26,6 +26,10 @@ def main() -> None:
     os.environ["WSLINK_READY_MSG"] = ""
     os.environ["WSLINK_HEART_BEAT"] = "30"
     sys.argv = sys.argv[:1]  # trame reads options of its own there
+    with (
+        threads.one_for_numpy()
+    ):  # the preview's products are small, and the browser wants a core too
+        import numpy  # noqa: F401
     _serve(settings)
 
 

@@ -118,12 +118,12 @@ class Viewer:
         for view in self.views:
             view.schedule_render()
 
-    def repeat(self, action: Callable[[], None]) -> Repeating:
-        """For what changes an image little by little: the views are drawn after each time."""
+    def repeat(self, action: Callable[[], bool]) -> Repeating:
+        """For what changes an image little by little: the views are drawn where `action` gives True."""
 
         def act() -> None:
-            action()
-            self.render()
+            if action():
+                self.render()
 
         return Repeating(act)
 

@@ -40,6 +40,17 @@ class Visitor:
             "words => document.querySelector('.said')?.innerText.includes(words)", arg=words
         )
 
+    def sayings(self):
+        """From now on; gives a function that gives all that the page said since."""
+        self.page.evaluate(
+            """() => {
+                window.sayings = [];
+                new MutationObserver(() => window.sayings.push(document.querySelector('.said')?.innerText ?? ''))
+                    .observe(document.querySelector('.status'), {childList: true, subtree: true, characterData: true});
+            }"""
+        )
+        return lambda: self.page.evaluate("window.sayings")
+
     def state(self, name):
         """What the session says of itself."""
         return self.page.evaluate("name => window.trame.state.get(name)", name)

@@ -41,6 +41,22 @@ def test_a_number_of_threads_that_cannot_be_is_refused(number, capsys, tmp_path)
     assert f"threads must be from 1 to 256, got {number}" in capsys.readouterr().err
 
 
+def test_numpy_takes_one_thread_and_what_is_started_takes_its_own():
+    code = (
+        "import os; from medsynth import threads\n"
+        "with threads.one_for_numpy(): import numpy\n"
+        "import psutil; print(psutil.Process().num_threads(), os.environ.get('OPENBLAS_NUM_THREADS'))"
+    )
+    for given, after in ({"OPENBLAS_NUM_THREADS": "3"}, "3"), ({}, "None"):
+        environment = {k: v for k, v in os.environ.items() if k not in threads.NUMPY_THREADS}
+        done = subprocess.run(
+            *([sys.executable, "-c", code],),
+            **{"env": {**environment, **given}, "capture_output": True, "text": True},
+            check=True,
+        )
+        assert done.stdout.split() == ["1", after]
+
+
 @pytest.mark.slow
 def test_the_command_sets_passive_waiting_before_pytorch_is_there():
     code = (

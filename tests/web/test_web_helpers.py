@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from images_made_up_dicom import save_series
 
 from medsynth.errors import GeometryError
 from medsynth.images import write_image
@@ -44,6 +45,26 @@ def test_whole_numbers_are_shown_in_half_the_memory(chest, tmp_path):
     assert shown.GetOrigin() == sent.GetOrigin()
     about = json.loads((tmp_path / reading.ABOUT).read_text())
     assert (about["dicom"], about["synthetic"]) == (False, False)
+
+
+def test_an_upload_is_read_without_torch_and_says_how_far_it_is(chest, tmp_path):
+    """Loading torch would take three times as long as reading a series, while the visitor waits."""
+    save_series(tmp_path / "upload")
+    code = (
+        "import sys; from medsynth.web import reading; reading.main(); "
+        "print('loaded', *{'torch', 'monai'} & set(sys.modules))"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path / "upload"), str(tmp_path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
+        *events, loaded = run.stdout.read().splitlines()
+    assert loaded == "loaded"
+    last = json.loads(events[-1])
+    assert (last["kind"], last["stage"], last["done"] - last["total"]) == ("progress", "reading", 0)
+
+
+def test_what_was_uploaded_is_not_marked_as_synthetic(chest, tmp_path):
+    reading.read(chest.parent, tmp_path)
+    assert b"SYNTHETIC" not in (tmp_path / reading.SHOWN).read_bytes()[:4096].upper()
 
 
 def test_what_medsynth_made_is_known_by_its_header(chest, tmp_path):

@@ -23,7 +23,9 @@ def test_the_whole_job(visit, server, chest, tmp_path):
     visitor = visit(server)
     page = visitor.page
     assert page.is_disabled(".run")
+    said = visitor.sayings()
     visitor.open(chest)
+    assert any(words.startswith("Reading the image") for words in said())
     plain = visitor.settle()
 
     page.click(".preview input")

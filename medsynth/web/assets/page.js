@@ -12,12 +12,13 @@
       const percent = Math.floor((100 * event.loaded) / event.total);
       if (percent !== last) say(`Uploading: ${(last = percent)} %`);
     };
+    // From here on the session says itself what it does with the files.
+    request.upload.onloadend = () => say("");
     request.onloadend = () => {
       let words = "";
       if (request.status !== 200) {
         try { words = JSON.parse(request.responseText).error; } catch { words = "The upload did not arrive."; }
       }
-      say("");
       if (words && window.trame) window.trame.state.update({ status: words, failed: true });
     };
     request.open("POST", "upload");
