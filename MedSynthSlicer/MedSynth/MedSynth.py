@@ -3,9 +3,8 @@
 The synthesis itself runs in its own process (`medsynth synthesize`); see MedSynthLib for the parts.
 """
 
-import qt
 import slicer
-from MedSynthLib import library, processing, sampledata, selftest
+from MedSynthLib import preferences, processing, sampledata, selftest, settingspage
 from MedSynthLib.assembly import assemble
 from MedSynthLib.parameters import MedSynthParameterNode
 from MedSynthLib.pathologynodes import addParameterNode, marksOf
@@ -36,6 +35,7 @@ class MedSynth(ScriptedLoadableModule):
         )
         parent.acknowledgementText = _("Apache License 2.0.")
         slicer.app.connect("startupCompleted()", sampledata.register)
+        slicer.app.connect("startupCompleted()", settingspage.register)
 
 
 class MedSynthWidget(ScriptedLoadableModuleWidget, slicer.util.VTKObservationMixin):
@@ -54,7 +54,6 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, slicer.util.VTKObservationMix
         self.uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = MedSynthLogic()
         assemble(self)
-        self.ui.pythonPathLineEdit.currentPath = library.configuredPython()
         self._connect()
         self.initializeParameterNode()
 
@@ -65,9 +64,9 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, slicer.util.VTKObservationMix
         self.addObserver(mrml, mrml.EndImportEvent, self.onSceneEndClose)
         self.ui.addPathologyButton.connect("clicked(bool)", self.onAddPathology)
         self.ui.factorSlider.connect("valueChanged(double)", self.previewPart.onAnatomyFactor)
-        self.ui.pythonPathLineEdit.connect("currentPathChanged(QString)", self.onPython)
 
     def cleanup(self):
+        self.preferencesPart.close()
         self.onSceneStartClose()
         self.send.close()
         self.gallery.close()
@@ -122,15 +121,12 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, slicer.util.VTKObservationMix
     def onPreset(self):
         preset = PRESETS[self._parameters.preset]
         set_defaults(self._parameters, preset)
+        self._parameters.steps = preferences.steps(preset)
         self.cards.keepKinds(preset)
         self.results.setPreset(preset)
 
     def onAddPathology(self):
         self.cards.add(PRESETS[self._parameters.preset])
-
-    def onPython(self, path):
-        qt.QSettings().setValue(library.PYTHON_SETTING, path)
-        self.send.updateSendButton()
 
     def onPhantom(self, node):
         self._parameters.reference = node
@@ -146,7 +142,12 @@ class MedSynthLogic(ScriptedLoadableModuleLogic):
     """The module without its panel."""
 
     def getParameterNode(self):
-        return MedSynthParameterNode(super().getParameterNode())
+        node = super().getParameterNode()
+        isNew = not node.GetParameter("steps")
+        parameters = MedSynthParameterNode(node)
+        if isNew:
+            parameters.steps = preferences.steps(PRESETS[parameters.preset])
+        return parameters
 
     def addPathology(self, parameters):
         return addParameterNode(parameters.parameterNode, PRESETS[parameters.preset])

@@ -45,6 +45,7 @@ SAMPLERS = list(SAMPLER_TITLES)
 COMPOSITIONS = list(_model.COMPOSITIONS)
 FILTERS = list(_model.FILTERS)
 GUIDANCE = list(_model.GUIDANCE)
+QUALITIES = dict(_model.QUALITIES)  # word -> network calls for each slice
 DEVICES = list(_model.DEVICES)
 VIEWS = _model.VIEWS  # by the preset's modality
 LATERALITIES = _model.LATERALITIES

@@ -17,6 +17,7 @@ from MedSynthLib.pathologies import Cards
 from MedSynthLib.pathologynodes import parameterNodes
 from MedSynthLib.phantompart import PhantomPart
 from MedSynthLib.placing import Placing
+from MedSynthLib.preferencespart import PreferencesPart
 from MedSynthLib.resultviews import ResultViews
 from MedSynthLib.sendpart import SendPart
 from MedSynthLib.titledbox import TitledBox
@@ -64,6 +65,11 @@ def assemble(widget) -> None:
         ui.anatomyContainer,
         **{"uiFile": resource("UI/Anatomy.ui"), "messages": messages, "placing": placing},
         **{"undo": widget.undo, "onDrawn": widget.onModified},
+    )
+    widget.preferencesPart = PreferencesPart(
+        ui,
+        **{"results": widget.results, "send": widget.send, "computerPart": widget.computerPart},
+        runPart=widget.runPart,
     )
     widget.gallery = Gallery(
         requirementsFile=packages, anatomy=lambda: widget._parameters, messages=messages

@@ -9,11 +9,16 @@ import qt
 from slicer.i18n import tr as _
 
 from medsynth.scene import results
-from MedSynthLib import kept
+from MedSynthLib import kept, preferences
 from MedSynthLib.commandpart import CommandPart
 
 TRAINING_SETTING = "MedSynth/TrainingImages"  # one folder per preset
 NOT_AUDITED = "not checked"
+
+
+def settingOf(preset: str) -> str:
+    """The setting that names the folder of a preset's training images."""
+    return f"{TRAINING_SETTING}/{preset}"
 
 
 class AuditPart(CommandPart):
@@ -49,8 +54,7 @@ class AuditPart(CommandPart):
         self.messages.say(_("Auditing..."))
 
     def _trainingImages(self, preset: str) -> str:
-        setting = f"{TRAINING_SETTING}/{preset}"
-        folder = str(qt.QSettings().value(setting) or "")
+        folder = preferences.read(settingOf(preset))
         if not folder or not Path(folder).is_dir():
             folder = qt.QFileDialog.getExistingDirectory(
                 self.ui.auditButton,
@@ -58,7 +62,7 @@ class AuditPart(CommandPart):
                 "",
             )
             if folder:
-                qt.QSettings().setValue(setting, folder)
+                preferences.write(settingOf(preset), folder)
         return folder
 
     def _event(self, event: dict) -> None:
@@ -90,7 +94,7 @@ class AuditPart(CommandPart):
             )
         else:
             # A folder that does not fit must not be asked with again.
-            qt.QSettings().remove(f"{TRAINING_SETTING}/{self._preset()}")
+            preferences.write(settingOf(self._preset()), "")
             self.messages.fail(reason)
 
     def _preset(self) -> str:

@@ -1,7 +1,6 @@
 """Where the synthesis runs: on this computer, or on a medsynth server (`medsynth serve`).
 
-All of it is a setting of this computer, never of a scene: a scene from somebody else must not be able to
-choose where images are sent.
+All of it is a setting of this computer, never of a scene.
 """
 
 from __future__ import annotations
@@ -9,11 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-import qt
 import slicer
 from slicer.i18n import tr as _
 
-from MedSynthLib import destinations
+from MedSynthLib import destinations, preferences
 
 HERE, SERVER = "here", "server"
 COMPUTER_SETTING = "MedSynth/Computer"
@@ -55,12 +53,17 @@ class RemoteComputer:
 
 def isServer() -> bool:
     """Whether a server is chosen."""
-    return _setting(COMPUTER_SETTING) == SERVER
+    return preferences.read(COMPUTER_SETTING) == SERVER
 
 
 def address() -> str:
     """The server's address, as it was entered."""
-    return _setting(ADDRESS_SETTING)
+    return preferences.read(ADDRESS_SETTING).rstrip("/")
+
+
+def certificate() -> str:
+    """The file with the certificate of a server that signed its own; empty: there is none."""
+    return preferences.read(CERTIFICATE_SETTING)
 
 
 def chosen() -> RemoteComputer | None:
@@ -85,7 +88,7 @@ def server() -> RemoteComputer:
         raise ValueError(
             _("Enter the token of {address} under Advanced.").format(address=address())
         )
-    return RemoteComputer(address(), found, _setting(CERTIFICATE_SETTING))
+    return RemoteComputer(address(), found, certificate())
 
 
 def token(of: str) -> str:
@@ -116,7 +119,7 @@ def _name(of: str) -> str:
 
 def agreed(where: RemoteComputer, what: str) -> bool:
     """Whether the user agrees that images leave this computer; asked where there is something to know."""
-    known = _setting(AGREED_SETTING).split()
+    known = preferences.read(AGREED_SETTING).split()
     reasons = []
     if where.address not in known:
         reasons.append(_("This is the first time that images are sent to this address."))
@@ -135,9 +138,5 @@ def agreed(where: RemoteComputer, what: str) -> bool:
     question = "\n\n".join([_("Run on {address}?").format(address=where.address), leaves, *reasons])
     if not slicer.util.confirmOkCancelDisplay(question, windowTitle=_("Run on a server")):
         return False
-    qt.QSettings().setValue(AGREED_SETTING, " ".join(dict.fromkeys([*known, where.address])))
+    preferences.write(AGREED_SETTING, " ".join(dict.fromkeys([*known, where.address])))
     return True
-
-
-def _setting(name: str) -> str:
-    return str(qt.QSettings().value(name) or "").strip()

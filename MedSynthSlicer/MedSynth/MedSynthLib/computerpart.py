@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import qt
 from slicer.i18n import tr as _
 
-from MedSynthLib import computer, library, section
+from MedSynthLib import computer, library, preferences, section
 from MedSynthLib.process import Process
 
 RED, PLAIN = "color: #b00020", ""
@@ -30,22 +29,22 @@ class ComputerPart:
         self.widget, self.ui = section.fill(container, uiFile)
         for text in (_("this one"), _("server")):
             self.ui.computerComboBox.addItem(text)
-        self._show()
+        self.show()
         self.ui.computerComboBox.connect("activated(int)", self._choose)
         self.ui.addressLineEdit.connect("editingFinished()", self._keepAddress)
         self.ui.tokenLineEdit.connect("editingFinished()", self._keepToken)
         self.ui.certificateLineEdit.connect("currentPathChanged(QString)", self._keepCertificate)
         self.ui.testServerButton.connect("clicked(bool)", self.test)
 
-    def _show(self) -> None:
+    def show(self) -> None:
         """Show what is set."""
         isServer = computer.isServer()
         self.ui.computerComboBox.currentIndex = int(isServer)
         for name in SERVERS:
             getattr(self.ui, name).visible = isServer
         self.ui.addressLineEdit.text = computer.address()
-        certificate = str(qt.QSettings().value(computer.CERTIFICATE_SETTING) or "")
-        self.ui.certificateLineEdit.currentPath = certificate
+        if self.ui.certificateLineEdit.currentPath.strip() != computer.certificate():
+            self.ui.certificateLineEdit.currentPath = computer.certificate()
         self._showToken()
 
     def _showToken(self) -> None:
@@ -56,17 +55,13 @@ class ComputerPart:
 
     def _choose(self, row: int) -> None:
         word = computer.SERVER if row else computer.HERE
-        qt.QSettings().setValue(computer.COMPUTER_SETTING, word)
-        self._show()
-        self.onChange()
+        preferences.write(computer.COMPUTER_SETTING, word)
 
     def _keepAddress(self) -> None:
         entered = self.ui.addressLineEdit.text.strip().rstrip("/")
         if entered != computer.address():
-            qt.QSettings().setValue(computer.ADDRESS_SETTING, entered)
-            self._showToken()
+            preferences.write(computer.ADDRESS_SETTING, entered)
             self._say("")
-            self.onChange()
 
     def _keepToken(self) -> None:
         entered = self.ui.tokenLineEdit.text.strip()
@@ -78,7 +73,7 @@ class ComputerPart:
         self.onChange()
 
     def _keepCertificate(self, path: str) -> None:
-        qt.QSettings().setValue(computer.CERTIFICATE_SETTING, path)
+        preferences.write(computer.CERTIFICATE_SETTING, path)
 
     def test(self) -> None:
         """Connect, send no image, and say what is there or what is wrong."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import qt
 import slicer
 from slicer.i18n import tr as _
 
-from MedSynthLib import library
+from MedSynthLib import library, preferences
 
 SETTING = "MedSynth/Destination"
+BOOK = (
+    "MedSynth/Destinations"  # announced when one was added or removed; the address book keeps them
+)
 
 
 def book():
@@ -70,12 +72,12 @@ def confirmed(destination, what: str) -> bool:
 
 def remember(name: str) -> None:
     """The destination that is offered first next time."""
-    qt.QSettings().setValue(SETTING, name)
+    preferences.write(SETTING, name)
 
 
 def remembered() -> str:
     """The destination that was chosen last."""
-    return str(qt.QSettings().value(SETTING) or "")
+    return preferences.read(SETTING)
 
 
 def keepSecret(name: str, secret: str) -> None:

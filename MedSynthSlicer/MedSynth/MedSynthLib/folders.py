@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import qt
 import slicer
 from slicer.i18n import tr as _
+
+from MedSynthLib import preferences
 
 EXPORT_SETTING = "MedSynth/ExportFolder"
 RESULTS_SETTING = "MedSynth/ResultsFolder"
@@ -23,19 +24,25 @@ class ChosenFolder:
 
     def __init__(self, button, setting: str, *, default=lambda: ""):
         self.button, self.setting, self.default = button, setting, default
-        if self.path():
-            button.directory = self.path()
-        button.text = self.path() or NOT_CHOSEN
+        self.show()
         # directoryChanged stays silent when the current folder itself is chosen.
         button.connect("directorySelected(QString)", self._keep)
 
+    def show(self) -> None:
+        """Show what is chosen."""
+        if self.path():
+            self.button.blockSignals(True)  # setting it counts as a choice
+            self.button.directory = self.path()
+            self.button.blockSignals(False)
+        self.button.text = self.path() or NOT_CHOSEN
+
     def _keep(self, folder: str) -> None:
-        qt.QSettings().setValue(self.setting, folder)
+        preferences.write(self.setting, folder)
         self.button.text = folder
 
     def path(self) -> str:
         """The folder that was chosen, else the default; empty when there is neither."""
-        return str(qt.QSettings().value(self.setting) or "") or self.default()
+        return preferences.read(self.setting) or self.default()
 
     def ask(self) -> str:
         """The folder; opens the dialog when none was chosen or it is gone. Empty: the user cancelled."""
@@ -51,7 +58,7 @@ def defaultResultsFolder() -> str:
 
 def resultsFolder() -> Path:
     """Where results are kept."""
-    return Path(str(qt.QSettings().value(RESULTS_SETTING) or "") or defaultResultsFolder())
+    return Path(preferences.read(RESULTS_SETTING) or defaultResultsFolder())
 
 
 def newRunFolder(preset: str) -> Path:

@@ -12,8 +12,9 @@ import shutil
 import sys
 from pathlib import Path
 
-import qt
 from slicer.i18n import tr as _
+
+from MedSynthLib import preferences
 
 MODULE_FOLDER = Path(__file__).resolve().parents[1]
 PYTHON_SETTING = "MedSynth/Python"
@@ -35,12 +36,8 @@ def libraryFolder() -> Path:
 
 
 def configuredPython() -> str:
-    """The Python the user chose in the Advanced section; empty means Slicer's own.
-
-    An application setting, not a scene parameter: a scene from somebody else must not be able to
-    choose a program that runs here.
-    """
-    return str(qt.QSettings().value(PYTHON_SETTING) or "").strip()
+    """The Python the user chose in the Advanced section or the settings; empty means Slicer's own."""
+    return preferences.read(PYTHON_SETTING)
 
 
 def command(arguments: list[str]) -> dict:

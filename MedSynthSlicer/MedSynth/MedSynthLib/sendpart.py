@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from slicer.i18n import tr as _
 
-from MedSynthLib import delivery, destinations, library
+from MedSynthLib import delivery, destinations, library, preferences
 from MedSynthLib.destinationsdialog import DestinationsDialog
 
 
@@ -48,12 +48,16 @@ class SendPart:
         if wanted in names:
             box.setCurrentIndex(names.index(wanted))
 
+    def _changed(self, choose: str = "") -> None:
+        self.listDestinations(choose)
+        preferences.announce(destinations.BOOK)
+
     def openDestinations(self) -> None:
         """Show the dialog; it stays beside the panel until it is closed."""
         if self.dialog is None:
             self.dialog = DestinationsDialog(
                 requirementsFile=self.requirementsFile,
-                onChange=self.listDestinations,
+                onChange=self._changed,
                 onLog=self.messages.log,
             )
         self.dialog.refresh(self.ui.destinationComboBox.currentText)

@@ -13,7 +13,8 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QApplication
 
 from harness.brush import Brush
-from harness.pythonqt import wrapperClass
+from harness.pythonqt import wrap, wrapperClass
+from harness.settings import ctkSettingsDialog
 from harness.sliceview import SliceView, registerManagers
 
 VIEWS = ("Red", "Yellow", "Green")
@@ -115,6 +116,7 @@ class Application:
         self.defaultScenePath = self.documents.name
         self._logic = slicer.vtkSlicerApplicationLogic()
         self._moduleManager = wrapperClass(_ModuleManager)()
+        self._settingsDialog = ctkSettingsDialog()
         self._views = {}
         self._layoutManager = _LayoutManager(self._views)
 
@@ -123,6 +125,21 @@ class Application:
 
     def emitStartupCompleted(self):
         self._q.q.startupCompleted.emit()
+
+    def forgetModules(self):
+        """What a module left with the application, before it is loaded anew."""
+        self._q.q.startupCompleted.disconnect()
+        self._settingsDialog.forget()
+
+    def settingsDialog(self):
+        return wrap(self._settingsDialog)
+
+    def openSettingsDialog(self, settingsPanel=""):
+        # As in qSlicerApplication.cxx: what was changed elsewhere is shown.
+        self._settingsDialog.reloadSettings()
+        if settingsPanel:
+            self._settingsDialog.setCurrentPanel(settingsPanel)
+        self._settingsDialog.show()
 
     def applicationLogic(self):
         return self._logic

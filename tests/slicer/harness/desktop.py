@@ -22,6 +22,7 @@ from harness import (
     parameternode,
     pythonqt,
     scripted,
+    settings,
     slicersources,
     uiloader,
     widgets,
@@ -63,7 +64,7 @@ class Desktop:
         qt = pythonqt.qtModule()
         uiloader.register(qt)
         ctk = types.ModuleType("ctk")
-        for name, cls in widgets.CTK.items():
+        for name, cls in {**widgets.CTK, "ctkSettingsPanel": settings.ctkSettingsPanel}.items():
             setattr(ctk, name, pythonqt.wrapperClass(cls))
         for name, cls in mrmlwidgets.MRML.items():
             setattr(slicer, name, pythonqt.wrapperClass(cls))
@@ -119,6 +120,7 @@ class Desktop:
     def close(self):
         """Close the panel and the scene, forget the module, as when Slicer ends."""
         self.widget.cleanup()
+        self.app.forgetModules()
         self.panel.q.hide()
         slicer.mrmlScene.Clear(False)
         sys.path.remove(str(self.folder))

@@ -33,6 +33,7 @@ WANTED = {
     "anatomy_lung": ("slicer_anatomy", WHOLE),
     "server": ("slicer_server", SERVER_ALONE),
     "failure_memory": ("slicer_refusal", WHOLE),
+    "settings": ("slicer_settings", WHOLE),
 }
 
 

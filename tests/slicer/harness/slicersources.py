@@ -23,7 +23,7 @@ VARIABLE = "MEDSYNTH_SLICER_SOURCES"
 # Widget classes that Slicer's files compare with and our panel does not use.
 UNUSED_CTK = (
     *("ctkCheckBox", "ctkCheckablePushButton", "ctkDoubleSlider", "ctkDoubleSpinBox"),
-    *("ctkComboBox", "ctkRangeWidget", "ctkDoubleRangeSlider", "ctkColorPickerButton"),
+    *("ctkRangeWidget", "ctkDoubleRangeSlider", "ctkColorPickerButton"),
 )
 UNUSED_MRML = ("qMRMLSliderWidget", "qMRMLSpinBox", "qMRMLRangeWidget")
 

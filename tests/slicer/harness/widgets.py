@@ -11,6 +11,7 @@ from PySide6.QtCore import Property, QDir, QPoint, QRect, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QPainter, QPalette, QPolygon
 from PySide6.QtWidgets import (
     QAbstractButton,
+    QComboBox,
     QDoubleSpinBox,
     QFileDialog,
     QHBoxLayout,
@@ -136,7 +137,8 @@ class ctkSliderWidget(QWidget):
 class ctkPathLineEdit(QWidget):
     """A line for a file or folder with a browse button."""
 
-    API = frozenset({"addCurrentPathToHistory"})
+    API = frozenset({"addCurrentPathToHistory", "Dirs", "Files"})
+    Dirs, Files = 0x001, 0x002
     currentPathChanged = Signal(str)
 
     def __init__(self, parent=None):
@@ -148,7 +150,7 @@ class ctkPathLineEdit(QWidget):
         layout.addWidget(self._line, 1)
         layout.addWidget(self._button)
         self._line.textChanged.connect(self.currentPathChanged)
-        self._key = ""
+        self._key, self._filters = "", 0x007
 
     def addCurrentPathToHistory(self):
         pass
@@ -157,6 +159,24 @@ class ctkPathLineEdit(QWidget):
         str, lambda s: s._line.text(), lambda s, v: s._line.setText(v), user=True
     )
     settingKey = Property(str, lambda s: s._key, lambda s, v: setattr(s, "_key", v))
+    filters = Property(int, lambda s: s._filters, lambda s, v: setattr(s, "_filters", v))
+
+
+class ctkComboBox(QComboBox):
+    """A combo box whose current item can be said by its data; an unknown one changes nothing."""
+
+    API = frozenset({"setCurrentUserDataAsString"})
+
+    def _data(self):
+        found = self.itemData(self.currentIndex())
+        return "" if found is None else str(found)
+
+    def setCurrentUserDataAsString(self, data):
+        rows = [row for row in range(self.count()) if str(self.itemData(row)) == data]
+        if rows:
+            self.setCurrentIndex(rows[0])
+
+    currentUserDataAsString = Property(str, _data, setCurrentUserDataAsString)
 
 
 class ctkDirectoryButton(QWidget):
@@ -217,4 +237,4 @@ class ctkDirectoryButton(QWidget):
 
 
 CTK = {c.__name__: c for c in (ctkCollapsibleButton, ctkSliderWidget, ctkPathLineEdit)}
-CTK["ctkDirectoryButton"] = ctkDirectoryButton
+CTK |= {c.__name__: c for c in (ctkDirectoryButton, ctkComboBox)}
