@@ -17,6 +17,9 @@ demo: $(VENV)/.installed
 		echo "A synthetic image is in $$(realpath "$$out"): open report.html, preview.png, or dicom/ in a viewer."; \
 	fi; done
 
+# Bytecode is kept, whatever the environment says: hundreds of tests start a Python of their own.
+export PYTHONDONTWRITEBYTECODE :=
+
 # One process a core and one thread a process: threads that wait for each other only cost time. The
 # tests of a file stay in one process: what they share is made once.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --ignore=tests/slicer

@@ -101,7 +101,7 @@ def _add_common(command: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit code."""
     threads.wait_passively()  # before anything imports torch
-    lazy.leave_out("transformers")
+    lazy.leave_out()
     args = parser().parse_args(argv)
     if args.command is None:
         parser().print_help()

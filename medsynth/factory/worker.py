@@ -21,7 +21,7 @@ READY = {"state": "ready"}
 def main(folder: Path) -> int:
     """Make what is asked for until the input ends."""
     threads.wait_passively()
-    lazy.leave_out("transformers")
+    lazy.leave_out()
     signal.signal(signal.SIGTERM, _stop)
     # What a library prints must not get among the outcomes.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")

@@ -1,7 +1,8 @@
 """MONAI's networks that are used here.
 
-`import monai` reads whatever optional package it finds. transformers alone takes a third of the time in which a
-command starts, for one network (TransCheX) that none of ours needs: our commands leave it out.
+`import monai` reads whatever optional package it finds. transformers, pandas, matplotlib and others take half of the time in
+which a command starts, for parts of MONAI (TransCheX, profiling, notebooks) that none of ours needs: our commands leave
+them out.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ from pydicom.dataset import Dataset
 from medsynth.dicom import LesionMask, write_segmentation, write_series
 from medsynth.domains import get
 
+pytestmark = pytest.mark.slow
+
 # Attributes that say what was examined and how; a person's name in them is planted apart.
 TECHNICAL = [
     "ConvolutionKernel",
@@ -72,7 +74,6 @@ def plant(header):
 KEPT = {"SpecificCharacterSet", "SOPClassUID", "Modality", *TECHNICAL}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["image", "labels"])
 def test_of_170_planted_identities_none_leaves(tmp_path, kind):
     image = oblique_image(hounsfield())

@@ -14,6 +14,8 @@ from medsynth.factory.finish import finish
 from medsynth.factory.store import open_set
 from medsynth.marking import WORD
 
+pytestmark = pytest.mark.slow
+
 CHECK = """
 from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset_integrity
 verify_dataset_integrity({home!r}, num_processes=1)
@@ -51,7 +53,6 @@ def nnunet(script, raw, results):
     return done.stdout + done.stderr
 
 
-@pytest.mark.slow
 def test_train_and_validation_are_training_cases_and_test_is_apart(tmp_path):
     home = laid_out(tmp_path / "set")
     assert sorted(f.name for f in (home / "imagesTr").iterdir()) == [
@@ -81,13 +82,11 @@ def test_train_and_validation_are_training_cases_and_test_is_apart(tmp_path):
     assert split == [{"train": ["ms_000000", "ms_000001"], "val": ["ms_000002"]}]
 
 
-@pytest.mark.slow
 def test_a_set_without_any_mask_is_refused(tmp_path):
     with pytest.raises(ValueError, match="the set has no mask at all, and nnU-Net needs a class"):
         laid_out(tmp_path / "set", lesions=0, label=False)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "preset", "configurations"),
     [
@@ -105,7 +104,6 @@ def test_nnunet_accepts_and_plans_it(tmp_path, shape, preset, configurations):
     assert set(plans["configurations"]) == configurations
 
 
-@pytest.mark.slow
 def test_nnunet_sees_a_mask_that_is_of_another_grid(tmp_path):
     """The check that the layout passes is one that can fail."""
     home = laid_out(tmp_path / "set")

@@ -13,6 +13,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Not even imported in the fast lane."""
+    slow = collection_path.suffix == ".py" and "not slow" in config.option.markexpr
+    return True if slow else None
+
+
 @pytest.fixture(scope="module")
 def bundle_folder(tmp_path_factory):
     """A request and the weights of a small network, for the bundle's configs."""

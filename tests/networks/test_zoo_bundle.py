@@ -10,6 +10,8 @@ from PIL import Image
 from medsynth.cli import app as cli
 from medsynth.networks import zoo_bundle
 
+pytestmark = pytest.mark.slow
+
 # As in brats_mri_axial_slices_generative_diffusion of the zoo, in the parts that are read.
 CONFIG = {
     "imports": ["$import torch", "$import sys; sys.exit(7)"],
@@ -97,7 +99,6 @@ def bundle(folder, config, package="monai"):
     return made
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("package", ["monai", "generative"])
 def test_its_networks_are_the_same_here(tmp_path, package):
     autoencoder, unet = bundle(tmp_path / "zoo", small(), package)
@@ -113,7 +114,6 @@ def test_its_networks_are_the_same_here(tmp_path, package):
     assert model.prediction_type == "epsilon"
 
 
-@pytest.mark.slow
 def test_a_bundle_generates_without_running_its_code(tmp_path):
     bundle(tmp_path / "zoo", small())
     words = ["generate", "latent_diffusion", "--model", tmp_path / "zoo", "-o", tmp_path / "out"]
@@ -123,7 +123,6 @@ def test_a_bundle_generates_without_running_its_code(tmp_path):
         assert np.asarray(made).shape == (32, 32)
 
 
-@pytest.mark.slow
 def test_the_zoos_own_configuration_makes_an_image(tmp_path):
     bundle(tmp_path / "zoo", CONFIG)
     model = zoo_bundle.load(tmp_path / "zoo", preset="brain_mri")
@@ -141,7 +140,6 @@ def changed(**parts):
     return config
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("config", "message"),
     [
@@ -167,7 +165,6 @@ def test_a_bundle_that_cannot_be_used_is_refused_in_words(tmp_path, capsys, conf
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.slow
 def test_weights_of_another_network_are_refused(tmp_path, capsys):
     bundle(tmp_path / "zoo", small())
     torch.save({"a": torch.zeros(3)}, tmp_path / "zoo/models/model.pt")
