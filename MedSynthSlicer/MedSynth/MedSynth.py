@@ -78,9 +78,11 @@ class MedSynthWidget(ScriptedLoadableModuleWidget, slicer.util.VTKObservationMix
     def exit(self):
         # Without this the preview would stay in front of what other modules show.
         self.previewPart.setParameters(None)
+        self.paintPart.stop()
 
     def onSceneStartClose(self, caller=None, event=None):
         self.cards.placing.end()
+        self.paintPart.forget()
         running = self.phantom, self.runPart, self.audit, self.verify, self.computerPart
         for part in (*running, self.anatomyPart, self.batchPart):
             part.cancel()

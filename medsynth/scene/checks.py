@@ -73,7 +73,7 @@ def place(where, reference, number: int) -> None:
 
 def _todo(where) -> str:
     if where.IsA("vtkMRMLSegmentationNode"):
-        return "Paint its place in Segment Editor."
+        return "Paint its place in the views."
     return "Click into a slice view."
 
 

@@ -156,7 +156,7 @@ def test_run_says_what_is_missing(panel, addReference):
     click(panel.ui.addPathologyButton)
     assert panel.ui.estimateLabel.text.startswith("Pathology 1: mark its place first")
     click(panel.widget.cards.cards[0].ui.paintButton)
-    assert "Paint its place in Segment Editor" in panel.ui.estimateLabel.text
+    assert "Paint its place in the views" in panel.ui.estimateLabel.text
     click(panel.widget.cards.cards[0].ui.clickButton)
     assert "Click into a slice view" in panel.ui.estimateLabel.text
     assert not panel.ui.runButton.enabled

@@ -12,6 +12,7 @@ from MedSynthLib.computerpart import ComputerPart
 from MedSynthLib.filmpart import FilmPart
 from MedSynthLib.findingspart import FindingsPart
 from MedSynthLib.gallery import Gallery
+from MedSynthLib.paintpart import PaintPart
 from MedSynthLib.panel import Messages, PreviewPart, ResultPart, RunPart
 from MedSynthLib.pathologies import Cards
 from MedSynthLib.pathologynodes import parameterNodes
@@ -39,6 +40,9 @@ def assemble(widget) -> None:
     widget.undo = Undo(ui.undoButton, onFailed=messages.fail)
     widget.views = ResultViews(ui, widget.uiWidget, marked=lambda: widget.cards.onScreen())
     widget.phantom = PhantomPart(ui, messages, onLoaded=widget.onPhantom)
+    widget.paintPart = PaintPart(
+        ui, marks=lambda: widget.cards.marks()
+    )  # before the run, see there
     widget.runPart = RunPart(
         *(ui, messages),
         **{"requirementsFile": packages, "serverFile": servers, "onResults": widget.onResults},
@@ -78,7 +82,8 @@ def assemble(widget) -> None:
         ui.pathologyContainer,
         uiFile=resource("UI/Pathology.ui"),
         anatomy=lambda: widget._parameters,
-        **{"placing": placing, "undo": widget.undo, "gallery": widget.gallery},
+        **{"placing": placing, "paint": widget.paintPart},
+        **{"undo": widget.undo, "gallery": widget.gallery},
         onFactor=widget.previewPart.onPathologyFactor,
         onPlace=widget.onModified,
         onUnreadable=messages.fail,
@@ -90,5 +95,5 @@ def assemble(widget) -> None:
         FilmPart(ui, messages, marks=widget.marks, onSaid=widget.onModified),
         FindingsPart(ui, marks=widget.marks, onSaid=widget.onModified),
         *(widget.phantom, widget.previewPart, widget.views, widget.audit, widget.runPart),
-        *(widget.anatomyPart, widget.comparePart, widget.batchPart),
+        *(widget.anatomyPart, widget.comparePart, widget.batchPart, widget.paintPart),
     )

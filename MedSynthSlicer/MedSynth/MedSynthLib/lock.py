@@ -6,7 +6,8 @@ from __future__ import annotations
 LOCKED = (
     *("presetComboBox", "referenceSelector", "phantomRow", "phantomButton", "viewRow"),
     *("findingsSelector", "noFindingsCheckBox"),
-    *("pixelSizeSpinBox", "factorSlider", "stopSlider", "pathologyContainer", "addPathologyButton"),
+    *("pixelSizeSpinBox", "factorSlider", "stopSlider", "pathologyContainer"),
+    *("addPathologyButton", "paintContainer"),
     *("variantsSpinBox", "seedSpinBox", "extentComboBox", "backgroundComboBox", "stepsSpinBox"),
     *("samplerComboBox", "compositionComboBox", "filterComboBox", "guidanceComboBox"),
     *("deviceComboBox", "pythonPathLineEdit", "computerContainer"),

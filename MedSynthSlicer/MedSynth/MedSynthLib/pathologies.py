@@ -18,6 +18,7 @@ from medsynth.scene.size_outline import SizeOutline
 from medsynth.scene.vocabulary import FROM_VOLUME, KIND_TITLES, PRESETS, factor_of, kinds_of
 from MedSynthLib.gallery import Gallery
 from MedSynthLib.markundo import MovedMark, PlacedMark, RemovedPathology
+from MedSynthLib.paintpart import PaintPart
 from MedSynthLib.pathologynodes import ROLE, addParameterNode, idsOf, parameterNodes
 from MedSynthLib.placing import Placing
 from MedSynthLib.titledbox import TitledBox
@@ -30,11 +31,12 @@ ODD_MS = 150  # what needs a look at the image waits for the hand to rest
 
 @dataclass(frozen=True)
 class Callbacks:
-    """What a card tells and asks: a moved factor, a changed place, placing, the marks in use, undo, the gallery."""
+    """What a card says and asks: a moved factor, a changed place, placing, painting, the marks in use, undo, the gallery."""
 
     factor: Callable[[float], None]
     place: Callable[[], None]
     placing: Placing
+    paint: PaintPart
     used: Callable[[], list]
     undo: Undo
     gallery: Gallery
@@ -192,6 +194,7 @@ class Card:
 
     def _place(self, className: str, word: str) -> None:
         self.on.placing.end()
+        self.on.paint.stop()
         before = self.parameters.where
         node = marks.add(className, self.number, word)
         self.on.placing.start(node, lambda placed: self._placed(node, before, placed))
@@ -211,7 +214,7 @@ class Card:
         self.on.place()
 
     def onPaint(self) -> None:
-        """Open Segment Editor with the brush ready, on a segment of this pathology."""
+        """Let the user paint, with the brush ready, a segment of this pathology."""
         self.on.placing.end()
         node = before = self.parameters.where
         if node is None or not node.IsA("vtkMRMLSegmentationNode"):
@@ -224,12 +227,7 @@ class Card:
         reference = self.anatomy().reference
         if reference is not None:
             node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
-        slicer.util.selectModule("SegmentEditor")
-        editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
-        editor.setSegmentationNode(node)
-        editor.setSourceVolumeNode(reference)
-        editor.setCurrentSegmentID(node.GetSegmentation().GetNthSegmentID(0))
-        editor.setActiveEffectByName("Paint")
+        self.on.paint.start(node, reference, self.number)
 
 
 class Cards:
@@ -242,6 +240,7 @@ class Cards:
         uiFile: str,
         anatomy,
         placing,
+        paint,
         undo,
         gallery,
         onFactor,
@@ -250,7 +249,7 @@ class Cards:
     ):
         self.container, self.uiFile = container, uiFile
         self.anatomy, self.placing = anatomy, placing
-        self.on = Callbacks(onFactor, onPlace, placing, self.marks, undo, gallery)
+        self.on = Callbacks(onFactor, onPlace, placing, paint, self.marks, undo, gallery)
         self.onUnreadable = onUnreadable
         self.cards: list[Card] = []
         self.moduleNode = None

@@ -35,7 +35,8 @@ def follow(follower: Callable[[str], None]) -> None:
 
 def unfollow(follower: Callable[[str], None]) -> None:
     """No more calls."""
-    _followers.remove(follower)
+    if follower in _followers:
+        _followers.remove(follower)
 
 
 def announce(key: str) -> None:

@@ -167,28 +167,6 @@ class Application:
             self._views[name] = SliceView(name, scene, SQUARE)
 
 
-class _SegmentEditor:
-    """Slicer's Segment Editor as the module steers it; what it was given is kept for the test."""
-
-    def __init__(self):
-        self.segmentationNode = self.volumeNode = self.segmentID = self.effect = self.brush = None
-
-    def setSegmentationNode(self, node):
-        assert node is None or node.IsA("vtkMRMLSegmentationNode")
-        self.segmentationNode = node
-
-    def setSourceVolumeNode(self, node):
-        assert node is None or node.IsA("vtkMRMLScalarVolumeNode")
-        self.volumeNode = node
-
-    def setCurrentSegmentID(self, segmentID):
-        self.segmentID = segmentID
-
-    def setActiveEffectByName(self, name):
-        assert name in ("", "Paint", "Draw", "Threshold", "Scissors")
-        self.effect = name
-
-
 class _ModuleSelector:
     def __init__(self):
         self.selected = None
@@ -292,12 +270,6 @@ def start():
         **{k: types.SimpleNamespace(logic=lambda v=v: v) for k, v in logics.items()}
     )
     _ItemMaker(scene)
-    editor = _SegmentEditor()
-    panel = types.SimpleNamespace(editor=editor)
-    representation = types.SimpleNamespace(self=lambda: panel)
-    slicer.modules.segmenteditor = types.SimpleNamespace(
-        widgetRepresentation=lambda: representation
-    )
     selector = _ModuleSelector()
     slicer.util.moduleSelector = lambda: selector
     slicer.util.mainWindow = lambda: None
@@ -308,5 +280,5 @@ def start():
     slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
     registerManagers(app._logic, logics["markups"])
     app.setUpViews(scene)
-    editor.brush = Brush(editor, app.layoutManager())
+    app.brush = Brush(app.layoutManager())
     return app, dicomLib

@@ -10,26 +10,31 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
+from harness.segmenteditor import qMRMLSegmentEditorWidget
+
 FIRST = 10.0  # before Slicer's own observers of the mouse
 
 
 class Brush:
-    """Paints where the left button is held down while the editor's effect is Paint."""
+    """Paints where the left button is held down while an editor's effect is Paint."""
 
-    def __init__(self, editor, layoutManager, radius=5.0):
-        self.editor, self.radius, self.stroke = editor, radius, None
+    def __init__(self, layoutManager, radius=5.0):
+        self.radius, self.stroke = radius, None
         for name in layoutManager.sliceViewNames():
             self._watch(layoutManager.sliceWidget(name))
+
+    @property
+    def editor(self):
+        return qMRMLSegmentEditorWidget.observing
 
     def _watch(self, view):
         tags = {}
 
         def mouse(caller, event):
-            interaction = slicer.app.applicationLogic().GetInteractionNode()
-            if interaction.GetCurrentInteractionMode() == interaction.Place:
-                # As an effect of Slicer does when its editor passes this on (onInteractionNodeModified).
-                self.editor.setActiveEffectByName("")
-            if self.editor.effect != "Paint" or (self.stroke is None and "Press" not in event):
+            effect = self.editor and self.editor.activeEffect()
+            if not effect or effect.name != "Paint":
+                return
+            if self.stroke is None and "Press" not in event:
                 return
             self._extend(view, event)
             caller.GetCommand(
@@ -53,15 +58,15 @@ class Brush:
         logic.ResetModifierLabelmapToDefault()
         painted = logic.GetModifierLabelmap()
         array = vtk_to_numpy(painted.GetPointData().GetScalars())
-        positions = _positions(painted, editor.segmentationNode)
+        positions = _positions(painted, editor.segmentationNode())
         touched = np.zeros(len(array), bool)
         for a, b in zip(stroke, [*stroke[1:], stroke[-1]], strict=True):
             touched |= _distance(positions, a, b) <= self.radius
         array[touched] = 1
         painted.Modified()
         logic.ModifySegmentByLabelmap(
-            editor.segmentationNode,
-            editor.segmentID,
+            editor.segmentationNode(),
+            editor.currentSegmentID(),
             painted,
             logic.ModificationModeAdd,
             False,
@@ -73,9 +78,9 @@ class Brush:
         logic, node = slicer.vtkSlicerSegmentEditorLogic(), slicer.vtkMRMLSegmentEditorNode()
         logic.SetMRMLScene(slicer.mrmlScene)
         logic.SetSegmentEditorNode(slicer.mrmlScene.AddNode(node))
-        logic.SetSegmentationNode(self.editor.segmentationNode)
-        logic.SetSourceVolumeNode(self.editor.volumeNode)
-        logic.SetCurrentSegmentID(self.editor.segmentID)
+        logic.SetSegmentationNode(self.editor.segmentationNode())
+        logic.SetSourceVolumeNode(self.editor.sourceVolumeNode())
+        logic.SetCurrentSegmentID(self.editor.currentSegmentID())
         return logic
 
 

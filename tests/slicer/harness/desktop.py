@@ -22,6 +22,7 @@ from harness import (
     parameternode,
     pythonqt,
     scripted,
+    segmenteditor,
     settings,
     slicersources,
     uiloader,
@@ -66,7 +67,8 @@ class Desktop:
         ctk = types.ModuleType("ctk")
         for name, cls in {**widgets.CTK, "ctkSettingsPanel": settings.ctkSettingsPanel}.items():
             setattr(ctk, name, pythonqt.wrapperClass(cls))
-        for name, cls in mrmlwidgets.MRML.items():
+        editor = {"qMRMLSegmentEditorWidget": segmenteditor.qMRMLSegmentEditorWidget}
+        for name, cls in {**mrmlwidgets.MRML, **editor}.items():
             setattr(slicer, name, pythonqt.wrapperClass(cls))
         wrapper = parameternode.module()
         modules = {"qt": qt, "ctk": ctk, "slicer.parameterNodeWrapper": wrapper}

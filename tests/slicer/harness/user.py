@@ -5,7 +5,10 @@ from __future__ import annotations
 import slicer
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QPushButton
+
+from harness.pythonqt import wrap
+from harness.segmenteditor import qMRMLSegmentEditorWidget
 
 
 def _reachable(widget):
@@ -148,22 +151,24 @@ def loadPicture(path):
 
 
 def paintBall(center, radius: float, reference) -> None:
-    """Paint a ball with Segment Editor's brush, as the module opened it: one press of the mouse."""
+    """Paint a ball with the brush, as the module opened it: one press of the mouse."""
     paintStroke([center], radius, reference)
 
 
 def paintStroke(path, radius: float, reference) -> None:
     """Drag the brush along world positions of one slice of the Red view."""
-    editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
-    assert slicer.util.moduleSelector().selected == "SegmentEditor"
-    assert editor.effect == "Paint"
-    assert editor.volumeNode is reference
-    assert editor.segmentID == editor.segmentationNode.GetSegmentation().GetNthSegmentID(0)
-    editor.brush.radius = radius
+    editor = qMRMLSegmentEditorWidget.observing
+    assert editor is not None, "no effect takes the mouse"
+    assert editor.isVisible()
+    assert editor.activeEffect().name == "Paint"
+    assert editor.sourceVolumeNode() is reference
+    segmentation = editor.segmentationNode().GetSegmentation()
+    assert editor.currentSegmentID() == segmentation.GetNthSegmentID(0)
+    slicer.app.brush.radius = radius
     scrollTo(path[0])
     drag(path)
-    editor.setActiveEffectByName("")
-    slicer.util.moduleSelector().selectModule("MedSynth")
+    click(wrap(editor.window().findChild(QPushButton, "paintDoneButton")))
+    assert qMRMLSegmentEditorWidget.observing is None
 
 
 def ijkToWorld(volume):
