@@ -2,7 +2,8 @@
 
 Slices of one patient are alike, and neighbors most of all; to draw them one by one would make every
 interval too narrow (Kuensch 1989). With two or three patients nothing tells how another patient would
-turn out: the intervals are about these patients.
+turn out: the intervals are about these patients. Where patients have one slice or two, whole patients are
+drawn (a cluster bootstrap): within each there is nothing to draw.
 """
 
 from __future__ import annotations
@@ -23,17 +24,25 @@ def slice_weights(
     """How often each slice is drawn in each resample, (repeats, N) int.
 
     Every group (patient, or fold) keeps its number of slices. Blocks are runs of `block` slices in the
-    order given, around the end.
+    order given, around the end. Groups of one block or less stand for one another, those of one size
+    together.
     """
     rng = np.random.default_rng(seed)
     labels = np.asarray(groups)
     weights = np.zeros((repeats, len(labels)), dtype=np.int64)
     rows = np.arange(repeats)[:, None]
+    small: dict[int, list[np.ndarray]] = {}
     for group in dict.fromkeys(groups):
         members = np.flatnonzero(labels == group)
+        if len(members) <= block:
+            small.setdefault(len(members), []).append(members)
+            continue
         starts = rng.integers(len(members), size=(repeats, -(-len(members) // block)))
         places = (starts[..., None] + np.arange(block)).reshape(repeats, -1)[:, : len(members)]
         np.add.at(weights, (rows, members[places % len(members)]), 1)
+    for whole in map(np.stack, small.values()):
+        drawn = rng.integers(len(whole), size=(repeats, len(whole)))
+        np.add.at(weights, (rows, whole[drawn].reshape(repeats, -1)), 1)
     return weights
 
 

@@ -16,7 +16,7 @@ EXPLAINED = {
     "floor": "the same figure between two halves of the real slices (alternate slices of each "
     "patient), unless the figure says otherwise",
     "interval": "95 %, bootstrap over slices: blocks of 2 neighbors, within each patient; it says "
-    "nothing about other patients",
+    "nothing about other patients. Patients with one or two slices are drawn whole",
 }
 PlotData = dict[str, dict[str, Any]]
 

@@ -122,6 +122,18 @@ def test_resamples_keep_each_patient_and_draw_neighbors_together():
     assert near > 0.2 > np.corrcoef(weights[:, 1], weights[:, 4])[0, 1]
 
 
+@pytest.mark.parametrize("each", [1, 2])
+def test_patients_of_one_block_are_drawn_whole(each):
+    """Else every resample would hold each of them as often, and no interval would have a width."""
+    patients = np.repeat(np.arange(24), each).tolist()
+    weights = bootstrap.slice_weights(patients, seed=0, repeats=4000)
+    assert (weights.sum(axis=1) == 24 * each).all()
+    assert (weights.reshape(-1, 24, each) == weights.reshape(-1, 24, each)[..., :1]).all()
+    values = np.random.default_rng(1).normal(size=24)
+    spread = (weights.reshape(-1, 24, each)[..., 0] @ values / 24).std()
+    assert spread == pytest.approx(values.std() / 24**0.5, rel=0.05)
+
+
 def test_the_interval_of_a_mean_covers_it_as_often_as_it_says():
     rng, covered = np.random.default_rng(0), 0
     for seed in range(200):
