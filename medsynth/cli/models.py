@@ -13,7 +13,9 @@ LINE = "make weights of a network that MONAI or monai-generative trained"
 DESCRIPTION = """\
 The shipped networks by name. They are looked for in the folder that MEDSYNTH_MODELS names, in
 monai_bundle/models of a checkout, in the installed distribution medsynth-models, and in the cache.
-`import` makes weights of a network that MONAI or monai-generative trained, `export` the opposite."""
+`import` makes weights of a network that MONAI or monai-generative trained, `export` the opposite.
+`expert` writes weights whose header names another network for their fine levels, which lies beside them
+or is shipped."""
 
 IMPORT = """\
 Make weights of a DiffusionModelUNet that was trained with MONAI or monai-generative: 2-D, one channel,
@@ -47,6 +49,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     exported.add_argument("network", metavar="NAME", help="of a shipped network, or a weights file")
     exported.add_argument("-o", "--out", metavar="FILE.pt", type=Path, required=True)
     exported.add_argument("--overwrite", action="store_true", help="replace FILE.pt")
+    named = actions.add_parser("expert", help="make weights name the expert for their fine levels")
+    named.add_argument("weights", metavar="NAME", help="of a shipped network, or a weights file")
+    named.add_argument("expert", metavar="EXPERT", help="of a shipped network, or a weights file")
+    named.add_argument("-o", "--out", metavar="FILE.safetensors", type=Path, required=True)
+    named.add_argument("--overwrite", action="store_true", help="replace FILE.safetensors")
     verified = actions.add_parser(
         "verify", help="compare the files' SHA-256 with those that were shipped"
     )
@@ -84,6 +91,8 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
         _import(args, listener)
     elif args.action == "export":
         _export(args, listener)
+    elif args.action == "expert":
+        _expert(args, listener)
     elif args.action == "path":
         print(model_store.path(args.name))
     elif args.action == "verify":
@@ -130,6 +139,15 @@ def _export(args: argparse.Namespace, listener: Listener) -> None:
         args.out,
         overwrite=args.overwrite,
     )
+    listener(Event("result", message=f"wrote {args.out}", data={"out": str(args.out)}))
+
+
+def _expert(args: argparse.Namespace, listener: Listener) -> None:
+    from medsynth.networks import model_store
+    from medsynth.networks.experts import name_expert
+
+    weights = model_store.file_or_shipped(args.weights)
+    name_expert(weights, args.expert, args.out, overwrite=args.overwrite)
     listener(Event("result", message=f"wrote {args.out}", data={"out": str(args.out)}))
 
 

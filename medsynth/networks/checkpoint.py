@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -52,6 +52,27 @@ def save_weights(state: dict[str, Tensor], path: Path, *, metadata: dict[str, An
             partial.stat().st_mode
         )  # what the user's umask allows; safetensors makes private files
         save_file(half, partial, metadata={"medsynth": json.dumps(metadata)})
+        partial.chmod(mode)
+
+
+def rewrite_metadata(
+    path: Path, out: Path, changes: dict[str, Any], *, overwrite: bool = False
+) -> None:
+    """Write the weights at `path` to `out` bit for bit, with `changes` in their self-description.
+
+    Raises:
+        CheckpointError: as `read_metadata`.
+        FileExistsError: `out` exists, and `overwrite` is not set.
+    """
+    read_metadata(path)
+    with safe_open(path, framework="pt") as file:
+        header = file.metadata()
+    tensors = load_file(path)
+    described = json.loads(header["medsynth"]) | changes
+    with new_file(out, overwrite=overwrite) as partial:
+        partial.touch()
+        mode = partial.stat().st_mode
+        save_file(tensors, partial, metadata={**header, "medsynth": json.dumps(described)})
         partial.chmod(mode)
 
 

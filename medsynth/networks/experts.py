@@ -16,7 +16,12 @@ from medsynth.diffusion.denoiser import Denoiser
 from medsynth.diffusion.experts import with_expert
 from medsynth.errors import CheckpointError
 from medsynth.networks import model_store
-from medsynth.networks.checkpoint import build_denoiser, load_network, read_metadata
+from medsynth.networks.checkpoint import (
+    build_denoiser,
+    load_network,
+    read_metadata,
+    rewrite_metadata,
+)
 from medsynth.records.result import Checkpoint
 from medsynth.request.model import NO_EXPERT
 from medsynth.storage.files import sha256
@@ -89,6 +94,29 @@ def _named(weights: Path, named: Any) -> tuple[Path, float | None]:
         )
     beside = weights.with_name(str(name).removesuffix(model_store.SUFFIX) + model_store.SUFFIX)
     return (beside if beside.is_file() else model_store.path(str(name))), lowest
+
+
+def name_expert(
+    weights: Path, expert: Path | str, out: Path, *, overwrite: bool = False
+) -> ExpertFile:
+    """Write `weights` to `out` with a header that names `expert`, by name: it has to lie beside `out` or be shipped.
+
+    Raises:
+        CheckpointError: it cannot be the expert of these weights, or would not be found beside `out`.
+        FileExistsError: `out` exists, and `overwrite` is not set.
+    """
+    found = expert_file(weights, read_metadata(weights), expert)
+    if found is None:
+        raise CheckpointError(f"expert must be a weights file or a shipped network, got {expert!r}")
+    add_expert(load_denoiser(weights, expert=NO_EXPERT), found)  # whether the two go together
+    out = out.resolve()
+    beside = found.path.resolve().parent == out.parent
+    if not beside and found.path.stem not in model_store.index():
+        raise CheckpointError(
+            f"{found.path} has to lie beside {out}, where it is looked for; copy it"
+        )
+    rewrite_metadata(weights, out, {"expert": {"weights": found.path.stem}}, overwrite=overwrite)
+    return found
 
 
 def add_expert(

@@ -34,11 +34,15 @@ SUFFIX = ".safetensors"
 
 @dataclass(frozen=True)
 class ShippedNetwork:
-    """A shipped network: bytes of its file, their hexadecimal SHA-256, the license in its header."""
+    """A shipped network: bytes of its file, their hexadecimal SHA-256, license and expert of its header.
+
+    `expert` is the shipped network that it calls for its fine levels; None: it does all by itself.
+    """
 
     size: int
     sha256: str
     license: str
+    expert: str | None = None
 
 
 @cache
@@ -143,7 +147,9 @@ def entry(file: Path) -> ShippedNetwork:
     """
     from medsynth.networks.checkpoint import read_metadata
 
-    return ShippedNetwork(file.stat().st_size, sha256(file), read_metadata(file)["license"])
+    header = read_metadata(file)
+    expert = (header.get("expert") or {}).get("weights")
+    return ShippedNetwork(file.stat().st_size, sha256(file), header["license"], expert)
 
 
 def write_index(models: Path = CHECKOUT, *, index_file: Path = INDEX) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from made_up_network import SMALL, card, noisy_slices, save_network, small
+from safetensors.torch import load_file
 from torch import nn
 
 from medsynth.cli.app import main
@@ -264,7 +265,7 @@ def test_it_is_trained_by_a_recipe_whose_file_says_what_it_is(tmp_path):
     assert metadata["is_expert"]
     assert metadata["conditioned_log_snr_min"] == 0.0
     assert metadata["network"]["architecture"] == "pixel_unet"
-    weights = save_network(tmp_path / "coarse.safetensors", SMALL)
+    weights = save_network(tmp_path / "alone.safetensors", SMALL)
     both = load_denoiser(weights, expert=trainer.weights)
     assert torch.isfinite(guided_sample(both)).all()
     other = Trainer(recipe(), noisy_slices(), run=tmp_path / "b", start_from=trainer.weights)
@@ -279,3 +280,27 @@ def test_it_is_trained_by_a_recipe_whose_file_says_what_it_is(tmp_path):
 def test_a_recipe_for_an_expert_has_references_and_levels(reference):
     with pytest.raises(ValueError, match="an expert has a reference in every sample"):
         recipe(reference=reference)
+
+
+def test_a_command_makes_a_file_name_its_expert(folder, capsys):
+    """The tensors stay as they are, bit for bit; the copy finds the expert, the original has none."""
+    named = folder / "named.safetensors"
+    words = [
+        "models",
+        "expert",
+        str(folder / "alone.safetensors"),
+        str(folder / "fine.safetensors"),
+    ]
+    assert main([*words, "-o", str(named)]) == 0
+    assert read_metadata(named)["expert"] == {"weights": "fine"}
+    before, after = (load_file(folder / f"{n}.safetensors") for n in ("alone", "named"))
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert isinstance(load_denoiser(named), DenoiserWithExpert)
+    assert main([*words, "-o", str(named)]) == 2
+    assert "exists" in capsys.readouterr().err
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    assert main([*words, "-o", str(elsewhere / "named.safetensors")]) == 2
+    assert "has to lie beside" in capsys.readouterr().err
+    assert not (elsewhere / "named.safetensors").exists()

@@ -104,6 +104,23 @@ def test_the_research_license_is_told_before_anything_is_fetched(bare, tmp_path)
     assert "License of the weights: for research use" in bare.asked[0]
 
 
+def test_the_expert_is_fetched_with_its_network(bare, addReference, tmp_path, monkeypatch):
+    name, expert = "lung_ct_512.safetensors", "fine.safetensors"
+    listNetworks(tmp_path, name)
+    index = tmp_path / "library" / "medsynth" / "networks" / "index.json"
+    (entry,) = json.loads(index.read_text()).values()
+    entries = {"lung_ct_512": {**entry, "expert": "fine"}, "fine": {**entry, "size": 2e6}}
+    index.write_text(json.dumps(entries))
+    # The network alone, as an earlier version fetched it.
+    (tmp_path / "networks").mkdir()
+    (tmp_path / "networks" / name).write_bytes(WEIGHTS)
+    pick(bare.ui.referenceSelector, addReference())
+    (request,) = run(bare, monkeypatch)
+    assert [f"https://example.org/{expert}" in text for text in bare.asked] == [True]
+    assert request["weights"] == str(tmp_path / "networks" / name)
+    assert (tmp_path / "networks" / expert).read_bytes() == WEIGHTS
+
+
 def test_a_checkout_asks_nothing_and_names_no_weights(panel, addReference, monkeypatch):
     from MedSynthLib import library
 

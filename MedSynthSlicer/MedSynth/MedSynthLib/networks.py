@@ -23,21 +23,36 @@ def folder() -> Path:
     return Path(folders.defaultResultsFolder()) / "networks"
 
 
+def shipped(name: str) -> dict:
+    """What the library's index says about the network in the file `name`; nothing, if it does not know it."""
+    index = library.libraryFolder() / "medsynth" / "networks" / "index.json"
+    if not index.is_file():
+        return {}
+    return json.loads(index.read_text(encoding="utf-8")).get(Path(name).stem, {})
+
+
 def known(name: str) -> dict | None:
     """Where to fetch the network in the file `name`, its size, checksum and license; None: unknown."""
-    index = library.libraryFolder() / "medsynth" / "networks" / "index.json"
-    if not ADDRESS.is_file() or not index.is_file():
+    entry = shipped(name)
+    if not ADDRESS.is_file() or not entry:
         return None
-    entry = json.loads(index.read_text(encoding="utf-8")).get(Path(name).stem)
     address = json.loads(ADDRESS.read_text(encoding="utf-8"))["address"]
-    return entry and {**entry, "url": f"{address}/{name}"}
+    return {**entry, "url": f"{address}/{name}"}
+
+
+def files(preset: str) -> list[str]:
+    """The weights of a preset, and those of the expert that they call for fine detail."""
+    weights = PRESETS[preset].weights
+    expert = shipped(weights).get("expert")
+    return [weights, f"{expert}.safetensors"] if expert else [weights]
 
 
 def find(preset: str) -> Path | None:
-    """The weights of a preset on this computer."""
-    name = PRESETS[preset].weights
-    shipped = library.libraryFolder() / "monai_bundle" / "models"
-    return next((f / name for f in (shipped, folder()) if (f / name).is_file()), None)
+    """The weights of a preset on this computer, where all that they need is beside them."""
+    needed = files(preset)
+    places = (library.libraryFolder() / "monai_bundle" / "models", folder())
+    complete = (f for f in places if all((f / name).is_file() for name in needed))
+    return next((place / needed[0] for place in complete), None)
 
 
 def requestKeys(preset: str) -> dict:
@@ -56,8 +71,14 @@ def ensure(preset: str) -> None:
     """
     if library.configuredPython() or find(preset) is not None:
         return
-    name, target = PRESETS[preset].weights, folder()
-    network = known(name)
+    for name in files(preset):
+        if not (folder() / name).is_file():
+            _ensure(preset, name)
+
+
+def _ensure(preset: str, name: str) -> None:
+    """Fetch the one in the file `name`."""
+    network, target = known(name), folder()
     if network is None:
         raise RuntimeError(
             _("The network of {preset} is not on this computer. Put {name} into {target}.").format(
