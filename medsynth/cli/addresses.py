@@ -43,9 +43,41 @@ def add_options(
     add("--key", metavar="PEM", type=Path, help="for https, with --certificate")
     where = f"where {files} (default: the system's temporary folder)"
     add("--folder", metavar="DIR", type=Path, help=where)
-    add("--job-minutes", metavar="N", type=float, default=60, help=f"of one {job} (default: 60)")
-    add("--upload", metavar="MB", type=float, default=2048, help="of one upload (default: 2048)")
+    add_limit(parser, "--job-minutes", 60, f"of one {job}")
+    add_limit(parser, "--upload", 2048, "of one upload", metavar="MB")
     threads.add_option(parser)
+
+
+def add_limit(
+    parser: argparse.ArgumentParser,
+    option: str,
+    usual: float,
+    of: str,
+    *,
+    metavar: str = "N",
+    whole: bool = False,
+) -> None:
+    """A limit of what one may take: a number above 0, see `limit`.
+
+    Args:
+        of: what it is a limit of.
+        whole: whether it is a whole number.
+    """
+    kind = int if whole else float
+    words = f"{of} (default: {usual:g})"
+    parser.add_argument(option, metavar=metavar, type=kind, default=usual, help=words)
+
+
+def limit(args: argparse.Namespace, option: str) -> float:
+    """What was given for an option of `add_limit`.
+
+    Raises:
+        ValueError: it is none above 0.
+    """
+    value = getattr(args, option.removeprefix("--").replace("-", "_"))
+    if not value > 0:
+        raise ValueError(f"{option} must be above 0, got {value:g}")
+    return value
 
 
 def certificate(args: argparse.Namespace) -> tuple[Path, Path] | None:
@@ -75,7 +107,7 @@ def folder(args: argparse.Namespace) -> Path | None:
 
 def upload_bytes(args: argparse.Namespace) -> int:
     """The most of one upload."""
-    return int(positive("--upload", args.upload) * 1e6)
+    return int(limit(args, "--upload") * 1e6)
 
 
 def token(file: Path | None, variable: str) -> str | None:
@@ -131,14 +163,3 @@ def url(host: str, port: int, *, tls: bool) -> str:
     """Where to reach it."""
     named = f"[{host}]" if ":" in host else host
     return f"{'https' if tls else 'http'}://{named}:{port}"
-
-
-def positive(option: str, value: float) -> float:
-    """The value.
-
-    Raises:
-        ValueError: it is none above 0.
-    """
-    if not value > 0:
-        raise ValueError(f"{option} must be above 0, got {value:g}")
-    return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 
 from medsynth.cli import addresses
 from medsynth.cli.parsers import add_command
@@ -30,11 +31,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     addresses.add_options(
         parser, port=8100, variable=TOKEN, files="uploads and results lie while it runs", job="job"
     )
-    add = parser.add_argument
-    add("--parallel", metavar="N", type=int, default=1, help="jobs at the same time (default: 1)")
-    add("--jobs", metavar="N", type=int, default=8, help="waiting or running (default: 8)")
-    add("--job-memory", metavar="GB", type=float, default=16, help="of one job (default: 16)")
-    add("--keep-minutes", metavar="N", type=float, default=60, help="of a result (default: 60)")
+    add = functools.partial(addresses.add_limit, parser)
+    add("--parallel", 1, "jobs at the same time", whole=True)
+    add("--jobs", 8, "waiting or running", whole=True)
+    add("--job-memory", 16, "of one job", metavar="GB")
+    add("--keep-minutes", 60, "of a result")
 
 
 def run(args: argparse.Namespace, listener: Listener) -> int:
@@ -68,13 +69,14 @@ def _serve(args: argparse.Namespace, listener: Listener, token: str | None) -> N
     from medsynth.serve.jobs import JobLimits
     from medsynth.serve.running import serve
 
+    given = functools.partial(addresses.limit, args)
     limits = JobLimits(
-        parallel=int(addresses.positive("--parallel", args.parallel)),
-        jobs=int(addresses.positive("--jobs", args.jobs)),
-        minutes=addresses.positive("--job-minutes", args.job_minutes),
-        memory_bytes=int(addresses.positive("--job-memory", args.job_memory) * 1e9),
+        parallel=int(given("--parallel")),
+        jobs=int(given("--jobs")),
+        minutes=given("--job-minutes"),
+        memory_bytes=int(given("--job-memory") * 1e9),
         upload_bytes=addresses.upload_bytes(args),
-        keep_minutes=addresses.positive("--keep-minutes", args.keep_minutes),
+        keep_minutes=given("--keep-minutes"),
     )
 
     def result(address: str, own: str) -> tuple[str, dict[str, str]]:

@@ -30,19 +30,19 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     addresses.add_options(
         parser, port=8200, variable=TOKEN, files="images lie while a session lasts", job="run"
     )
-    add = parser.add_argument
-    add("--sessions", metavar="N", type=int, default=4, help="at the same time (default: 4)")
-    add("--session-minutes", metavar="N", type=float, default=480, help="of one (default: 480)")
-    add("--idle-minutes", metavar="N", type=float, default=60, help="without a word (default: 60)")
-    add("--gone-minutes", metavar="N", type=float, default=2, help="without a browser (default: 2)")
-    add(
+    add = functools.partial(addresses.add_limit, parser)
+    add("--sessions", 4, "at the same time", whole=True)
+    add("--session-minutes", 480, "of one")
+    add("--idle-minutes", 60, "without a word")
+    add("--gone-minutes", 2, "without a browser")
+    add("--session-memory", 16, "of one", metavar="GB")
+    parser.add_argument(
         "--own",
         action=argparse.BooleanOptionalAction,
         default=None,
         help="offer your destinations (medsynth pacs) and your saved lesions to whoever has the token "
         "(default: only where no other computer reaches it)",
     )
-    add("--session-memory", metavar="GB", type=float, default=16, help="of one (default: 16)")
 
 
 def run(args: argparse.Namespace, listener: Listener) -> int:
@@ -76,17 +76,18 @@ def _serve(args: argparse.Namespace, listener: Listener, token: str | None) -> N
     from medsynth.web.running import serve
     from medsynth.web.sessions import SessionLimits
 
-    memory = int(addresses.positive("--session-memory", args.session_memory) * 1e9)
+    given = functools.partial(addresses.limit, args)
+    memory = int(given("--session-memory") * 1e9)
     job = JobLimits(
-        minutes=addresses.positive("--job-minutes", args.job_minutes),
+        minutes=given("--job-minutes"),
         memory_bytes=memory,
         upload_bytes=addresses.upload_bytes(args),
     )
     limits = SessionLimits(
-        sessions=int(addresses.positive("--sessions", args.sessions)),
-        minutes=addresses.positive("--session-minutes", args.session_minutes),
-        idle_minutes=addresses.positive("--idle-minutes", args.idle_minutes),
-        gone_minutes=addresses.positive("--gone-minutes", args.gone_minutes),
+        sessions=int(given("--sessions")),
+        minutes=given("--session-minutes"),
+        idle_minutes=given("--idle-minutes"),
+        gone_minutes=given("--gone-minutes"),
         memory_bytes=memory,
         job=job,
     )

@@ -1,4 +1,4 @@
-"""Mistakes that are cheap to find: told at the control, before anything is installed or started.
+"""Mistakes that are cheap to find: said at the control, before anything is installed or started.
 
 What is wrong is a ValueError; what is odd, but may be meant, is a sentence.
 """

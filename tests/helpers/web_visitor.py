@@ -112,6 +112,13 @@ class Visitor:
         self.page.mouse.up(button=button)
         self.page.wait_for_timeout(600)
 
+    @staticmethod
+    def is_marked(picture, right, down):
+        """Whether something is drawn in color at these shares of the picture's width and height."""
+        rows, columns = picture.shape[:2]
+        j, i = round(down * rows), round(right * columns)
+        return marked(picture[j - 5 : j + 6, i - 5 : i + 6]).any()
+
     def click(self, right, down):
         """Into the axial view, at these shares of its width and height."""
         x, y = self.at(right, down)

@@ -33,10 +33,18 @@ PLACE = 0.30, 0.41  # of the axial view: in the right lung
 SECONDS = 600_000
 
 
+def settled(page):
+    """A screenshot of a page that has come to rest."""
+    before = b""
+    while (after := page.screenshot()) != before:
+        before = after
+        page.wait_for_timeout(2000)
+    return after
+
+
 def take(page, name):
     """A screenshot as a small PNG."""
-    page.wait_for_timeout(3000)
-    picture = Image.open(BytesIO(page.screenshot())).convert("RGB").quantize(128)
+    picture = Image.open(BytesIO(settled(page))).convert("RGB").quantize(128)
     picture.save(OUT / f"web_{name}.png", optimize=True)
 
 
@@ -47,14 +55,24 @@ def said(page, words):
     )
 
 
-def walk(page, image):
-    """The job of docs/web.md."""
+def show_preview(page, image):
+    """Open the image, and see what the factor keeps."""
     page.set_input_files("#pick-files", str(image))
     said(page, "The image is open")
     page.click(".no-findings input")
+    views = page.locator(".views")
+    settled(page)
+    plain = views.screenshot()
     page.click(".preview input")
+    while views.screenshot() == plain:
+        page.wait_for_timeout(200)
     take(page, "preview")
     page.click(".preview input")
+
+
+def walk(page, image):
+    """The job of docs/web.md."""
+    show_preview(page, image)
     page.click(".add")
     page.wait_for_selector(".lesion")
     page.click(".lesion .gallery-button")

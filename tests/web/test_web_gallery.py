@@ -40,17 +40,19 @@ def test_a_place_is_marked_by_a_closed_curve(visitor):
     page, plain = visitor.page, visitor.settle()
     page.click(".lesion .curve")
     page.wait_for_selector(".lesion .done")
-    seen = plain
-    for place in ((0.24, 0.44), (0.3, 0.44), (0.3, 0.54), (0.24, 0.54)):
-        visitor.click(*place)
-        seen = visitor.changed(
-            seen
-        )  # two clicks that come at once are a double click, which ends a curve
+    corners = ((0.24, 0.44), (0.3, 0.44), (0.3, 0.54), (0.24, 0.54))
+    for (
+        corner
+    ) in corners:  # as fast as a hand can: none of them may be lost, or count as a double click
+        page.mouse.move(*visitor.at(*corner))
+        page.wait_for_timeout(60)
+        page.mouse.click(*visitor.at(*corner), delay=30)
     page.click(".lesion .done")
     page.wait_for_selector("text=Placed by a curve")
     page.mouse.move(5, 5)
     drawn = visitor.changed(plain)
     assert np.allclose(center(drawn), (0.27, 0.49), atol=0.03)
+    assert all(visitor.is_marked(drawn, *corner) for corner in corners)
     assert page.is_enabled(".run")
     visitor.picture("curve")
 

@@ -1,4 +1,4 @@
-"""What a run will take, told before it is pressed: the library's own dry run, in the background.
+"""What a run will take, said before it is pressed: the library's own dry run, in the background.
 
 The dry run measures the network on this computer. It runs only where everything it needs is installed
 already, a moment after the last change; steps and variants are then only arithmetic.
@@ -27,13 +27,13 @@ class Estimator:
 
     Args:
         pathologies: gives the pathologies' parameter nodes.
-        onTold: called with (sentence, whether it is a refusal).
+        onEstimate: called with (sentence, whether it is a refusal).
     """
 
-    def __init__(self, *, requirementsFile: str, pathologies, onTold):
+    def __init__(self, *, requirementsFile: str, pathologies, onEstimate):
         self.requirementsFile, self.pathologies = requirementsFile, pathologies
-        self.onTold = onTold
-        self.parameters = self.process = self.asked = self.told = self.written = None
+        self.onEstimate = onEstimate
+        self.parameters = self.process = self.asked = self.estimate = self.written = None
         self.folder = None
         self.timer = qt.QTimer()
         self.timer.setSingleShot(True)
@@ -41,23 +41,23 @@ class Estimator:
         self.timer.connect("timeout()", self._start)
 
     def ask(self, parameters) -> None:
-        """Tell what these settings take, soon; at once where it is known."""
+        """Say what these settings take, soon; at once where it is known."""
         self.parameters = parameters
         asked = _key(parameters, self.pathologies())
         if asked == self.asked:
-            if self.told is not None:
-                self._tell()
+            if self.estimate is not None:
+                self._say()
             return
         self.cancel()
         self.asked = asked
-        self.onTold("", False)
+        self.onEstimate("", False)
         self.timer.start()
 
     def cancel(self) -> None:
         """Forget what was asked, and end what is under way."""
         self.timer.stop()
         process, self.process = self.process, None
-        self.asked = self.told = None
+        self.asked = self.estimate = None
         if process is not None:
             process.cancel()
 
@@ -72,7 +72,7 @@ class Estimator:
     def _start(self) -> None:
         there = library.configuredPython() or networks.find(self.parameters.preset)
         if not there or not library.isReady(self.requirementsFile):
-            self.onTold(_("Time and memory stand here once the packages are installed."), False)
+            self.onEstimate(_("Time and memory stand here once the packages are installed."), False)
             return
         try:
             file = self._write()
@@ -84,10 +84,10 @@ class Estimator:
             )
             process.start()
         except (ValueError, RuntimeError, OSError) as error:
-            self.onTold(str(error), True)
+            self.onEstimate(str(error), True)
             return
         self.process = process
-        self.onTold(_("Estimating time and memory..."), False)
+        self.onEstimate(_("Estimating time and memory..."), False)
 
     def _write(self) -> Path:
         if self.folder is None:
@@ -108,35 +108,35 @@ class Estimator:
 
     def _event(self, process, event: dict) -> None:
         if process is self.process and event["kind"] == "estimate":
-            self.told = {"steps": self.parameters.steps, "message": event.get("message", "")}
-            self.told |= event.get("data") or {}
-            self._tell()
+            self.estimate = {"steps": self.parameters.steps, "message": event.get("message", "")}
+            self.estimate |= event.get("data") or {}
+            self._say()
 
     def _finished(self, process, reason: str | None) -> None:
         if process is not self.process:
             return
         self.process = None
         if reason is not None and reason != "cancelled":
-            self.onTold(reason, True)
+            self.onEstimate(reason, True)
 
-    def _tell(self) -> None:
-        parameters, told = self.parameters, self.told
-        if "seconds" not in told:  # a library that says it in words only
-            self.onTold(told["message"], False)
+    def _say(self) -> None:
+        parameters, estimate = self.parameters, self.estimate
+        if "seconds" not in estimate:  # a library that says it in words only
+            self.onEstimate(estimate["message"], False)
             return
-        share = parameters.steps / told["steps"] * parameters.variants
-        self.onTold(sentence(told, told["seconds"] * share, parameters), False)
+        share = parameters.steps / estimate["steps"] * parameters.variants
+        self.onEstimate(sentence(estimate, estimate["seconds"] * share, parameters), False)
 
 
-def sentence(told: dict, seconds: float, parameters) -> str:
+def sentence(estimate: dict, seconds: float, parameters) -> str:
     """`About 4 min on the processor: 12 slices, 20 steps, 2 variants. 1.2 GB of memory, ...`."""
-    device = DEVICES.get(str(told.get("device", "")).split(":")[0], "")
+    device = DEVICES.get(str(estimate.get("device", "")).split(":")[0], "")
     device = f" on {device}" if device else ""
-    slices, variants = told["slices"], parameters.variants
+    slices, variants = estimate["slices"], parameters.variants
     amount = f"{slices} slice{'s' * (slices != 1)}, {parameters.steps} steps"
     amount += f", {variants} variants" if variants > 1 else ""
-    disk = variants * told["disk_bytes"] / 1e6
-    memory = f"{told['memory_bytes'] / 1e9:.1f} GB of memory, {disk:.0f} MB on disk"
+    disk = variants * estimate["disk_bytes"] / 1e6
+    memory = f"{estimate['memory_bytes'] / 1e9:.1f} GB of memory, {disk:.0f} MB on disk"
     return _("About {duration}{device}: {amount}. {memory}.").format(
         duration=duration(seconds), device=device, amount=amount, memory=memory
     )

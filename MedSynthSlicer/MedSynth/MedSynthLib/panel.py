@@ -130,7 +130,7 @@ class RunPart:
         self.synthesis = None
         self.lock = Lock(ui)
         self.estimator = Estimator(
-            requirementsFile=requirementsFile, pathologies=pathologies, onTold=self._tell
+            requirementsFile=requirementsFile, pathologies=pathologies, onEstimate=self._say
         )
         ui.runButton.connect("clicked(bool)", self.run)
         ui.cancelButton.connect("clicked(bool)", self.cancel)
@@ -151,22 +151,22 @@ class RunPart:
         if self.parameters is None or running:
             self.ui.runButton.enabled = False
             self.estimator.cancel()
-            self._tell("", False)
+            self._say("", False)
             return
         reason = checks.why_not(self.parameters, self.pathologies())
         self.ui.runButton.enabled = not reason
         if reason:
             self.estimator.cancel()
-            self._tell(reason, False)
+            self._say(reason, False)
         elif computer.isServer():
             self.estimator.cancel()
-            self._tell(
+            self._say(
                 _("Runs on {server}.").format(server=computer.address() or _("a server")), False
             )
         else:
             self.estimator.ask(self.parameters)
 
-    def _tell(self, text: str, refused: bool) -> None:
+    def _say(self, text: str, refused: bool) -> None:
         self.ui.estimateLabel.text = text
         self.ui.estimateLabel.styleSheet = RED if refused else PLAIN
         self.ui.estimateLabel.visible = bool(text)

@@ -57,7 +57,7 @@ class Card:
         self.timer = qt.QTimer()
         self.timer.setSingleShot(True)
         self.timer.setInterval(ODD_MS)
-        self.timer.connect("timeout()", self._tellOdd)
+        self.timer.connect("timeout()", self._sayOdd)
         self.widget = slicer.util.loadUI(uiFile)
         self.ui = slicer.util.childWidgetVariables(self.widget)
         self.widget.setMRMLScene(slicer.mrmlScene)
@@ -149,7 +149,7 @@ class Card:
         if not said and reference is not None:
             self.timer.start()
 
-    def _tellOdd(self) -> None:
+    def _sayOdd(self) -> None:
         where, anatomy = self.parameters.where, self.anatomy()
         if where is not None and anatomy is not None and anatomy.reference is not None:
             preset = PRESETS[anatomy.preset]

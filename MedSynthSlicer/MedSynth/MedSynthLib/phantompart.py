@@ -18,7 +18,7 @@ class PhantomPart(Follower):
         ui.phantomButton.connect("clicked(bool)", self.draw)
 
     def update(self) -> None:
-        """Show what the preset's phantom can be told."""
+        """Show what can be chosen of the preset's phantom."""
         if self.parameters is None:
             return
         phantoms = PRESETS[self.parameters.preset].phantoms
