@@ -20,7 +20,7 @@ def drawn(desktop, medsynthPython, monkeypatch):  # noqa: F811
     panel = desktop
     panel.ui = panel.widget.ui
     panel.ui.pythonPathLineEdit.currentPath = medsynthPython
-    panel.widget.runPart.estimator.ask = lambda parameters: panel.widget.runPart._tell("", False)
+    panel.widget.runPart.estimator.ask = lambda parameters: panel.widget.runPart._say("", False)
     from MedSynthLib import sampledata
 
     monkeypatch.setattr(sampledata, "THORAX_GRID", GRID)

@@ -17,6 +17,7 @@ from harness.user import (
     view,
     voxelsInWorld,
 )
+from PySide6.QtWidgets import QApplication
 
 
 @pytest.fixture
@@ -101,6 +102,56 @@ def test_the_right_button_ends_a_curve(card):
     drawCurve(corners)
     placed = slicer.util.arrayFromMarkupsControlPoints(card.parameters.where, world=True)
     np.testing.assert_allclose(placed, corners, atol=pixelMm())
+
+
+def buttons(card):
+    """Slicer's place and delete buttons."""
+    widget = card.ui.placeWidget
+    return widget.placeButton(), widget.deleteButton()
+
+
+def test_more_points_are_placed_and_the_last_one_is_deleted(card):
+    assert not card.ui.placeWidget.visible
+    click(card.ui.clickButton)
+    place, delete = buttons(card)
+    assert place.checked  # it is the mark that is being placed
+    assert not delete.enabled
+    placePoint(card.world[9, 24, 12])
+    assert not place.checked
+    click(place)
+    assert isPlacing()
+    placePoint(card.world[9, 24, 28])
+    assert not isPlacing()
+    where = card.parameters.where
+    assert where.GetNumberOfDefinedControlPoints() == 2  # two lesions
+    click(delete)
+    assert where.GetNumberOfDefinedControlPoints() == 1
+    click(delete)
+    assert card.parameters.where is where
+    assert card.ui.placeLabel.text  # it has to be marked anew
+
+
+def test_the_place_button_gives_a_first_placement_up_too(card):
+    click(card.ui.clickButton)
+    place, _ = buttons(card)
+    click(place)
+    QApplication.processEvents()
+    assert not isPlacing()
+    assert card.parameters.where is None
+    assert not card.ui.placeWidget.visible
+
+
+def test_a_box_has_all_its_points_and_a_region_none(card):
+    click(card.ui.boxButton)
+    start = card.world[9, 24, 12]
+    scrollTo(start)
+    drawBox(start, inPlane(start, 12, 9))
+    place, _ = buttons(card)
+    assert card.ui.placeWidget.visible
+    assert not place.enabled
+    click(card.ui.paintButton)
+    assert not card.ui.placeWidget.visible
+    assert card.ui.placeWidget.currentNode() is None
 
 
 def test_the_brush_paints_along_the_drag(card):

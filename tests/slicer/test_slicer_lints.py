@@ -57,7 +57,9 @@ def dynamic(widget, name):
 def test_the_root_hands_the_scene_to_every_mrml_widget(ui):
     root = widgetsOf(ui)[0]
     assert root.get("class") == "qMRMLWidget"
-    mrml = {w.get("name") for w in widgetsOf(ui)[1:] if w.get("class").startswith("qMRML")}
+    mrml = {
+        w.get("name") for w in widgetsOf(ui)[1:] if w.get("class").startswith(("qMRML", "qSlicer"))
+    }
     connected = {
         c.findtext("receiver")
         for c in ET.parse(ui).getroot().iter("connection")
@@ -116,7 +118,11 @@ def test_names_are_unique_and_custom_widgets_declared(ui):
     names = [w.get("name") for w in widgetsOf(ui)]
     assert len(names) == len(set(names))
     declared = {c.findtext("class") for c in ET.parse(ui).getroot().iter("customwidget")}
-    used = {w.get("class") for w in widgetsOf(ui) if w.get("class").startswith(("ctk", "qMRML"))}
+    used = {
+        w.get("class")
+        for w in widgetsOf(ui)
+        if w.get("class").startswith(("ctk", "qMRML", "qSlicer"))
+    }
     assert used == declared
 
 

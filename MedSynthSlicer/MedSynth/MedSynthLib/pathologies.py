@@ -80,6 +80,7 @@ class Card:
         """Let go of the parameter node and remove the controls."""
         self.timer.stop()
         self._watch(None)
+        self.ui.placeWidget.setCurrentNode(None)
         self.size.remove()
         self.parameters.RemoveObserver(self.observer)
         self.parameters.disconnectGui(self.gui)
@@ -114,6 +115,9 @@ class Card:
         self.ui.diameterSlider.enabled = usesDiameter
         marksRegion = where is not None and not where.IsA("vtkMRMLMarkupsFiducialNode")
         self.ui.saveLesionButton.enabled = marksRegion and self.anatomy().reference is not None
+        markup = where if where is not None and where.IsA("vtkMRMLMarkupsNode") else None
+        self.ui.placeWidget.setCurrentNode(markup)
+        self.ui.placeWidget.visible = markup is not None
         self._watch(where)
         self.showPlace()
 

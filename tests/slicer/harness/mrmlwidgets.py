@@ -7,6 +7,8 @@ from types import MappingProxyType
 from PySide6.QtCore import Property, Signal
 from PySide6.QtWidgets import QComboBox, QSizePolicy, QVBoxLayout, QWidget
 
+from harness.placewidget import qSlicerMarkupsPlaceWidget
+
 
 class qMRMLWidget(QWidget):
     """The root of a module panel: hands the scene on to the MRML widgets inside."""
@@ -214,4 +216,4 @@ class qMRMLNodeComboBox(QWidget):
     )
 
 
-MRML = {c.__name__: c for c in (qMRMLWidget, qMRMLNodeComboBox)}
+MRML = {c.__name__: c for c in (qMRMLWidget, qMRMLNodeComboBox, qSlicerMarkupsPlaceWidget)}
