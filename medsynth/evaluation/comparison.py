@@ -20,9 +20,10 @@ from medsynth.datasets.data import Slices, load_slices, read_split
 from medsynth.domains import Preset
 from medsynth.evaluation import figures
 from medsynth.evaluation.comparison_page import write_comparison_page
-from medsynth.evaluation.held_out import Pairs
+from medsynth.evaluation.held_out import Pairs, body
 from medsynth.evaluation.memorization.audit import nearest_images
 from medsynth.evaluation.memorization.auditor import Auditor
+from medsynth.evaluation.metrics import two_sample
 from medsynth.evaluation.metrics.base import MetricInputs
 from medsynth.events import Event, Listener, ignore
 from medsynth.images import fit_to_grid, read_image
@@ -111,29 +112,49 @@ class SystemComparison:
             )
         parts = {s.name: s.images[:count] for s in self.systems}
         parts[REAL] = real.images[other[:count]].astype(np.float32)
-        guides, owners = real.images[first[:count]].astype(np.float32), real.patients
-        found = {
-            name: self._measured(name, guides, images, tuple(owners[k] for k in first[:count]))
-            for name, images in parts.items()
-        }
+        guides = real.images[first[:count]].astype(np.float32)
+        owners = tuple(real.patients[k] for k in first[:count])
+        found = self._two_sample_tests(guides, parts, owners)
+        of_real: dict[str, Any] = {}
+        for number, (name, images) in enumerate(parts.items(), 1):
+            words = f"figures of {name} ({number} of {len(parts)})"
+            self.listener(Event("estimate", message=words))
+            pairs = Pairs(guides, images, (None,) * count, owners)
+            found[name] |= self._measured(pairs, of_real)
         self._find_copies(found)
         record = self._record(found, count)
         self._write(record, parts)
         return record
 
-    def _measured(
-        self, name: str, real: np.ndarray, images: np.ndarray, owners: tuple[str, ...]
-    ) -> dict[str, Any]:
-        self.listener(Event("estimate", message=f"measuring {name}"))
-        pairs = Pairs(real, images, (None,) * len(real), owners)
+    def _two_sample_tests(
+        self, real: np.ndarray, parts: dict[str, np.ndarray], owners: tuple[str, ...]
+    ) -> dict[str, dict[str, Any]]:
+        """By name, the two-sample test where it is wanted; all share the real patches and the floor."""
+        if "two_sample" not in self.only:
+            return {name: {} for name in parts}
+        tests = two_sample.paired_tests(
+            real,
+            parts,
+            body(real, preset=self.preset),
+            windows=self.preset.windows,
+            patients=owners,
+            budget=self.settings.get("two_sample"),
+            seed=self.seed,
+            listener=self.listener,
+        )
+        return {name: {"two_sample": test} for name, test in tests.items()}
+
+    def _measured(self, pairs: Pairs, of_real: dict[str, Any]) -> dict[str, Any]:
+        """The figures that take little time."""
         inputs = MetricInputs(
             pairs,
             self.preset,
             training=self._training if "features" in self.only else None,
             seed=self.seed,
             settings=self.settings,
+            of_real=of_real,
         )
-        wanted = [key for key in self.only if key != "memorization"]
+        wanted = [key for key in self.only if key not in ("two_sample", "memorization")]
         return figures.measure(inputs, only=wanted, listener=self.listener)[0]
 
     def _training(self) -> np.ndarray:

@@ -68,6 +68,68 @@ def test_the_same_seed_gives_the_same_figure():
     assert test_of(real, synthetic, **few) == test_of(real, synthetic, **few)
 
 
+FEW = replace(QUICK, places=4, scored=4, passes=2)
+
+
+def tests_of(systems, **options):
+    return two_sample.paired_tests(
+        textures(0), systems, INSIDE, windows=[WINDOW], patients=PATIENTS, budget=FEW, **options
+    )
+
+
+tests_of.__test__ = False
+
+
+@pytest.mark.slow
+def test_several_systems_get_what_each_gets_alone():
+    systems = {"one": textures(1), "other": textures(2)}
+    together = tests_of(systems)
+    assert together["one"]["windows"] != together["other"]["windows"]
+    for name, synthetic in systems.items():
+        assert together[name] == tests_of({name: synthetic})[name]
+
+
+def test_the_floor_of_several_systems_is_measured_once(monkeypatch):
+    fits = []
+
+    def fit(ours, theirs, *, folds, budget, seed, stage):
+        fits.append((ours.clone(), theirs.clone()))
+        return {"auc": len(fits)}
+
+    monkeypatch.setattr(two_sample, "_cross_fit", fit)
+    found = tests_of({"one": textures(1), "other": textures(2)})
+    assert [f["windows"]["soft tissue"]["auc"] for f in found.values()] == [2, 3]
+    assert [f["windows"]["soft tissue"]["floor"] for f in found.values()] == [{"auc": 1}] * 2
+    # All meet the same real patches; those of the floor lie elsewhere.
+    assert all(torch.equal(fits[0][1], theirs) for _, theirs in fits)
+    assert not torch.equal(fits[0][0], fits[0][1])
+
+
+@pytest.mark.slow
+def test_it_says_how_far_it_is_through_all_systems():
+    events = []
+    tests_of({"one": textures(1), "other": textures(2)}, listener=events.append)
+    done = [event for event in events if event.kind == "progress"]
+    passes = 3 * 2 * FEW.passes  # floor and two systems, two folds
+    assert [event.done for event in done] == list(range(1, passes + 1))
+    assert {event.total for event in done} == {passes}
+    assert done[passes // 2].seconds_left > 0
+    assert done[-1].seconds_left == 0
+
+
+@pytest.mark.slow
+def test_bfloat16_finds_what_float32_finds(monkeypatch):
+    real, synthetic = textures(0), ndimage.gaussian_filter(textures(1), (0, 0.4, 0.4))
+    found = []
+    for dtype in (torch.float32, torch.bfloat16):
+        monkeypatch.setattr(two_sample, "fastest_dtype", lambda device, dtype=dtype: dtype)
+        found.append(test_of(real, synthetic))
+    exact, fast = found
+    assert exact["auc"] != fast["auc"]
+    assert exact["interval"][0] < fast["auc"] < exact["interval"][1]
+    assert exact["auc"] > 0.6
+
+
 def test_digits_below_a_unit_give_nothing_away():
     real = np.rint(textures(0))
     jitter = np.random.default_rng(1).uniform(-0.4, 0.4, real.shape)
@@ -153,7 +215,9 @@ def test_a_slice_is_scored_by_as_many_patches_as_the_judge_says(monkeypatch):
     for scored, auc in ((2, 1.0), (4, 0.0)):
         budget = replace(QUICK, places=4, scored=scored)
         with Stage("", total=2, listener=ignore) as stage:
-            found = two_sample._cross_fit(ours, -ours, folds, budget=budget, seed=0, stage=stage)
+            found = two_sample._cross_fit(
+                ours, -ours, folds=folds, budget=budget, seed=0, stage=stage
+            )
         assert found["auc_slice"] == auc
         assert found["interval_slice"] == [auc, auc]
         assert found["auc"] == 0.25

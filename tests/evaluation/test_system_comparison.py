@@ -10,6 +10,7 @@ from tiny_systems import film_table
 from medsynth.cli import app as cli
 from medsynth.datasets.data import Slices
 from medsynth.evaluation import comparison
+from medsynth.evaluation.metrics.two_sample import TrainingBudget
 from medsynth.training.recipe import load_recipe
 
 
@@ -55,8 +56,13 @@ def compare(films, out, folders, *more):
 def test_a_page_with_every_system_and_its_floor(films, systems, tmp_path):
     held_out = {"data.root": str(films), "data.held_out": ["P1*", "P2*"]}
     recipe = load_recipe("chest_xray", overrides={**held_out, "data.held_out_fraction": 0.0})
+    budget = TrainingBudget((8, 16), patch=48, places=4, scored=4, passes=8, batch=8)
     record = comparison.SystemComparison(
-        systems, recipe, tmp_path / "out", only=("diversity", "features"), settings={"features": 5}
+        systems,
+        recipe,
+        tmp_path / "out",
+        only=("two_sample", "diversity", "features"),
+        settings={"features": 5, "two_sample": budget},
     ).run()
     assert record == json.loads((tmp_path / "out/compare.json").read_text())
     alike, noise = (record["systems"][name] for name in ("alike", "noise"))
@@ -68,8 +74,17 @@ def test_a_page_with_every_system_and_its_floor(films, systems, tmp_path):
 
     assert kid(noise) > 10 * abs(kid(alike))
     assert abs(kid(record["real"])) < kid(noise)
+    auc = noise["figures"]["two_sample"]["windows"]["full"]
+    assert auc["auc"] > 0.95 > alike["figures"]["two_sample"]["windows"]["full"]["auc"]
+    assert record["real"]["figures"]["two_sample"]["windows"]["full"]["floor"] == auc["floor"]
     page = (tmp_path / "out/compare.html").read_text()
-    for words in ("alike: the first 10", "floor (real)", "license of pggan", "made at 64 pixels"):
+    for words in (
+        "AUC of whole slices",
+        "alike: the first 10",
+        "floor (real)",
+        "license of pggan",
+        "made at 64 pixels",
+    ):
         assert words in page
 
 

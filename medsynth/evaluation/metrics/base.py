@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from medsynth.evaluation.bootstrap import SliceResamples
 from medsynth.evaluation.held_out import Pairs, body
 from medsynth.events import Listener, ignore
 
+Made = TypeVar("Made")
+
 
 @dataclass(frozen=True, eq=False)
 class MetricInputs:
@@ -21,7 +23,8 @@ class MetricInputs:
 
     `training()` gives real slices (N, H, W) of the training patients in physical units; None leaves
     out the features that are learned from them. `imagenet` maps patches (M, S, S) to features.
-    `settings` replace a metric's own, such as its training budget, by the metric's name.
+    `settings` replace a metric's own, such as its training budget, by the metric's name. `of_real` keeps
+    what depends on the real slices, preset, seed and settings alone: inputs that share those may share it.
     """
 
     pairs: Pairs
@@ -31,6 +34,13 @@ class MetricInputs:
     seed: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
     listener: Listener = ignore
+    of_real: dict[str, Any] = field(default_factory=dict)
+
+    def once(self, key: str, make: Callable[[], Made]) -> Made:
+        """What `make` gives, which depends on the real slices alone; made by the first who asks."""
+        if key not in self.of_real:
+            self.of_real[key] = make()
+        return self.of_real[key]
 
     @property
     def options(self) -> dict[str, Any]:

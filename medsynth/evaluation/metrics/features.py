@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ def measure(inputs: MetricInputs) -> Measured:
     kept = [k for k, corners in enumerate(places) if len(corners)]
     corners = [places[k] for k in kept]
     options = inputs.options | {"patients": [pairs.owners[k] for k in kept]}
-    training = _training(inputs)
+    training = inputs.once("training images", lambda: _training(inputs))
     sets: dict[str, dict] = {}
     for window in inputs.preset.windows:
         real, synthetic = (
@@ -34,12 +35,14 @@ def measure(inputs: MetricInputs) -> Measured:
         )
         extractors: dict[str, tuple[Callable, dict]] = {"radiomic": (radiomic, {})}
         if training is not None:
-            network = learn(
+            teach = partial(
+                learn,
                 *training,
                 window=window,
                 seed=inputs.seed,
                 steps=inputs.settings.get("features", STEPS),
             )
+            network = inputs.once(f"features of {window.name}", teach)
             extractors["domain"] = (network, {"turns_told_right": network.skill})
         if inputs.imagenet is not None:
             extractors["imagenet"] = (inputs.imagenet, {})

@@ -9,8 +9,9 @@ the chance of training goes besides, the floor shows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from medsynth.evaluation.metrics.base import Measured, Metric, MetricInputs, Tab
 from medsynth.evaluation.patches import cut, draw_places, windowed
 from medsynth.evaluation.small_network import scale_of, small_network
 from medsynth.events import Listener, Stage, ignore
+from medsynth.networks.checkpoint import fastest_dtype
 
 GAP = 1  # slices left out on either side of a block that is tested on
 
@@ -67,8 +69,15 @@ class TrainingBudget:
 
 
 def paired_test(
+    real: np.ndarray, synthetic: np.ndarray, inside: np.ndarray, **options: Any
+) -> dict[str, Any]:
+    """The test of one set of synthetic slices; see `paired_tests` for what it takes and returns."""
+    return paired_tests(real, {"": synthetic}, inside, **options)[""]
+
+
+def paired_tests(
     real: np.ndarray,
-    synthetic: np.ndarray,
+    systems: Mapping[str, np.ndarray],
     inside: np.ndarray,
     *,
     windows: Sequence[Window],
@@ -76,55 +85,55 @@ def paired_test(
     budget: TrainingBudget | None = None,
     seed: int = 0,
     listener: Listener = ignore,
-) -> dict:
-    """The test in every window, beside its floor.
+) -> dict[str, dict[str, Any]]:
+    """The test of several sets of slices against the same real ones, in every window, beside its floor.
 
     The floor is the same test between real patches and real patches at other places of the same
-    slices: what a perfect synthesis would get, and how far chance goes.
+    slices: what a perfect synthesis would get, and how far chance goes. It depends on the real slices
+    alone, so that it is measured once.
 
     Args:
         real: the slices that guided, (N, H, W) in physical units.
-        synthetic: the slice made from each.
+        systems: by name, the slice made from each.
         inside: which pixels are body, (N, H, W) bool.
         windows: seen through which.
         patients: of each slice.
         budget: None is the default.
         seed: of places, starting weights, batches, resamples.
-        listener: hears of every fold.
+        listener: hears of every pass over the patches, with the time left for all systems.
 
     Returns:
-        `discriminator` and `split` (who is tested on whom) in words, and per window `auc`, `interval` (95 %,
-        bootstrap over slices), `auc_slice` and `interval_slice` (scores averaged over each slice
-        first) and `floor` with the same.
+        By name, `discriminator` and `split` (who is tested on whom) in words, `computed_in`, and per window
+        `auc`, `interval` (95 %, bootstrap over slices), `auc_slice` and `interval_slice` (scores averaged
+        over each slice first) and `floor` with the same.
     """
     budget = budget or TrainingBudget()
     places = draw_places(inside, count=2 * budget.places, seed=seed, size=budget.patch)
     kept = np.array([k for k, corners in enumerate(places) if len(corners)])
     first = [places[k][: budget.places] for k in kept]
     other = [places[k][budget.places :] for k in kept]
-    owners = [patients[k] for k in kept]
-    folds, split = split_folds(owners)
-    per_window = {}
-    with Stage("two-sample test", total=2 * len(windows) * len(folds), listener=listener) as stage:
-        for window in windows:
-            ours, theirs = (_channels(planes[kept], window) for planes in (synthetic, real))
-            found = [
-                _cross_fit(a, b, folds, budget=budget, seed=seed, stage=stage)
-                for a, b in (
-                    (_stack(ours, first, budget.patch), _stack(theirs, first, budget.patch)),
-                    (_stack(theirs, other, budget.patch), _stack(theirs, first, budget.patch)),
-                )
-            ]
-            per_window[window.name] = found[0] | {"floor": found[1]}
-    return {
+    folds, split = split_folds([patients[k] for k in kept])
+    about = {
         "discriminator": budget.discriminator,
         "split": split,
         "slices": len(kept),
         "patches_per_slice": budget.places,
         "patch_pixels": budget.patch,
+        "computed_in": str(_dtype()).removeprefix("torch."),
         "floor_is": "real patches against real patches at other places of the same slices",
-        "windows": per_window,
     }
+    per_window: dict[str, dict[str, dict]] = {name: {} for name in systems}
+    total = len(windows) * len(folds) * (1 + len(systems)) * budget.passes
+    with Stage("two-sample test", total=total, listener=listener) as stage:
+        fit = partial(_cross_fit, folds=folds, budget=budget, seed=seed, stage=stage)
+        for window in windows:
+            seen = _channels(real[kept], window)
+            theirs = _stack(seen, first, budget.patch)
+            floor = fit(_stack(seen, other, budget.patch), theirs)
+            for name, planes in systems.items():
+                ours = _stack(_channels(planes[kept], window), first, budget.patch)
+                per_window[name][window.name] = fit(ours, theirs) | {"floor": floor}
+    return {name: about | {"windows": found} for name, found in per_window.items()}
 
 
 def split_folds(
@@ -178,8 +187,8 @@ def _stack(channels: np.ndarray, places: list[np.ndarray], size: int) -> Tensor:
 def _cross_fit(
     ours: Tensor,
     theirs: Tensor,
-    folds: list[tuple[np.ndarray, np.ndarray]],
     *,
+    folds: list[tuple[np.ndarray, np.ndarray]],
     budget: TrainingBudget,
     seed: int,
     stage: Stage,
@@ -189,14 +198,15 @@ def _cross_fit(
     above, above_slice = np.zeros((count, count)), np.zeros((count, count))
     fold_of = np.empty(count, dtype=int)
     for index, (learned, tested) in enumerate(folds):
-        network = _train(ours[learned], theirs[learned], budget=budget, seed=seed + index)
+        network = _train(
+            ours[learned], theirs[learned], budget=budget, seed=seed + index, stage=stage
+        )
         a, b = (_scores(network, patches[tested]) for patches in (ours, theirs))
         cell = np.ix_(tested, tested)
         above[cell] = _share_above(a, b)
         means = (scores[:, : budget.scored].mean(1, keepdims=True) for scores in (a, b))
         above_slice[cell] = _share_above(*means)
         fold_of[tested] = index
-        stage.advance()
     same_fold = (fold_of[:, None] == fold_of).astype(float)
     weights = bootstrap.slice_weights(fold_of.tolist(), seed=seed)
     found: dict[str, Any] = {}
@@ -218,7 +228,21 @@ def _weighted_auc(above: np.ndarray, same_fold: np.ndarray, weights: np.ndarray)
     return numerator / np.einsum("ri,ij,rj->r", weights, same_fold, weights, optimize=True)
 
 
-def _train(ours: Tensor, theirs: Tensor, *, budget: TrainingBudget, seed: int) -> nn.Sequential:
+def _dtype() -> torch.dtype:
+    """What the networks compute in: bfloat16 where the processor does, in half the time."""
+    return fastest_dtype("cpu")
+
+
+def _logits(network: nn.Sequential, batch: Tensor) -> Tensor:
+    """(B,) in float32: how synthetic patches (B, 2, S, S) look to the network."""
+    with torch.autocast("cpu", torch.bfloat16, enabled=_dtype() == torch.bfloat16):
+        output = network(batch)
+    return output[:, 0].float()
+
+
+def _train(
+    ours: Tensor, theirs: Tensor, *, budget: TrainingBudget, seed: int, stage: Stage
+) -> nn.Sequential:
     """A classifier of ours (1) and theirs (0), from patches (n, K, 2, S, S) that go in pairs."""
     generator = torch.Generator().manual_seed(seed)
     ours, theirs = ours.flatten(0, 1), theirs.flatten(0, 1)
@@ -232,18 +256,20 @@ def _train(ours: Tensor, theirs: Tensor, *, budget: TrainingBudget, seed: int) -
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, budget.learning_rate, total_steps=budget.passes * per_pass
     )
-    for drawn in _batches(len(ours), per_pass, budget.passes, generator):
+    for number, drawn in enumerate(_batches(len(ours), per_pass, budget.passes, generator), 1):
         labels = torch.cat([torch.ones(len(drawn)), torch.zeros(len(drawn))])
         flip, row, column = torch.randint(2, (3,), generator=generator).tolist()
         batch = (torch.cat([ours[drawn], theirs[drawn]]) - mean) / std
         batch = batch.transpose(2, 3) if flip else batch
         batch = batch.flip([axis for axis, turn in ((2, row), (3, column)) if turn])
         batch = batch.contiguous(memory_format=torch.channels_last)
-        loss = functional.binary_cross_entropy_with_logits(network(batch)[:, 0], labels)
+        loss = functional.binary_cross_entropy_with_logits(_logits(network, batch), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
+        if number % per_pass == 0:
+            stage.advance()
     return network.eval()
 
 
@@ -261,7 +287,9 @@ def _scores(network: nn.Sequential, patches: Tensor) -> np.ndarray:
     shape = patches.shape[:2]
     mean, std = network.get_buffer("mean"), network.get_buffer("std")
     flat = (patches.flatten(0, 1) - mean) / std
-    return torch.cat([network(part)[:, 0] for part in flat.split(256)]).unflatten(0, shape).numpy()
+    return (
+        torch.cat([_logits(network, part) for part in flat.split(256)]).unflatten(0, shape).numpy()
+    )
 
 
 def measure(inputs: MetricInputs) -> Measured:
