@@ -62,9 +62,9 @@ class LatentReference:
     def apply(self, x0: Tensor, step: object) -> Tensor:
         """The estimate with the reference's low frequencies."""
         if self.decoded:
-            return encode(self.model, self.on_pixels(self.model.decode(x0)))
+            return self.model.encode(self.on_pixels(self.model.decode(x0)))
         factor = max(1, self.factor // self.model.autoencoder.config.multiple)
-        y, phi = encode(self.model, self.reference), low_pass.build
+        y, phi = self.model.encode(self.reference), low_pass.build
         return with_low_frequencies_of(y, x0, phi=phi("dct", size=x0.shape[-2:], factor=factor))
 
     def on_pixels(self, image: Tensor) -> Tensor:
@@ -83,13 +83,6 @@ class LatentReference:
     def to(self, device: str) -> "LatentReference":
         """Stays where it is."""
         return self
-
-
-def encode(model: LatentModel, image: Tensor) -> Tensor:
-    """Standardized latents of an image."""
-    with torch.autocast("cpu", torch.bfloat16, enabled=model.dtype == torch.bfloat16):
-        mean, _ = model.autoencoder.encode(image)
-    return model.standard(mean.float())
 
 
 def references(data: Path, count: int) -> tuple[Tensor, list[tuple[str, ...]]]:
@@ -150,7 +143,7 @@ def main() -> None:
     model = latent_file.load(model_store.path(MODEL))
     unit, words = references(args.data, args.count)
     rows = [unit]
-    again = [figures(model.decode(encode(model, u[None])), u[None], 8)[0] for u in unit]
+    again = [figures(model.decode(model.encode(u[None])), u[None], 8)[0] for u in unit]
     print(f"autoencoder alone, low band of factor 8: {np.mean(again):.4f}")
     for factor in args.factors:
         args.factor = factor

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 # What a generator's numbers are for; two purposes never share a stream.
-START, LOOP = 0, 1
+START, LOOP, AGAIN = 0, 1, 2
 
 Draw = Callable[[Sequence[int]], Tensor]
 

@@ -45,6 +45,7 @@ def sample(
     *,
     steps: int,
     noise: Tensor,
+    known: Tensor | None = None,
     conditions: Sequence[Condition] = (),
     generators: Sequence[torch.Generator] | None = None,
     draw: Draw | None = None,
@@ -58,6 +59,8 @@ def sample(
         sampler: how to get from level to level.
         steps: network calls per sample.
         noise: x_T ~ N(0, I), (B, 1, H, W); its dtype and device are the loop's.
+        known: x0 that is noised to the first level of the denoiser's schedule instead of nothing (SDEdit, Meng et
+            al. 2022); like `noise`.
         conditions: corrected in this order.
         generators: one per sample, for the noise drawn on the way; needed by a stochastic sampler
             or condition only.
@@ -75,7 +78,7 @@ def sample(
     conditioned = _Conditioned(denoiser, conditions)
     planned = conditioned.plan(sampler, steps)
     draw = draw or _noise_source(sampler, conditions, generators, noise)
-    x, done = start(noise, planned[0], conditions=conditions), 0
+    x, done = start(noise, planned[0], conditions=conditions, known=known), 0
     earlier: deque[tuple[Step, Tensor]] = deque(maxlen=sampler.history)
     for step in planned:
         predict = conditioned.at(step).predict
@@ -87,14 +90,16 @@ def sample(
     return refined(x, denoiser, conditions, planned[-1], finish=finish)
 
 
-def start(noise: Tensor, step: Step, *, conditions: Sequence[Condition]) -> Tensor:
+def start(
+    noise: Tensor, step: Step, *, conditions: Sequence[Condition], known: Tensor | None = None
+) -> Tensor:
     """x at the first level: sqrt(abar) times what is known of x0, and noise.
 
     At 512 x 512 the lowest modes of an image are so strong that a plain N(0, I) is off by several
     standard deviations even at log-SNR -10, which a deterministic sampler carries to the end.
     """
     nothing = torch.zeros_like(noise)
-    known = nothing
+    known = nothing if known is None else known
     for condition in conditions:
         known = condition.apply(known, step)
     if known is nothing:

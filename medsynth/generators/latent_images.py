@@ -5,10 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
 
 from medsynth import domains
+from medsynth.datasets.captions import POSITIONS
 from medsynth.errors import CheckpointError
-from medsynth.generators.latent_sampling import SAMPLER, WantedImage, sample_images
+from medsynth.generators import drawn_position
+from medsynth.generators.latent_sampling import (
+    SAMPLER,
+    WantedImage,
+    denoise_again,
+    sample_images,
+)
 from medsynth.generators.system_parts import (
     WEIGHTS,
     in_units,
@@ -24,7 +35,14 @@ from medsynth.storage.files import sha256
 
 MODEL = "latent_256"
 STEPS = 25
+BY_WORDS = "words alone, which were not seen to steer where a finding lies"
+BY_DRAWING = (
+    "an opacity drawn into the lung that was found in a first image, noised and denoised again"
+)
 SCALE = 2.0  # of classifier-free guidance, where words are said
+# How a position is made: drawn and denoised from this log-SNR in so many calls, or by its words alone.
+PLACES = ("drawn", "words")
+LOG_SNR_OF_DRAWN, STEPS_OF_DRAWN = 1.0, 12
 
 
 class LatentImages:
@@ -42,13 +60,16 @@ class LatentImages:
         self.preset = domains.get(wanted[0].preset)
         self.steps = whole_number(request, "steps", STEPS, 1, 1000)
         self.sampler = sampler_of(request, SAMPLER)
+        self.place = str(request.options.get("place", PLACES[0]))
+        self._check_place()
         self.about = {"model": source.name}
         if source.is_file():
             self.about["model_sha256"] = sha256(source)
 
     def estimate(self, count: int) -> str:
         """How many network calls that are."""
-        calls = self.steps * (1 if self.wanted[0].scale == 1 else 2)
+        steps = self.steps + (STEPS_OF_DRAWN if any(map(self._drawable, self.wanted)) else 0)
+        calls = steps * (1 if self.wanted[0].scale == 1 else 2)
         return f"{count} images of {self.preset.title}, {calls} network calls each"
 
     def generate(self, indices: Iterable[int]) -> Iterator[GeneratedImage]:
@@ -64,9 +85,12 @@ class LatentImages:
                 steps=self.steps,
                 sampler=self.sampler,
             )
+            values = in_units(made[0, 0].cpu().numpy(), domains.get(wanted.preset))
+            values, place = self._placed(values, wanted, index)
             record = {
                 **self.about,
                 "words": list(wanted.said),
+                **place,
                 "guidance_scale": wanted.scale,
                 "steps": self.steps,
                 "sampler": self.sampler,
@@ -74,8 +98,52 @@ class LatentImages:
             }
             if self.request.prompts:
                 record["prompt"] = self.request.prompt(index)
-            values = in_units(made[0, 0].cpu().numpy(), domains.get(wanted.preset))
             yield GeneratedImage(index, values, record, preset=wanted.preset)
+
+    def _check_place(self) -> None:
+        """An option that cannot act is refused."""
+        if "place" in self.request.options and not any(
+            drawn_position.drawable(wanted.preset, wanted.words) for wanted in self.wanted
+        ):
+            raise ValueError(
+                f"--set place={self.place}: acts on a chest x-ray with one of "
+                f"{', '.join(drawn_position.OPAQUE)} and a position with a side; no prompt names both"
+            )
+
+    def _drawable(self, wanted: WantedImage) -> tuple[str, ...]:
+        if self.place != PLACES[0]:
+            return ()
+        return drawn_position.drawable(wanted.preset, wanted.words)
+
+    def _placed(
+        self, values: np.ndarray, wanted: WantedImage, index: int
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """The image (H, W) with its finding where the words say, and what the record says of the place."""
+        if not set(wanted.words) & set(POSITIONS):
+            return values, {}
+        drawn, found = drawn_position.draw(
+            values, self._drawable(wanted), seed=drawn_position.seed_of(self.request.seed, index)
+        )
+        if not found:
+            return values, {"position": {"made_by": BY_WORDS}}
+        preset = domains.get(wanted.preset)
+        made = denoise_again(
+            self.model,
+            wanted,
+            torch.from_numpy(preset.intensity.to_unit(drawn))[None, None].float(),
+            [index],
+            log_snr=LOG_SNR_OF_DRAWN,
+            seed=self.request.seed,
+            steps=STEPS_OF_DRAWN,
+            sampler=self.sampler,
+        )
+        place = {
+            "made_by": BY_DRAWING,
+            "log_snr": LOG_SNR_OF_DRAWN,
+            "steps": STEPS_OF_DRAWN,
+            "drawn": drawn_position.record(found),
+        }
+        return in_units(made[0, 0].cpu().numpy(), preset), {"position": place}
 
     def stored(self, image: GeneratedImage) -> None:
         """Nothing is kept."""
@@ -130,6 +198,8 @@ def preset_of(request: ImageRequest, model: LatentModel) -> str:
 def _check_options(request: ImageRequest) -> None:
     whole_number(request, "steps", STEPS, 1, 1000)
     sampler_of(request, SAMPLER)
+    if (place := request.options.get("place", PLACES[0])) not in PLACES:
+        raise ValueError(f"--set place={place}: expected {' or '.join(PLACES)}")
     if (values := request.options.get("values", "unit")) not in ("unit", "signed"):
         raise ValueError(f"--set values={values}: expected unit or signed")
 

@@ -14,9 +14,10 @@ from torch import Tensor
 from medsynth import domains
 from medsynth.datasets.captions import domain_word
 from medsynth.diffusion.denoiser import Denoiser
-from medsynth.diffusion.noise import generators
+from medsynth.diffusion.noise import AGAIN, generator, generators
 from medsynth.diffusion.samplers import build
 from medsynth.diffusion.sampling import sample
+from medsynth.diffusion.schedule import Schedule
 from medsynth.networks.latent import NO_WORD, word_indices
 from medsynth.networks.latent_file import LatentModel
 
@@ -79,16 +80,44 @@ def sample_images(
     Raises:
         ValueError: words that are not in the model's vocabulary, or an unknown sampler.
     """
-    device = model.mean.device
-    words, unwanted = word_tensors(model, wanted, len(seeds))
     draws = generators(seed, seeds)
     shape = (len(model.mean), *model.size)
-    noise = torch.stack([torch.randn(shape, generator=g) for g in draws]).to(device)
+    noise = torch.stack([torch.randn(shape, generator=g) for g in draws]).to(model.mean.device)
+    denoiser = _denoiser(model, wanted, len(seeds), model.schedule)
+    latents = sample(denoiser, build(sampler), steps=steps, noise=noise, generators=draws)
+    return model.decode(latents)
+
+
+@torch.inference_mode()
+def denoise_again(
+    model: LatentModel,
+    wanted: WantedImage,
+    images: Tensor,
+    seeds: Sequence[int],
+    *,
+    log_snr: float,
+    seed: int = 0,
+    steps: int = 12,
+    sampler: str = SAMPLER,
+) -> Tensor:
+    """Images (B, 1, H, W) in [-1, 1], noised to `log_snr` and denoised in `steps` calls (SDEdit, Meng et al. 2022).
+
+    Raises:
+        ValueError: as `sample_images`.
+    """
+    draws = [generator(seed, index, stream=AGAIN) for index in seeds]
+    known = model.encode(images.to(model.mean.device))
+    noise = torch.stack([torch.randn(known.shape[1:], generator=g) for g in draws]).to(known.device)
+    denoiser = _denoiser(model, wanted, len(seeds), model.schedule.truncated(log_snr))
+    solver = build(sampler)
+    latents = sample(denoiser, solver, steps=steps, noise=noise, known=known, generators=draws)
+    return model.decode(latents)
+
+
+def _denoiser(model: LatentModel, wanted: WantedImage, count: int, schedule: Schedule) -> Denoiser:
+    words, unwanted = word_tensors(model, wanted, count)
     network = guided_network(model, words, unwanted, scale=wanted.scale)
-    denoiser = Denoiser(network, model.schedule, prediction_type=model.prediction_type, clip=CLIP)
-    return model.decode(
-        sample(denoiser, build(sampler), steps=steps, noise=noise, generators=draws)
-    )
+    return Denoiser(network, schedule, prediction_type=model.prediction_type, clip=CLIP)
 
 
 def word_tensors(model: LatentModel, wanted: WantedImage, count: int) -> tuple[Tensor, Tensor]:

@@ -56,6 +56,13 @@ class LatentModel:
         """Latents as the network sees them."""
         return (latents - self.mean[:, None, None]) / self.std[:, None, None]
 
+    def encode(self, images: Tensor) -> Tensor:
+        """The standardized latents of images (B, 1, H, W) in [-1, 1]."""
+        kind = images.device.type
+        with torch.autocast(kind, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
+            mean, _ = self.autoencoder.encode(images)
+        return self.standard(mean.float())
+
     def decode(self, standard: Tensor) -> Tensor:
         """The images (B, 1, H, W) of standardized latents."""
         latents = standard * self.std[:, None, None] + self.mean[:, None, None]

@@ -161,3 +161,23 @@ def test_one_generator_per_sample_is_needed():
             noise=torch.zeros(2, 1, *SIZE),
             generators=synthesis.generators(0, [0]),
         )
+
+
+def test_what_is_known_is_noised_to_the_first_level_of_the_schedule():
+    """SDEdit: with little noise it comes back, with much it is forgotten."""
+    known = torch.linspace(-1, 1, 144).reshape(1, 1, *SIZE)
+    noise = torch.randn(1, 1, *SIZE, generator=torch.Generator().manual_seed(0))
+    off = []
+    for log_snr in (8.0, 2.0, -8.0):
+        part = schedule.build("cosine").truncated(log_snr)
+        solver, begin = samplers.build("dpmpp_2m"), part.abar(part.num_train_timesteps - 1)
+        model = PixelwiseDenoiser(smooth_data(SIZE), part)
+        first = solver.plan(part, 6)[0]
+        x = synthesis.start(noise, first, conditions=(), known=known)
+        torch.testing.assert_close(
+            x, begin.sqrt() * known + (1 - begin).sqrt() * noise, check_dtype=False
+        )
+        made = synthesis.sample(model, solver, steps=6, noise=noise, known=known)
+        off.append(float((made - known).square().mean().sqrt()))
+    assert off[0] < 0.1 < off[1] < off[2]
+    assert torch.equal(synthesis.start(noise, first, conditions=()), noise)

@@ -1,6 +1,7 @@
 """The hosted service: what leaves this machine, what is paid, what its faults become."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -183,6 +184,12 @@ def test_without_a_key_nothing_is_asked(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(hosted_images, "_from_keyring", lambda: None)
     assert generate("http://127.0.0.1:9/v1", tmp_path / "out") == 2
     assert "needs a key" in capsys.readouterr().err
+
+
+def test_the_missing_extra_is_named(monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(sys.modules, "openai", None)
+    assert generate("http://127.0.0.1:9/v1", tmp_path / "out") == 2
+    assert "pip install 'medsynth-slicer[image-api]'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

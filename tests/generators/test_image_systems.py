@@ -109,6 +109,32 @@ def test_prompts_positions_and_what_is_not_wanted(weights, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_position_is_drawn_and_the_record_says_how(weights, tmp_path):
+    prompt = ("--prompt", "chest x-ray, pneumonia", "--position", "lower left")
+    healthy = ("--prompt", "chest x-ray, no finding", "--position", "lower left")
+    for name, more in {
+        "drawn": prompt,
+        "words": (*prompt, "--set", "place=words"),
+        "healthy": healthy,
+    }.items():
+        assert generate("text_to_image", tmp_path / name, *more, *FAST, model=weights) == 0
+    records = {
+        name: json.loads((tmp_path / name / "records/000001.json").read_text())["position"]
+        for name in ("drawn", "words", "healthy")
+    }
+    assert records["drawn"]["made_by"].startswith("an opacity drawn into the lung")
+    (drawn,) = records["drawn"]["drawn"]
+    column, row = drawn["center"]
+    assert drawn["position"] == "lower left"
+    assert min(column, row) > 32  # of 64; the patient's left is the image's right
+    assert records["words"] == records["healthy"]
+    assert records["words"]["made_by"].startswith("words alone")
+    change = pixels(tmp_path / "drawn").astype(int) - pixels(tmp_path / "words")
+    assert np.abs(change).mean() > 1
+    assert generate("text_to_image", tmp_path / "drawn", *prompt, *FAST, model=weights) == 0
+
+
+@pytest.mark.slow
 def test_a_model_of_several_domains_is_told_which(tmp_path, capsys):
     both = latent_weights(tmp_path / "both.safetensors", presets=("chest_xray", "brain_mri"))
     assert generate("latent_diffusion", tmp_path / "a", *FAST, model=both) == 2
@@ -171,6 +197,16 @@ def test_truncation_keeps_latents_near(gan):
             "text_to_image",
             ("--prompt", "pneumonia", "--position", "top"),
             "text_to_image knows upper",
+        ),
+        (
+            "text_to_image",
+            ("--prompt", "pneumonia", "--set", "place=here"),
+            "expected drawn or words",
+        ),
+        (
+            "text_to_image",
+            ("--prompt", "pneumonia", "--set", "place=drawn"),
+            "no prompt names both",
         ),
         ("text_to_image", (), "makes images from prompts"),
     ],

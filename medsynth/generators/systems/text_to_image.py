@@ -18,6 +18,7 @@ OPTIONS = {
     "steps": "network calls an image, doubled by guidance (default: 25)",
     "guidance_scale": "of classifier-free guidance: 1 is none (default: 2)",
     "sampler": "as in a request (default: dpmpp_2m)",
+    "place": "drawn (default): the opacity of a finding is drawn where its position says; or words",
 }
 
 
