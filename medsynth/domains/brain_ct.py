@@ -13,6 +13,7 @@ PRESET = Preset(
     modality="CT",
     grid=(256, 256),
     weights="brain_ct_256.safetensors",
+    experts=("brain_ct_fine_256",),
     anatomy_factor=8,
     lesion_kinds=("hemorrhage",),
     # The window in which the training images were shown; a reference in HU is shown in it.

@@ -9,6 +9,7 @@ PRESET = Preset(
     modality="MR",
     grid=(256, 256),
     weights="brain_mri_256.safetensors",
+    experts=("brain_mri_fine_256",),
     anatomy_factor=8,
     lesion_kinds=("enhancing_mass", "ring_enhancing_mass"),
     organ=OrganFinder("skull", "medsynth.lesions.regions:inside_skull_mr"),

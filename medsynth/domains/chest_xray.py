@@ -9,6 +9,7 @@ PRESET = Preset(
     modality="DX",
     grid=(256, 256),
     weights="chest_xray_256.safetensors",
+    experts=("chest_xray_fine_256",),
     anatomy_factor=8,
     lesion_kinds=("nodule", "opacity"),
     organ=OrganFinder("body", "medsynth.lesions.regions:exposed_body"),

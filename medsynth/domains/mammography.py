@@ -10,6 +10,7 @@ PRESET = Preset(
     grid=(832, 512),
     pixel_mm=0.25,
     weights="mammography_832.safetensors",
+    experts=("mammography_fine_832",),
     anatomy_factor=16,
     lesion_kinds=("round_mass", "spiculated_mass", "microcalcifications"),
     phantoms=("breast",),

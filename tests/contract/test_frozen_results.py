@@ -80,12 +80,14 @@ REQUESTS = {
     },
 }  # fmt: skip
 
-# A scanner's noise, the reference's surroundings and the mark in the pixels came later and are on by
-# default: what was frozen is the network's own.
+# A scanner's noise, the reference's surroundings, the mark in the pixels and the experts of four domains
+# came later and are on by default: what was frozen is the network's own.
 UNMARKED = {"output": {"no_pixel_mark": "the frozen results are older than the mark"}}
+ALONE = {"expert": "none", "sampler": "dpmpp_2m_sde"}
 NETWORKS_OWN = {
     "lung_ct": {"noise": "network", "surroundings": "network"},
-    "mammography": {"surroundings": "network"},
+    "mammography": {"surroundings": "network", **ALONE},
+    **dict.fromkeys(("chest_xray", "brain_mri", "brain_ct"), ALONE),
 }
 
 
