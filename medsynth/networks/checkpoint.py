@@ -46,13 +46,7 @@ def save_weights(state: dict[str, Tensor], path: Path, *, metadata: dict[str, An
         raise ValueError(f"the card lacks {', '.join(missing)}")
     half = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
     half = {k: v.contiguous().cpu() for k, v in half.items()}
-    with new_file(path, overwrite=True) as partial:
-        partial.touch()
-        mode = (
-            partial.stat().st_mode
-        )  # what the user's umask allows; safetensors makes private files
-        save_file(half, partial, metadata={"medsynth": json.dumps(metadata)})
-        partial.chmod(mode)
+    _write(half, path, header={"medsynth": json.dumps(metadata)}, overwrite=True)
 
 
 def rewrite_metadata(
@@ -69,10 +63,18 @@ def rewrite_metadata(
         header = file.metadata()
     tensors = load_file(path)
     described = json.loads(header["medsynth"]) | changes
-    with new_file(out, overwrite=overwrite) as partial:
+    header = {**header, "medsynth": json.dumps(described)}
+    _write(tensors, out, header=header, overwrite=overwrite)
+
+
+def _write(
+    tensors: dict[str, Tensor], path: Path, *, header: dict[str, str], overwrite: bool
+) -> None:
+    with new_file(path, overwrite=overwrite) as partial:
         partial.touch()
+        # What the user's umask allows; safetensors makes private files.
         mode = partial.stat().st_mode
-        save_file(tensors, partial, metadata={**header, "medsynth": json.dumps(described)})
+        save_file(tensors, partial, metadata=header)
         partial.chmod(mode)
 
 
