@@ -2,6 +2,8 @@
 
 import json
 import os
+import platform
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,6 +20,7 @@ from medsynth.networks import (
     save_weights,
     sha256,
 )
+from medsynth.networks.checkpoint import fastest_dtype
 
 CONFIG = small(64, patch_size=2)
 CARD = card(CONFIG)
@@ -140,3 +143,13 @@ def test_weights_can_be_read_by_whom_the_umask_lets(weights):
     umask = os.umask(0)
     os.umask(umask)
     assert weights.stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+@pytest.mark.skipif(
+    not Path("/proc/cpuinfo").exists() or platform.machine() != "x86_64",
+    reason="asks Linux what an x86 processor can do",
+)
+def test_bfloat16_only_where_the_processor_has_it():
+    flags = Path("/proc/cpuinfo").read_text().split()
+    has = "avx512_bf16" in flags or "amx_bf16" in flags
+    assert fastest_dtype("cpu") == (torch.bfloat16 if has else torch.float32)
