@@ -1,8 +1,9 @@
 """What the mark in the pixels costs: every figure of `medsynth evaluate` with it and without.
 
     python benchmarks/mark_cost.py lung_ct --data FOLDER --slices 24 --steps 4
+    python benchmarks/mark_cost.py lung_ct --data FOLDER --pairs OUT/pairs.npz
 
-Slices of held-out patients are synthesized once, rounded to whole units as they are stored, and measured
+Slices of held-out patients are synthesized once, or taken from what `medsynth evaluate` left in OUT, rounded to whole units as they are stored, and measured
 twice: as they are, and marked. A figure that moves by more than half the width of its interval is said; where
 each patient has one slice, intervals are over slices.
 """
@@ -47,6 +48,23 @@ def values_of(measured: dict) -> Iterator[tuple[str, float, float | None]]:
                 yield f"{row.what}{number}, {row.where}", float(value), half
 
 
+def _synthesized(
+    real: Slices, preset: domains.Preset, args: argparse.Namespace, listener: Lines
+) -> held_out.Pairs:
+    """`args.slices` slices, each guided by the real one."""
+    chosen = held_out.choose(real.patients, args.slices)
+    return held_out.synthesize_pairs(
+        load_denoiser(model_store.path(preset.weights)),
+        real.images[chosen].astype("float32"),
+        preset=preset,
+        factor=preset.anatomy_factor,
+        steps=args.steps,
+        seed=args.seed,
+        patients=tuple(real.patients[k] for k in chosen),
+        listener=listener,
+    )
+
+
 def main() -> None:
     """Print a table as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -55,6 +73,7 @@ def main() -> None:
     parser.add_argument("--slices", type=int, default=24)
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--pairs", type=Path, help="slices that `medsynth evaluate` made")
     parser.add_argument("--only", help="figures, separated by commas (default: all)")
     threads.add_option(parser)
     args = parser.parse_args()
@@ -69,21 +88,15 @@ def main() -> None:
         )
 
     with threads.using(args.threads):
-        real = read(True)
-        chosen = held_out.choose(real.patients, args.slices)
-        patients = tuple(real.patients[k] for k in chosen)
-        alone = len(set(patients)) == len(patients)
-        pairs = held_out.synthesize_pairs(
-            load_denoiser(model_store.path(preset.weights)),
-            real.images[chosen].astype("float32"),
-            preset=preset,
-            factor=preset.anatomy_factor,
-            steps=args.steps,
-            seed=args.seed,
-            # Resampling within patients of one slice each would change nothing: no interval.
-            patients=() if alone else patients,
-            listener=listener,
+        pairs = (
+            held_out.load_pairs(args.pairs, made_by={"preset": preset.name})
+            if args.pairs
+            else _synthesized(read(True), preset, args, listener)
         )
+        patients = pairs.patients
+        if len(set(patients)) == len(patients):
+            # Resampling within patients of one slice each would change nothing: no interval.
+            pairs = replace(pairs, patients=())
         whole = np.rint(pairs.synthetic).astype(np.float32)
         limits = preset.mark_limits
         with_mark = [marked(plane, 1.0, key=PRODUCT, limits=limits) for plane in whole]
@@ -98,8 +111,8 @@ def main() -> None:
             )
             measured, _ = figures.measure(inputs, only=only, listener=listener)
             found.append(list(values_of(json.loads(json.dumps(measured)))))
-    count = len(set(patients))
-    print(f"{preset.name}: {len(whole)} slices of {count} held-out patients, {args.steps} calls\n")
+    made = str(args.pairs) if args.pairs else f"{args.steps} calls"
+    print(f"{preset.name}: {len(whole)} slices of {len(set(patients))} held-out patients, {made}\n")
     print("| figure | without | half its interval | with the mark | moved |")
     print("|---|---|---|---|---|")
     for (name, before, half), (_, after, _) in zip(*found, strict=True):

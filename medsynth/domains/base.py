@@ -205,9 +205,11 @@ class Preset:
         if self.in_display_units:
             # A chest radiograph's noise is below one gray value: JPEG leaves nothing of what is finer.
             band = COARSE if self.modality == "DX" else FINE
-            return MarkLimits(limits.GRAY, self.body_threshold, span, band, span)
+            return MarkLimits(limits.GRAY, limits.GRAY_QUIET, self.body_threshold, span, band, span)
         widest = max(self.windows, key=lambda window: window.width)
-        return MarkLimits(limits.HU, self.air + limits.AIR_HU, span, COARSE, widest.limits)
+        return MarkLimits(
+            limits.HU, limits.HU, self.air + limits.AIR_HU, span, COARSE, widest.limits
+        )
 
     @property
     def is_projection(self) -> bool:

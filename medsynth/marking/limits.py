@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from medsynth.marking.bands import FINE, WaveBand
 
-HU, GRAY = 3.0, 1.0  # no pixel changes by more
+HU, GRAY = 3.0, 2.0  # no pixel changes by more
+GRAY_QUIET = 1.0  # nor by more than this in a slice with weak noise, below five gray values
 AIR_HU = 75.0  # above the domain's air: darker is air, and stays as it is
 EMPTY_GRAY = 10.0  # darker is the empty ground of a picture of which nothing else is known
 
@@ -17,6 +18,7 @@ class MarkLimits:
 
     Attributes:
         largest: no pixel changes by more.
+        quiet: nor by more than this in a slice of whose noise it is more than a fifth.
         air: what is darker over 9 pixels stays as it is.
         span: lowest and highest value that a result may have; pixels near them stay as they are.
         band: of the waves.
@@ -25,6 +27,7 @@ class MarkLimits:
     """
 
     largest: float
+    quiet: float
     air: float
     span: tuple[float, float]
     band: WaveBand = FINE
@@ -34,4 +37,4 @@ class MarkLimits:
 def limits_of_gray(step: float) -> MarkLimits:
     """Of gray values 0 to 255 `step`: 1 for 8 bits, 257 for 16."""
     span = (0.0, 255.0 * step)
-    return MarkLimits(GRAY * step, EMPTY_GRAY * step, span, picture=span)
+    return MarkLimits(GRAY * step, GRAY_QUIET * step, EMPTY_GRAY * step, span, picture=span)

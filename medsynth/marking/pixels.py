@@ -14,6 +14,9 @@ from medsynth.marking.pattern import frequencies_of, waves
 from medsynth.marking.spectrum import coefficients, residual
 
 SHARE = 0.4  # of the local noise's standard deviation
+# Of the slice's median, what a pixel may change by where that is more than the limit for weak noise. A
+# fifth is found in a quarter of every brain CT, whose noise is up to 14 gray values; a tenth is not.
+IN_NOISE = 0.2
 NOISE_WINDOW = 15  # pixels
 PHASES = 64  # of a wave
 JPEG_QUALITY = 50
@@ -52,29 +55,25 @@ def marked(
         key: draws the pattern.
         limits: of the values' units.
     """
+    noise, tissue = local_noise(values), ~is_air(values, limits.air)
+    most, (low, high) = largest_change(noise[tissue], limits), limits.span
     # At an end of the span a wave could only go one way, and would move the mean.
-    most, (low, high) = limits.largest, limits.span
-    free = (values >= low + most) & (values <= high - most) & ~is_air(values, limits.air)
+    free = (values >= low + most) & (values <= high - most) & tissue
     where = np.asarray(weight, np.float32) * free
-    changed = np.rint(
-        np.asarray(values, np.float32) + mark_of(values, where, key=key, limits=limits)
-    )
+    frequencies = frequencies_of(key, limits.band)
+    phases = own_phases(values, frequencies, picture=limits.picture)
+    mark = waves(frequencies, phases, size=np.shape(values))
+    mark *= np.float32(SHARE) * noise
+    # Cut off at the limit, not scaled down to it: where the noise is strong, every pixel then goes the
+    # whole way, and the waves are a sixth stronger.
+    changed = np.rint(np.asarray(values, np.float32) + np.clip(mark, -most, most) * where)
     return np.where(where > 0, changed, values).astype(values.dtype)
 
 
-def mark_of(
-    values: np.ndarray, where: np.ndarray, *, key: MarkKey, limits: MarkLimits
-) -> np.ndarray:
-    """What is added to a slice (H, W), float32; exactly zero where `where` (0 to 1) is.
-
-    Cut off at the limit, not scaled down to it: where the noise is strong, every pixel then goes the
-    whole way, and the waves are a sixth stronger.
-    """
-    frequencies = frequencies_of(key, limits.band)
-    phases = own_phases(values, frequencies, picture=limits.picture)
-    pattern = waves(frequencies, phases, size=np.shape(values))
-    pattern *= np.float32(SHARE) * local_noise(values)
-    return np.clip(pattern, -limits.largest, limits.largest) * where
+def largest_change(noise: np.ndarray, limits: MarkLimits) -> float:
+    """What a pixel may change by, of the local noise (K,) of the slice's tissue: edges have no say in its median."""
+    typical = float(np.median(noise)) if noise.size else 0.0
+    return float(np.clip(IN_NOISE * typical, limits.quiet, limits.largest))
 
 
 def own_phases(

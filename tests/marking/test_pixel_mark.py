@@ -169,6 +169,31 @@ def test_a_quarter_of_a_slice_with_strong_noise_is_enough():
     assert p_value(after[64:192, 64:192]) < ALPHA
 
 
+def head_in_noise(deviation):
+    """Gray values of a head of 128 with white noise on a dark ground."""
+    rng = np.random.default_rng(4)
+    y, x = np.mgrid[:256, :256]
+    head = np.hypot((y - 128) / 110, (x - 128) / 95) < 1
+    return np.rint(np.where(head, 128 + deviation * rng.normal(size=head.shape), 0.0))
+
+
+def test_in_strong_noise_gray_values_move_by_two_and_a_quarter_is_enough():
+    """With one gray value everywhere, 19 of 39 quarters of synthetic brain CT were found."""
+    limits = domains.get("brain_ct").mark_limits
+    image = head_in_noise(deviation=13)
+    after = marked(image, 1.0, key=PRODUCT, limits=limits)
+    assert np.abs(after - image).max() == limits.largest == 2
+    assert p_value(after[64:192, 64:192]) < ALPHA
+    as_before = marked(image, 1.0, key=PRODUCT, limits=replace(limits, largest=limits.quiet))
+    assert p_value(as_before[64:192, 64:192]) > ALPHA
+
+
+def test_in_weak_noise_gray_values_move_by_one():
+    limits = domains.get("brain_ct").mark_limits
+    image = head_in_noise(deviation=4)
+    assert np.abs(marked(image, 1.0, key=PRODUCT, limits=limits) - image).max() == 1
+
+
 def test_only_its_own_key_finds_a_mark():
     after = marked(slice_of_a_body(), 1.0, key=OWN, limits=HU)
     assert p_value(after, OWN) < ALPHA
