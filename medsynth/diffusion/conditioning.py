@@ -19,3 +19,8 @@ class Conditioning:
     low_pass_image: Tensor
     factor_map: Tensor
     noise_level: Tensor | None = None
+
+    def rows(self, rows: Tensor) -> Conditioning:
+        """Of these samples of the batch."""
+        level = None if self.noise_level is None else self.noise_level[rows]
+        return Conditioning(self.low_pass_image[rows], self.factor_map[rows], level)

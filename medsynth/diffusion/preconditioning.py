@@ -96,8 +96,13 @@ class Preconditioning:
         residual = x_t - self.abar.sqrt() * self.mean
         return self.mean + self.c_skip * residual - self.c_out * output
 
+    def to_output(self, x0: Tensor, x_t: Tensor) -> Tensor:
+        """What the network has to output at x_t for this x0: the inverse of `to_x0`."""
+        residual = x_t - self.abar.sqrt() * self.mean
+        return (self.mean + self.c_skip * residual - x0) / self.c_out
+
     def to_target(self, x0: Tensor, noise: Tensor) -> Tensor:
-        """What the network is trained to output: `to_x0` solved for it, finite at every level."""
+        """`to_output` for the x_t of x0 and noise, finite at every level: what the network is trained to say."""
         u = x0 - self.mean
         return (self.abar.sqrt() * self.std * noise - (1 - self.abar).sqrt() / self.std * u) / (
             self.total

@@ -116,11 +116,25 @@ def uniform_in_log_snr(schedule: Schedule, steps: int, *, log_snr_min: float) ->
     Raises:
         ValueError: `steps` is not a positive integer.
     """
-    check_steps(steps)
-    last = schedule.num_train_timesteps - 1
-    low, high = schedule.log_snr([last, 0]).tolist()
-    start = max(low, log_snr_min)
+    low, high = _range(schedule, steps, log_snr_min=log_snr_min)
     if steps == 1:
-        return [float(schedule.t_at_log_snr(start))]
-    levels = [start + (high - start) * i / (steps - 1) for i in range(steps)]
+        return [float(schedule.t_at_log_snr(low))]
+    levels = [low + (high - low) * i / (steps - 1) for i in range(steps)]
     return schedule.t_at_log_snr(levels).tolist()
+
+
+def parts_in_log_snr(schedule: Schedule, steps: int, *, log_snr_min: float) -> list[float]:
+    """The lower ends, as timesteps, of `steps` even parts of the same range; t = 0 is none of them.
+
+    Raises:
+        ValueError: `steps` is not a positive integer.
+    """
+    low, high = _range(schedule, steps, log_snr_min=log_snr_min)
+    levels = [low + (high - low) * i / steps for i in range(steps)]
+    return schedule.t_at_log_snr(levels).tolist()
+
+
+def _range(schedule: Schedule, steps: int, *, log_snr_min: float) -> tuple[float, float]:
+    check_steps(steps)
+    low, high = schedule.log_snr([schedule.num_train_timesteps - 1, 0]).tolist()
+    return max(low, log_snr_min), high

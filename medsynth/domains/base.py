@@ -137,6 +137,15 @@ class Tissue:
 
 
 @dataclass(frozen=True)
+class FewCalls:
+    """`calls` calls of `sampler` with `expert`, a shipped network that was distilled to just these."""
+
+    calls: int
+    expert: str
+    sampler: str = "ddim_log_snr"
+
+
+@dataclass(frozen=True)
 class Preset:
     """One domain: everything that differs between lung CT, mammography, X-ray and so on.
 
@@ -146,6 +155,7 @@ class Preset:
     is; None: it is brought to the scale or the grid.
     `low_pass_weights` draw the low-pass images of unguided images, where there is such a network.
     `experts` are the shipped networks for its fine levels, which a request may call by their names.
+    `few_calls`: what a request of so many calls is drawn with that names neither expert nor sampler.
     `noisy_tissues`: where a scanner's noise is known to be noise; none: it is left to the network.
     `noise`, `surroundings`: what a request's keys of these names are without one.
     `has_surroundings`: a reference may say what lies around the body, or where a projection image ends.
@@ -179,6 +189,7 @@ class Preset:
     phantoms: tuple[str, ...] = ()
     low_pass_weights: str | None = None
     experts: tuple[str, ...] = ()
+    few_calls: FewCalls | None = None
     noisy_tissues: tuple[NoisyTissue, ...] = ()
     noise: str = "network"
     has_surroundings: bool = False
@@ -210,6 +221,11 @@ class Preset:
         return MarkLimits(
             limits.HU, limits.HU, self.air + limits.AIR_HU, span, COARSE, widest.limits
         )
+
+    def drawn_with(self, calls: int) -> tuple[str | None, str]:
+        """Expert (None: as the weights say) and sampler of so many calls, where nobody names another."""
+        few = self.few_calls
+        return (few.expert, few.sampler) if few and few.calls == calls else (None, self.sampler)
 
     @property
     def is_projection(self) -> bool:

@@ -25,7 +25,7 @@ from medsynth.evaluation.page import write_page
 from medsynth.events import Event, Listener, ignore
 from medsynth.networks import load_denoiser, sha256
 from medsynth.networks.domain_weights import check_metadata
-from medsynth.networks.experts import expert_file
+from medsynth.networks.experts import check_calls, expert_file
 from medsynth.storage import aliases
 from medsynth.storage.files import check_new_file, new_file
 from medsynth.storage.folders import check_output
@@ -90,6 +90,12 @@ class Evaluator:
 
     def __post_init__(self) -> None:
         self.preset = domains.get(self.recipe.preset)
+        if (
+            self.expert is None
+            and self.sampler is None
+            and self.weights.name == self.preset.weights
+        ):
+            self.expert, self.sampler = self.preset.drawn_with(self.steps)
         self._chosen = _chosen(self.only)
         threads.choose(self.threads)
         if self.slices < FEWEST:
@@ -102,6 +108,7 @@ class Evaluator:
         self.split = read_split(self.recipe.data)
         check_evaluated(self.split, metadata, weights=self.weights)
         self._expert = expert_file(self.weights, metadata, self.expert)
+        check_calls(self._expert, steps=self.steps, sampler=self.sampler or self.preset.sampler)
         if self._expert is not None:
             check_evaluated(self.split, self._expert.metadata, weights=self._expert.path)
         self._drop_what_cannot_be_audited()

@@ -19,7 +19,7 @@ class MarkLimits:
     Attributes:
         largest: no pixel changes by more.
         quiet: nor by more than this in a slice of whose noise it is more than a fifth.
-        air: what is darker over 9 pixels stays as it is.
+        air: what is darker over 10 pixels stays as it is.
         span: lowest and highest value that a result may have; pixels near them stay as they are.
         band: of the waves.
         picture: lowest and highest value of the widest window that its pictures are shown in, whose

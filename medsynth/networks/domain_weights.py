@@ -9,7 +9,7 @@ from medsynth.domains import Preset
 from medsynth.errors import CheckpointError
 from medsynth.networks import model_store
 from medsynth.networks.checkpoint import read_metadata
-from medsynth.networks.experts import expert_file
+from medsynth.networks.experts import check_calls, expert_file
 from medsynth.request import Request
 
 
@@ -21,7 +21,8 @@ def find(request: Request, preset: Preset) -> tuple[Path, dict[str, Any]]:
     """
     weights = weights_path(request, preset)
     metadata = check_metadata(weights, preset)
-    expert_file(weights, metadata, request.expert)
+    expert = expert_file(weights, metadata, request.expert)
+    check_calls(expert, steps=request.steps, sampler=request.sampler)
     return weights, metadata
 
 

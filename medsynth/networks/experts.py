@@ -26,6 +26,9 @@ from medsynth.records.result import Checkpoint
 from medsynth.request.model import NO_EXPERT
 from medsynth.storage.files import sha256
 
+# By whose moves distilled experts learned (`medsynth.diffusion.distillation`).
+DISTILLED_SAMPLER = "ddim_log_snr"
+
 
 @dataclass(frozen=True)
 class ExpertFile:
@@ -61,7 +64,9 @@ def expert_file(
         if named is None:
             return None
         asked, lowest = _named(weights, named)
-    path = model_store.file_or_shipped(asked)
+    beside = weights.with_name(f"{asked}{model_store.SUFFIX}")
+    path = beside if str(asked) in model_store.index() and beside.is_file() else asked
+    path = model_store.file_or_shipped(path)
     own = read_metadata(path)
     trained = own.get("conditioned_log_snr_min")
     if own["preset"] != metadata["preset"]:
@@ -80,6 +85,21 @@ def expert_file(
             f"{trained:g} up"
         )
     return ExpertFile(path, own, trained if lowest is None else lowest)
+
+
+def check_calls(expert: ExpertFile | None, *, steps: int, sampler: str) -> None:
+    """Refuse other calls than those that a distilled expert learned.
+
+    Raises:
+        CheckpointError: other calls, or another sampler.
+    """
+    calls = expert and expert.metadata.get("distilled_calls")
+    if expert is None or calls is None or (steps, sampler) == (calls, DISTILLED_SAMPLER):
+        return
+    raise CheckpointError(
+        f"{expert.path} was distilled to {calls} calls of {DISTILLED_SAMPLER}, not to {steps} of {sampler}; "
+        f"ask for these, or leave `expert` out"
+    )
 
 
 def _named(weights: Path, named: Any) -> tuple[Path, float | None]:

@@ -59,16 +59,18 @@ def parse(raw: Mapping[str, Any], base_folder: Path | str = ".") -> Request:
         _pathology(entry, f"pathologies[{i}]", base=base, preset=preset)
         for i, entry in enumerate(pathologies)
     )
+    steps = _steps(raw, preset)
+    expert, sampler = _drawn_with(raw, preset, steps)
     return Request(
         preset=preset.name,
         anatomy=_anatomy(anatomy, base=base, preset=preset),
         pathologies=lesions,
-        steps=_steps(raw, preset),
+        steps=steps,
         seed=fields.integer(raw.get("seed", 0), "seed", low=0, high=LARGEST_SEED),
         weights=_path(raw, "weights", "", base=base),
         expert=raw["expert"]
         if raw.get("expert") in (model.NO_EXPERT, *preset.experts)
-        else _path(raw, "expert", "", base=base),
+        else _path(raw, "expert", "", base=base) or expert,
         # Another program may have registered it: whether it is there is asked when it is to draw.
         generator=fields.text(raw.get("generator", Request.generator), "generator"),
         margin_mm=fields.number(raw.get("margin_mm", Request.margin_mm), "margin_mm", low=0),
@@ -77,8 +79,21 @@ def parse(raw: Mapping[str, Any], base_folder: Path | str = ".") -> Request:
         **_output(raw.get("output", {})),
         noise=_noise(raw.get("noise", preset.noise), preset),
         surroundings=_surroundings(raw.get("surroundings", preset.surroundings), preset),
-        **_choices(raw, preset, with_lesions=bool(lesions)),
+        **_choices(raw, sampler, with_lesions=bool(lesions)),
     )
+
+
+def _drawn_with(
+    raw: Mapping[str, Any], preset: presets.Preset, steps: int
+) -> tuple[str | None, str]:
+    """Expert (None: as the weights say) and sampler, where the request leaves all of them to the preset.
+
+    A network of few calls goes with the preset's own weights, wherever they lie, and with its sampler.
+    """
+    weights = raw.get("weights", preset.weights)
+    own = isinstance(weights, str) and Path(weights).name == preset.weights
+    said = "expert" in raw or "sampler" in raw or "generator" in raw
+    return preset.drawn_with(steps) if own and not said else (None, preset.sampler)
 
 
 def _preset(name: Any) -> presets.Preset:
@@ -130,9 +145,7 @@ def _surroundings(value: Any, preset: presets.Preset) -> str:
     return word
 
 
-def _choices(
-    raw: Mapping[str, Any], preset: presets.Preset, *, with_lesions: bool
-) -> dict[str, Any]:
+def _choices(raw: Mapping[str, Any], sampler: str, *, with_lesions: bool) -> dict[str, Any]:
     """The words among the keys; what needs a pathology to act is refused without one."""
     words = {
         "extent": model.EXTENTS,
@@ -144,7 +157,7 @@ def _choices(
         "device": model.DEVICES,
     }
     given = {k: fields.one_of(raw[k], k, choices=c) for k, c in words.items() if k in raw}
-    chosen = {"sampler": preset.sampler, **given}
+    chosen = {"sampler": sampler, **given}
     if with_lesions:
         return {"extent": "roi", **chosen}
     for key, idle, cure in (("extent", "roi", "all"), ("background", "keep", "resynthesize")):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from medsynth.scene import checks, findings, nodes, projection
-from medsynth.scene.vocabulary import FROM_VOLUME, PRESETS
+from medsynth.scene.vocabulary import FROM_VOLUME, PRESETS, named_sampler
 from medsynth.storage.files import move
 
 MOST_IMAGES = 100_000
@@ -45,7 +45,8 @@ def plan(
 
 def settings_of(parameters: Any) -> dict[str, Any]:
     """What the parameter node, or what has its fields, says that holds for every image."""
-    return {key: getattr(parameters, key) for key in SETTINGS}
+    said = {key: getattr(parameters, key) for key in SETTINGS if key != "sampler"}
+    return {**said, **named_sampler(parameters)}
 
 
 def drawn(pathologies: Sequence[Any]) -> tuple[Drawn, ...]:
@@ -267,7 +268,7 @@ def plan_of_queue(queue: Sequence[Queued], *, seed: int) -> dict[str, Any]:
         raise ValueError(f"A set is of one domain, the queue has {titles}. Make two.")
     settings = queue[0].settings
     for key in SETTINGS:
-        values = list(dict.fromkeys(entry.settings[key] for entry in queue))
+        values = list(dict.fromkeys(entry.settings.get(key) for entry in queue))
         if len(values) > 1:
             several = " and ".join(map(str, values))
             raise ValueError(f"A set has one value of {key}, the queue has {several}. Make two.")

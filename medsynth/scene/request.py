@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from medsynth.scene import checks, findings, nodes, projection, region
-from medsynth.scene.vocabulary import FROM_VOLUME, PRESETS
+from medsynth.scene.vocabulary import FROM_VOLUME, PRESETS, named_sampler
 
 
 def write(
@@ -60,7 +60,7 @@ def write(
         },
         "pathologies": lesions,
         "steps": parameters.steps,
-        "sampler": parameters.sampler,
+        **named_sampler(parameters),
         "composition": parameters.composition,
         "filter": parameters.filter,
         "guidance": parameters.guidance,

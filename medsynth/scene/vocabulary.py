@@ -63,6 +63,12 @@ def set_defaults(parameters, preset) -> None:
     parameters.sampler = preset.sampler
 
 
+def named_sampler(parameters) -> dict[str, str]:
+    """The request's `sampler`, if it is not the preset's own: unsaid, few calls may have another."""
+    own = PRESETS[parameters.preset].sampler
+    return {} if parameters.sampler == own else {"sampler": parameters.sampler}
+
+
 def kinds_of(preset) -> list[str]:
     """What can be asked for in the preset's domain."""
     return [*preset.lesion_kinds, FROM_VOLUME]

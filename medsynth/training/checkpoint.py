@@ -24,7 +24,15 @@ from medsynth.storage.files import new_file, replace_text
 
 RECORD = "checkpoint.json"
 # The parts of a recipe that a run cannot change on its way.
-FIXED = ("network", "schedule", "prediction_type", "noise_level", "low_pass_factor", "expert")
+FIXED = (
+    "network",
+    "schedule",
+    "prediction_type",
+    "noise_level",
+    "low_pass_factor",
+    "expert",
+    "distillation",
+)
 
 
 def exists(run: Path) -> bool:

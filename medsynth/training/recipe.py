@@ -120,6 +120,26 @@ TIMESTEP_SAMPLER_OPTIONS = {
 
 
 @dataclass(frozen=True)
+class Distillation:
+    """Few calls instead of many (`medsynth.diffusion.distillation`): the network that a run starts from
+    is the teacher, whose solver makes `teacher_steps` steps in each of the student's `calls`. Sampling
+    begins at `log_snr_min` (None: `reference.log_snr_min`); calls below that of the reference are
+    another network's.
+    """
+
+    calls: int = 4
+    teacher_steps: int = 4
+    log_snr_min: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.calls < 1 or self.teacher_steps < 2:
+            raise ValueError(
+                f"distillation: calls must be at least 1 and teacher_steps at least 2, got {self.calls} "
+                f"and {self.teacher_steps}"
+            )
+
+
+@dataclass(frozen=True)
 class SampleOptions:
     """Sample sheets while training: every `every` steps (0: never), `count` images of each kind.
 
@@ -212,7 +232,7 @@ class Recipe:
     to a learned variance (None: 0.001). With `low_pass_factor` the network draws low-pass images of that
     factor instead of images, on a grid that much coarser (`medsynth.generators.cascade`). An `expert`
     is for the levels above `reference.log_snr_min` alone, behind a reference; other weights do the rest
-    (`medsynth.networks.experts`).
+    (`medsynth.networks.experts`). `distillation` makes an expert of few calls out of one of many.
     `precision` is what the network computes in: float32, bfloat16, or `auto`, the fastest here.
     `workers` processes draw batches ahead (0: none), `compile` runs the network through
     torch.compile, `data_on_device` keeps the images in the GPU's memory and draws batches there;
@@ -231,6 +251,7 @@ class Recipe:
     vlb_weight: float | None = None
     low_pass_factor: int | None = None
     expert: bool = False
+    distillation: Distillation | None = None
     augment: Augment = field(default_factory=Augment)
     reference: ReferenceOptions = field(default_factory=ReferenceOptions)
     optimizer: Optimizer = field(default_factory=Optimizer)
@@ -259,6 +280,8 @@ class Recipe:
                 "an expert has a reference in every sample and the levels above a log-SNR: set "
                 "reference.log_snr_min and leave 0 out of reference.factors"
             )
+        if self.distillation is not None and not (self.expert and self.residual_std):
+            raise ValueError("distillation is for an expert with residual_std: set both")
         if self.low_pass_factor is not None:
             if self.low_pass_factor < 2:
                 raise ValueError(f"low_pass_factor must be at least 2, got {self.low_pass_factor}")

@@ -22,6 +22,7 @@ import medsynth
 from medsynth.datasets.data import Slices, with_noise_level
 from medsynth.diffusion import schedule as schedules
 from medsynth.diffusion.denoiser import Denoiser
+from medsynth.diffusion.distillation import DistillationObjective, lessons
 from medsynth.diffusion.guidance.reduced import reduced_size
 from medsynth.diffusion.loss import Objective
 from medsynth.diffusion.noise_level import NoiseLevelScale
@@ -29,11 +30,12 @@ from medsynth.diffusion.preconditioning import ResidualPreconditioning
 from medsynth.domains import Preset, get
 from medsynth.errors import CheckpointError
 from medsynth.events import Listener, ignore
-from medsynth.networks import save_weights
+from medsynth.networks import load_denoiser, save_weights
 from medsynth.networks.architectures import network_config
 from medsynth.networks.base import NetworkConfig
 from medsynth.networks.checkpoint import fastest_dtype
 from medsynth.networks.initial import placed
+from medsynth.storage.files import new_file
 from medsynth.training import checkpoint, timestep_samplers
 from medsynth.training.batches import (
     Batch,
@@ -52,6 +54,8 @@ from medsynth.training.warm_start import warm_start
 from medsynth.training.workers import drawn_ahead, leave_to_parent
 
 __all__ = ["Limits", "Trainer"]
+
+TEACHER = "teacher.safetensors"  # in the run
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,7 @@ class Trainer(ResumableTrainer[Batch]):
                 f"{run} holds a run already, which goes on by itself; choose another folder to "
                 f"start from {start_from}"
             )
+        self.distillation = self._distillation(run, start_from)
         torch.manual_seed(recipe.seed)  # of the initial weights; what is drawn later has its own
         network = self.config.build() if start_from is None else warm_start(start_from, self.config)
         self.network = placed(network, device)
@@ -217,9 +222,7 @@ class Trainer(ResumableTrainer[Batch]):
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         whole = self.recipe.phase_at(self.step).batch_size
-        quantiles = conditioned_quantiles(batch, self.recipe.reference.log_snr_min, self.schedule)
-        t, weight = self.timestep_sampler.sample(quantiles)
-        losses = self.objective.losses(self._predict, batch.to(self.device), t)
+        t, weight, losses = self._losses(batch)
         # Gradients are averaged over the processes, and shall be the mean over the whole batch.
         mean = (losses * weight.to(losses)).sum() / whole
         (mean * self.context.size).backward()
@@ -245,6 +248,69 @@ class Trainer(ResumableTrainer[Batch]):
             self.step += 1
             self.losses.append((self.step, loss, rate))
         return stop_requests
+
+    def _losses(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Timesteps (B,), the weights of their losses, and these."""
+        if self.distillation is not None:
+            t = self.distillation.timesteps(batch.quantiles)
+            losses = self.distillation.losses(self._predict, batch.to(self.device), t)
+            return t, torch.ones_like(t), losses
+        quantiles = conditioned_quantiles(batch, self.recipe.reference.log_snr_min, self.schedule)
+        t, weight = self.timestep_sampler.sample(quantiles)
+        return t, weight, self.objective.losses(self._predict, batch.to(self.device), t)
+
+    def _distillation(self, run: Path, start_from: Path | None) -> DistillationObjective | None:
+        """The teacher is kept in the run, which goes on without the file that it began with.
+
+        Raises:
+            CheckpointError: no teacher, or one of another network, schedule or scale.
+        """
+        options = self.recipe.distillation
+        if options is None:
+            return None
+        kept = run / TEACHER
+        if start_from is not None:
+            run.mkdir(parents=True, exist_ok=True)
+            with new_file(kept, overwrite=True) as partial:
+                partial.write_bytes(start_from.read_bytes())
+        if not kept.exists():
+            raise CheckpointError(
+                "distillation needs a teacher: begin with --start-from FILE, the weights of an expert"
+            )
+        teacher = load_denoiser(kept, device=self.device)
+        other = [
+            name
+            for name, theirs, ours in (
+                (
+                    "schedule",
+                    teacher.schedule.log_snr_table.tolist(),
+                    self.schedule.log_snr_table.tolist(),
+                ),
+                ("residual_std", teacher.preconditioning, self.objective.preconditioning),
+                ("noise_level", teacher.noise_level, self.noise_level),
+                (
+                    "reference.log_snr_min",
+                    teacher.conditioned_log_snr_min,
+                    self.recipe.reference.log_snr_min,
+                ),
+            )
+            if theirs != ours
+        ]
+        if other:
+            raise CheckpointError(
+                f"{kept} has another {', '.join(other)} than the recipe, so that it cannot teach; take "
+                "these from its recipe"
+            )
+        return DistillationObjective(
+            teacher,
+            lessons(
+                self.schedule,
+                begin=options.log_snr_min,
+                log_snr_min=self.recipe.reference.log_snr_min,
+                calls=options.calls,
+                teacher_steps=options.teacher_steps,
+            ),
+        )
 
     def _predict(self, x_t: Tensor, timesteps: Tensor, **options: object) -> Tensor:
         kind = torch.device(self.device).type
@@ -277,6 +343,7 @@ class Trainer(ResumableTrainer[Batch]):
             "noise_level": self.recipe.noise_level,
             "low_pass_factor": self.recipe.low_pass_factor,
             "is_expert": self.recipe.expert,
+            "distilled_calls": self.recipe.distillation and self.recipe.distillation.calls,
             "preset": self.recipe.preset,
             "data": self.recipe.data.statement,
             "held_out": list(self.recipe.data.held_out),

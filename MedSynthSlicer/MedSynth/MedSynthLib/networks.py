@@ -41,10 +41,10 @@ def known(name: str) -> dict | None:
 
 
 def files(preset: str) -> list[str]:
-    """The weights of a preset, and those of the expert that they call for fine detail."""
-    weights = PRESETS[preset].weights
-    expert = shipped(weights).get("expert")
-    return [weights, f"{expert}.safetensors"] if expert else [weights]
+    """The weights of a preset, those of the expert that they call for fine detail, and its network of few calls."""
+    weights, few = PRESETS[preset].weights, PRESETS[preset].few_calls
+    more = (shipped(weights).get("expert"), few and few.expert)
+    return [weights, *(f"{name}.safetensors" for name in more if name)]
 
 
 def find(preset: str) -> Path | None:
