@@ -4,7 +4,7 @@ The images that the network learned from hold no HU, only the window as it was s
 the gray value, and nothing here claims HU.
 """
 
-from medsynth.domains.base import OrganFinder, Preset
+from medsynth.domains.base import FewCalls, OrganFinder, Preset
 from medsynth.domains.display_units import DISPLAY_UNITS
 
 PRESET = Preset(
@@ -13,7 +13,8 @@ PRESET = Preset(
     modality="CT",
     grid=(256, 256),
     weights="brain_ct_256.safetensors",
-    experts=("brain_ct_fine_256",),
+    experts=("brain_ct_fine_256", "brain_ct_four_256"),
+    few_calls=FewCalls(4, "brain_ct_four_256"),
     anatomy_factor=8,
     lesion_kinds=("hemorrhage",),
     # The window in which the training images were shown; a reference in HU is shown in it.

@@ -64,9 +64,7 @@ def expert_file(
         if named is None:
             return None
         asked, lowest = _named(weights, named)
-    beside = weights.with_name(f"{asked}{model_store.SUFFIX}")
-    path = beside if str(asked) in model_store.index() and beside.is_file() else asked
-    path = model_store.file_or_shipped(path)
+    path = _beside(weights, str(asked)) or model_store.file_or_shipped(asked)
     own = read_metadata(path)
     trained = own.get("conditioned_log_snr_min")
     if own["preset"] != metadata["preset"]:
@@ -85,6 +83,14 @@ def expert_file(
             f"{trained:g} up"
         )
     return ExpertFile(path, own, trained if lowest is None else lowest)
+
+
+def _beside(weights: Path, name: str) -> Path | None:
+    """The shipped network of that name where it lies beside the weights, such as fetched ones."""
+    if name not in model_store.index():
+        return None
+    file = weights.with_name(f"{name}{model_store.SUFFIX}")
+    return file if file.is_file() else None
 
 
 def check_calls(expert: ExpertFile | None, *, steps: int, sampler: str) -> None:

@@ -16,13 +16,13 @@ from medsynth.diffusion.denoiser import Denoiser
 from medsynth.diffusion.experts import DenoiserWithExpert, with_expert
 from medsynth.diffusion.guidance import LowFrequency, LowFrequencyGuidance
 from medsynth.diffusion.sampling import generators, sample
-from medsynth.domains import get
+from medsynth.domains import PRESETS, get
 from medsynth.errors import CheckpointError
 from medsynth.generators import weights_of
 from medsynth.generators.call_seconds import sampling_seconds
 from medsynth.networks import load_denoiser, model_store, read_metadata, save_weights
 from medsynth.networks.domain_weights import check_metadata
-from medsynth.networks.experts import expert_file
+from medsynth.networks.experts import DISTILLED_SAMPLER, expert_file
 from medsynth.networks.pixel_unet import PixelUNetConfig
 from medsynth.request import parse
 from medsynth.training.recipe import Augment, Phase, Recipe, ReferenceOptions
@@ -304,3 +304,43 @@ def test_a_command_makes_a_file_name_its_expert(folder, capsys):
     assert main([*words, "-o", str(elsewhere / "named.safetensors")]) == 2
     assert "has to lie beside" in capsys.readouterr().err
     assert not (elsewhere / "named.safetensors").exists()
+
+
+FEW = [name for name, preset in PRESETS.items() if preset.few_calls]
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_a_request_of_few_calls_is_drawn_by_the_network_that_learned_them(name, tmp_path):
+    preset = get(name)
+    (tmp_path / "reference.png").touch()
+    keys = {"preset": name, "anatomy": {"image": "reference.png"}}
+    few = preset.few_calls
+
+    def drawn(**more):
+        request = parse({**keys, **more}, tmp_path)
+        return request.expert, request.sampler
+
+    assert drawn(steps=few.calls) == (few.expert, few.sampler)
+    assert drawn(steps=few.calls + 1) == drawn() == (None, preset.sampler)
+    # Who names one of them is asked for nothing else.
+    assert drawn(steps=few.calls, sampler=preset.sampler) == (None, preset.sampler)
+    assert drawn(steps=few.calls, expert="none") == ("none", preset.sampler)
+    metadata = read_metadata(model_store.path(few.expert))
+    assert (metadata["distilled_calls"], few.sampler) == (few.calls, DISTILLED_SAMPLER)
+
+
+def test_the_shipped_network_of_few_calls_refuses_others(tmp_path):
+    (tmp_path / "reference.png").touch()
+    keys = {"preset": "brain_ct", "anatomy": {"image": "reference.png"}}
+    request = parse({**keys, "expert": "brain_ct_four_256", "steps": 20}, tmp_path)
+    with pytest.raises(CheckpointError, match="distilled to 4 calls of ddim_log_snr, not to 20"):
+        weights_of(request, get("brain_ct"))
+
+
+def test_an_expert_is_looked_for_beside_the_weights_first(tmp_path):
+    """Where 3D Slicer puts what it fetched."""
+    for name in ("brain_ct_256", "brain_ct_four_256"):
+        shutil.copy(model_store.path(name), tmp_path)
+    weights = tmp_path / "brain_ct_256.safetensors"
+    found = expert_file(weights, read_metadata(weights), "brain_ct_four_256")
+    assert found.path.parent == tmp_path

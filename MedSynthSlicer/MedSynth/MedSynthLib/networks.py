@@ -43,7 +43,7 @@ def known(name: str) -> dict | None:
 def files(preset: str) -> list[str]:
     """The weights of a preset, those of the expert that they call for fine detail, and its network of few calls."""
     weights, few = PRESETS[preset].weights, PRESETS[preset].few_calls
-    more = (shipped(weights).get("expert"), few and few.expert)
+    more = (shipped(weights).get("expert"), few and shipped(few.expert) and few.expert)
     return [weights, *(f"{name}.safetensors" for name in more if name)]
 
 
