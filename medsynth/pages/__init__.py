@@ -24,8 +24,9 @@ def filled(template: Path, parts: Mapping[str, str]) -> str:
         "closing": _read("closing.html"),
     }
     named = {**shared, **parts}
-    # First, since the opening has names of its own.
-    text = template.read_text(encoding="utf-8").replace("{{opening}}", _read("opening.html"))
+    text = template.read_text(encoding="utf-8")
+    for first in ("opening", "plain"):  # they have names of their own
+        text = text.replace(f"{{{{{first}}}}}", _read(f"{first}.html"))
     return NAME.sub(lambda name: named[name[1]], text)
 
 
