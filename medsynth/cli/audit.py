@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from medsynth.cli.parsers import add_command
+from medsynth.cli.parsers import add_command, add_near_copy
 from medsynth.events import Event, Listener
 
 NEAR_COPY = 3
@@ -36,11 +36,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--recipe", metavar="RECIPE", help="what the network was trained with; says who is held out"
     )
-    parser.add_argument(
-        "--allow-near-copy",
-        metavar="NAME",
-        help="let the result of that name leave although it was found to be a near copy; who did so "
-        "is recorded",
+    add_near_copy(
+        parser, "let the result of that name leave although it was found to be a near copy"
     )
 
 

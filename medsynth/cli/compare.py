@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from medsynth import threads
-from medsynth.cli.parsers import add_command
+from medsynth.cli.parsers import add_command, add_out
 from medsynth.events import Listener
 
 DESCRIPTION = """\
@@ -25,7 +25,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     line = "put several systems' images and their figures on one page"
     parser = add_command(subparsers, "compare", line, DESCRIPTION, EXAMPLES)
     parser.add_argument("folders", metavar="FOLDER", nargs="+", type=Path, help="made by generate")
-    parser.add_argument("-o", "--out", metavar="OUT", type=Path, required=True)
+    add_out(parser, "OUT")
     parser.add_argument(
         "--recipe", metavar="RECIPE", required=True, help="a network's recipe: says who is held out"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from medsynth.cli.parsers import add_command
+from medsynth.cli.parsers import add_command, add_out
 from medsynth.events import Event, Listener
 from medsynth.factory.layouts import LAYOUTS
 
@@ -21,9 +21,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--to", metavar="LAYOUT", required=True, help=f"one of {', '.join(LAYOUTS)}"
     )
-    parser.add_argument(
-        "-o", "--out", metavar="FOLDER", type=Path, help="(default: DIR/layouts/LAYOUT)"
-    )
+    add_out(parser, "FOLDER", "(default: DIR/layouts/LAYOUT)", required=False)
 
 
 def run(args: argparse.Namespace, listener: Listener) -> int:

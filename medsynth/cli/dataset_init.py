@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from medsynth.cli.parsers import add_out, add_overwrite
 from medsynth.events import Event, Listener
 
 
@@ -16,14 +17,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         description="Write a plan with every key and a comment on each, to be changed by you.",
     )
     parser.add_argument("domain", metavar="DOMAIN", help="such as lung_ct; see medsynth info")
-    parser.add_argument(
-        "-o",
-        "--out",
-        metavar="PLAN",
-        type=Path,
-        help="file to write (default: DOMAIN_plan.yaml)",
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace the file")
+    add_out(parser, "PLAN", "file to write (default: DOMAIN_plan.yaml)", required=False)
+    add_overwrite(parser, "the file")
 
 
 def run(args: argparse.Namespace, listener: Listener) -> int:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from medsynth import threads
-from medsynth.cli.parsers import add_command
+from medsynth.cli.parsers import add_command, add_out
 from medsynth.events import Listener
 
 INCOMPLETE = 3
@@ -30,9 +30,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """`make` and its options."""
     parser = add_command(subparsers, "make", LINE, DESCRIPTION, EXAMPLES)
     parser.add_argument("plan", metavar="PLAN", type=Path, help="plan file, YAML or JSON")
-    parser.add_argument(
-        "-o", "--out", metavar="DIR", type=Path, required=True, help="folder of the set"
-    )
+    add_out(parser, "DIR", "folder of the set")
     parser.add_argument(
         "--dry-run",
         action="store_true",

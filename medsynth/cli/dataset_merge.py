@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from medsynth.cli.parsers import add_command
+from medsynth.cli.parsers import add_command, add_out
 from medsynth.events import Event, Listener
 
 DESCRIPTION = """\
@@ -18,7 +18,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """`merge` and its options."""
     parser = add_command(subparsers, "merge", "make one set of several", DESCRIPTION)
     parser.add_argument("sets", metavar="SET", type=Path, nargs="+", help="two or more sets")
-    parser.add_argument("-o", "--out", metavar="DIR", type=Path, required=True, help="the new set")
+    add_out(parser, "DIR", "the new set")
 
 
 def run(args: argparse.Namespace, listener: Listener) -> int:

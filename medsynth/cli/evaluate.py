@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medsynth import threads
-from medsynth.cli.parsers import add_command
+from medsynth.cli.parsers import add_command, add_out, add_overwrite
 from medsynth.evaluation.names import AUDITS, METRICS
 from medsynth.events import Listener
 
@@ -36,42 +36,41 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     named = EPILOG.format(figures=", ".join((*METRICS, *AUDITS)))
     line = "measure a network on held-out patients"
     parser = add_command(subparsers, "evaluate", line, DESCRIPTION, named)
-    parser.add_argument("recipe", metavar="RECIPE", help="the recipe that says who is held out")
-    parser.add_argument("-o", "--out", metavar="OUT", type=Path, required=True)
-    parser.add_argument("--data", metavar="FOLDER", required=True, help="as for `medsynth train`")
-    parser.add_argument("--weights", metavar="FILE", type=Path, help="(default: the preset's)")
-    parser.add_argument(
+    add = parser.add_argument
+    add("recipe", metavar="RECIPE", help="the recipe that says who is held out")
+    add_out(parser, "OUT")
+    add("--data", metavar="FOLDER", required=True, help="as for `medsynth train`")
+    add("--weights", metavar="FILE", type=Path, help="(default: the preset's)")
+    add(
         "--expert",
         metavar="FILE",
         help="weights of the network for the fine levels, the name of a shipped one, or none (default: as the "
         "weights say)",
     )
-    parser.add_argument("--factor", type=int, help="of the anatomy (default: the preset's)")
-    parser.add_argument("--slices", type=int, default=24, help="how many (default: 24)")
-    parser.add_argument("--steps", type=int, default=20, help="NFE (default: 20)")
-    parser.add_argument("--sampler", help="(default: the preset's)")
-    parser.add_argument("--seed", type=int, default=0, help="of noise and of figures (default: 0)")
-    parser.add_argument(
-        "--only", metavar="NAMES", help="these figures, separated by commas (default: all)"
-    )
-    parser.add_argument(
+    add("--factor", type=int, help="of the anatomy (default: the preset's)")
+    add("--slices", type=int, default=24, help="how many (default: 24)")
+    add("--steps", type=int, default=20, help="NFE (default: 20)")
+    add("--sampler", help="(default: the preset's)")
+    add("--seed", type=int, default=0, help="of noise and of figures (default: 0)")
+    add("--only", metavar="NAMES", help="these figures, separated by commas (default: all)")
+    add(
         "--unguided",
         metavar="N",
         type=int,
         default=8,
         help="free samples to look for copies of training images in (default: 8)",
     )
-    parser.add_argument(
+    add(
         "--low-pass-weights",
         metavar="FILE",
         type=Path,
         help="weights that draw the low-pass images of free samples (default: the preset's, for a "
         "reference-conditioned network)",
     )
-    parser.add_argument(  # as the option was once called
+    add(  # as the option was once called
         "--low-band", dest="low_pass_weights", type=Path, help=argparse.SUPPRESS
     )
-    parser.add_argument(
+    add(
         "--nodules",
         metavar="N",
         type=int,
@@ -79,15 +78,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="place so many nodules and see whether they are found; each takes as long as a slice, "
         "and a stopped run goes on with --reuse (default: 0)",
     )
-    parser.add_argument(
-        "--imagenet", metavar="FILE", type=Path, help="add features of this ResNet-50, see below"
-    )
-    parser.add_argument(
+    add("--imagenet", metavar="FILE", type=Path, help="add features of this ResNet-50, see below")
+    add(
         "--reuse",
         action="store_true",
         help="take the slices of an earlier run from OUT, and replace its figures",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace an earlier run in OUT")
+    add_overwrite(parser, "an earlier run in OUT")
     threads.add_option(parser)
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from medsynth.cli.parsers import add_command
+from medsynth.cli.parsers import add_command, add_out
 from medsynth.events import Event, Listener
 
 LINE = "fetch a series from a PACS, as an anatomy reference"
@@ -28,7 +27,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--study", default="", metavar="UID", help="Study Instance UID")
     parser.add_argument("--series", default="", metavar="UID", help="Series Instance UID")
     parser.add_argument("--modality", default="", help="such as CT, MR, MG")
-    parser.add_argument("-o", "--out", metavar="FOLDER", type=Path, help="folder to make")
+    add_out(parser, "FOLDER", "folder to make", required=False)
     parser.add_argument(
         "--method",
         choices=("auto", "get", "move"),

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medsynth.cli.parsers import add_changes, add_command
+from medsynth.cli.parsers import add_changes, add_command, add_out
 from medsynth.events import Event, Listener
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = add_command(subparsers, "generate", LINE, DESCRIPTION, EXAMPLES)
     parser.add_argument("system", nargs="?", metavar="SYSTEM", help="which one, see --list")
     parser.add_argument("--list", action="store_true", help="the systems, and what each accepts")
-    parser.add_argument("-o", "--out", metavar="FOLDER", type=Path, help="where the images go")
+    add_out(parser, "FOLDER", "where the images go", required=False)
     parser.add_argument(
         "--count", metavar="N", type=int, help="how many (default: 1, or one a prompt)"
     )

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from medsynth.cli.parsers import add_command
+from medsynth.cli.parsers import add_command, add_out, add_overwrite
 from medsynth.events import Event, Listener
 
 LINE = "make weights of a network that MONAI or monai-generative trained"
@@ -47,13 +47,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "export", help="write the tensors of one network for torch.load and monai.bundle.load"
     )
     exported.add_argument("network", metavar="NAME", help="of a shipped network, or a weights file")
-    exported.add_argument("-o", "--out", metavar="FILE.pt", type=Path, required=True)
-    exported.add_argument("--overwrite", action="store_true", help="replace FILE.pt")
+    add_out(exported, "FILE.pt")
+    add_overwrite(exported, "FILE.pt")
     named = actions.add_parser("expert", help="make weights name the expert for their fine levels")
     named.add_argument("weights", metavar="NAME", help="of a shipped network, or a weights file")
     named.add_argument("expert", metavar="EXPERT", help="of a shipped network, or a weights file")
-    named.add_argument("-o", "--out", metavar="FILE.safetensors", type=Path, required=True)
-    named.add_argument("--overwrite", action="store_true", help="replace FILE.safetensors")
+    add_out(named, "FILE.safetensors")
+    add_overwrite(named, "FILE.safetensors")
     verified = actions.add_parser(
         "verify", help="compare the files' SHA-256 with those that were shipped"
     )
@@ -63,7 +63,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def _add_import(actions: argparse._SubParsersAction) -> None:
     parser = add_command(actions, "import", LINE, IMPORT, EXAMPLES)
     parser.add_argument("file", metavar="FILE.pt", type=Path, help="what torch.save wrote")
-    parser.add_argument("-o", "--out", metavar="FILE.safetensors", type=Path, required=True)
+    add_out(parser, "FILE.safetensors")
     parser.add_argument("--preset", required=True, help="the kind of images it makes")
     parser.add_argument(
         "--image-size", metavar="PIXELS", type=int, nargs=2, help="H W (default: the preset's)"
@@ -80,7 +80,7 @@ def _add_import(actions: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--data", metavar="WORDS", required=True, help="what it was trained on")
     parser.add_argument("--license", metavar="WORDS", required=True, help="who may use it")
-    parser.add_argument("--overwrite", action="store_true", help="replace FILE.safetensors")
+    add_overwrite(parser, "FILE.safetensors")
 
 
 def run(args: argparse.Namespace, listener: Listener) -> int:

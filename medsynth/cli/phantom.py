@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from medsynth.cli.parsers import add_changes, add_command
+from medsynth.cli.parsers import add_changes, add_command, add_out, add_overwrite
 from medsynth.events import Event, Listener, Stage
 
 DESCRIPTION = """\
@@ -27,11 +27,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = add_command(
         subparsers, "phantom", "draw an anatomy to start from", DESCRIPTION, EXAMPLES
     )
-    parser.add_argument(
-        "-o", "--out", metavar="FILE", type=Path, help="image to write (.nrrd, ...)"
-    )
+    add_out(parser, "FILE", "image to write (.nrrd, ...)", required=False)
     parser.add_argument("--labels", metavar="FILE", type=Path, help="label map to write beside it")
-    parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
+    add_overwrite(parser, "files that are there")
     parser.add_argument("--preset", default="lung_ct", help="domain (default: lung_ct)")
     parser.add_argument("--kind", help="which phantom (default: the preset's first)")
     parser.add_argument("--seed", type=int, help="the person; the same seed, the same anatomy")

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medsynth.cli.parsers import add_changes
+from medsynth.cli.parsers import add_changes, add_out, add_overwrite
 from medsynth.events import Event, Listener
 
 if TYPE_CHECKING:
@@ -29,30 +29,26 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "preview", help="show what a factor keeps of a reference", description=DESCRIPTION
     )
-    parser.add_argument(
-        "input", metavar="REQUEST|IMAGE", type=Path, help="request, image file or DICOM folder"
-    )
-    parser.add_argument("-o", "--out", metavar="FILE.png", type=Path, required=True)
-    parser.add_argument("--overwrite", action="store_true", help="replace FILE.png if it is there")
-    parser.add_argument(
+    add = parser.add_argument
+    add("input", metavar="REQUEST|IMAGE", type=Path, help="request, image file or DICOM folder")
+    add_out(parser, "FILE.png")
+    add_overwrite(parser, "FILE.png if it is there")
+    add(
         "--factors",
         type=_factors,
         metavar="N,N,...",
         help="(default: 4,8,16,32 and the request's own)",
     )
-    parser.add_argument("--filter", help="dct, block or bicubic (default: the request's, else dct)")
-    parser.add_argument(
+    add("--filter", help="dct, block or bicubic (default: the request's, else dct)")
+    add(
         "--slice",
         type=int,
         metavar="N",
         help="counted from 1 (default: the pathology's, else middle)",
     )
-    parser.add_argument("--preset", help="domain of an image (default: lung_ct)")
-    parser.add_argument("--series-uid", help="which series of a DICOM folder")
-    add_changes(
-        parser,
-        "change the request",
-    )
+    add("--preset", help="domain of an image (default: lung_ct)")
+    add("--series-uid", help="which series of a DICOM folder")
+    add_changes(parser, "change the request")
 
 
 def _factors(words: str) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medsynth import threads
-from medsynth.cli.parsers import add_changes
+from medsynth.cli.parsers import add_changes, add_out
 
 if TYPE_CHECKING:
     from medsynth.training.recipe import Recipe
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def add_options(parser: argparse.ArgumentParser, *, start_from: str, example: str) -> None:
     """The options of a run; `start_from` says what it may begin as, `example` is a KEY=VALUE."""
-    parser.add_argument("-o", "--out", metavar="RUN", type=Path, required=True, help="run folder")
+    add_out(parser, "RUN", "run folder")
     parser.add_argument("--data", metavar="FOLDER", help="one folder per patient (data.root)")
     parser.add_argument(
         "--minutes",

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medsynth.cli.parsers import add_command
+from medsynth.cli.parsers import add_command, add_near_copy
 from medsynth.events import Event, Listener
 
 if TYPE_CHECKING:
@@ -30,11 +30,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("out", metavar="OUT", type=Path, help="folder made by synthesize")
     parser.add_argument("--to", metavar="NAME", required=True, help="destination (medsynth pacs)")
-    parser.add_argument(
-        "--allow-near-copy",
-        metavar="NAME",
-        help="send OUT, whose name is NAME, although medsynth audit found it too near to a training "
-        "image; who did so is recorded",
+    add_near_copy(
+        parser,
+        "send OUT, whose name is NAME, although medsynth audit found it too near to a training image",
     )
     add_sending(parser)
 

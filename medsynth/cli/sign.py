@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from medsynth.cli.parsers import add_command, add_files
+from medsynth.cli.parsers import add_command, add_files, key_alone
 from medsynth.events import Event, Listener, Stage
 
 DESCRIPTION = """\
@@ -40,14 +40,11 @@ def run(args: argparse.Namespace, listener: Listener) -> int:
     """Sign every file, or make a key."""
     from medsynth.marking import signing_key
 
-    if args.new_key is not None:
-        if args.files:
-            raise ValueError("--new-key takes no FILE; sign them in a second command")
+    wanted = args.new_key is not None
+    if key_alone(args.files, wanted, verb="sign", option="--new-key NAME"):
         made = signing_key.make_signing_key(args.new_key)
         listener(Event("result", message=f"wrote {made}; keep a copy of it, and give it to nobody"))
         return 0
-    if not args.files:
-        raise ValueError("expected at least one FILE to sign, or --new-key NAME")
     from medsynth.verification.signing import sign_file
 
     files = list(_files(args.files))

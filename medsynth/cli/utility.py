@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medsynth import threads
-from medsynth.cli.parsers import add_command
+from medsynth.cli.parsers import add_command, add_out
 from medsynth.events import Event, Listener
 
 if TYPE_CHECKING:
@@ -34,13 +33,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         subparsers, "utility", "do synthetic images help a classifier?", DESCRIPTION, EXAMPLES
     )
     parser.add_argument("study", metavar="STUDY", help="study file, YAML or JSON; or init")
-    parser.add_argument(
-        "-o",
-        "--out",
-        metavar="DIR",
-        type=Path,
-        required=True,
-        help="folder of the report, and of what was trained so far; with init the file to write",
+    add_out(
+        parser,
+        "DIR",
+        "folder of the report, and of what was trained so far; with init the file to write",
     )
     parser.add_argument(
         "--dry-run",

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from medsynth.cli.parsers import add_command, add_files
+from medsynth.cli.parsers import add_command, add_files, key_alone
 from medsynth.events import Event, Listener, printable
 
 NOT_ALL = 3
@@ -49,15 +49,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace, listener: Listener) -> int:
     """Verify every file, or make a key."""
-    if args.new_key:
-        if args.files:
-            raise ValueError("--new-key takes no FILE; verify them in a second command")
+    if key_alone(args.files, args.new_key, verb="verify", option="--new-key"):
         from medsynth.marking.keys import make_key
 
         listener(Event("result", message=f"wrote {make_key()}; keep a copy of it"))
         return 0
-    if not args.files:
-        raise ValueError("expected at least one FILE to verify, or --new-key")
     from medsynth.verification.verify import verify
 
     for folder in args.registry:
