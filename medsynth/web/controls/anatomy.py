@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v3
 
-from medsynth.web.controls.shared import BUTTON, ICON, SMALL, TYPED, Does, name_field, slider
+from medsynth.web.controls.shared import BUTTON, SMALL, TYPED, Does, cross, name_field, slider
 
 if TYPE_CHECKING:
     from medsynth.web.desk import Desk
@@ -112,13 +112,7 @@ def _findings(desk: Desk, does: Does) -> None:
             longest=64,
             classes="grow name",
         )
-        v3.VBtn(
-            icon="mdi-close",
-            title="Take this finding away",
-            click=(does(part.remove), "[finding.id]"),
-            disabled=("!!busy",),
-            **ICON,
-        )
+        cross("Take this finding away", does(part.remove), "finding.id", disabled=("!!busy",))
     with html.Div(v_if=("reference",), classes="row"):
         v3.VBtn(
             "Paint an existing finding",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v3
 
-from medsynth.web.controls.shared import BUTTON, ICON, Does
+from medsynth.web.controls.shared import BUTTON, Does, cross
 
 if TYPE_CHECKING:
     from medsynth.web.desk import Desk
@@ -38,12 +38,7 @@ def write(desk: Desk, does: Does) -> None:
         )
     with html.Div(v_for="entry in queue", key="entry.number", classes="row queued"):
         html.Div("{{ entry.name }}: {{ entry.what }}", classes="note grow")
-        v3.VBtn(
-            icon="mdi-close",
-            title="Take it out of the queue",
-            click=(does(part.remove), "[entry.number]"),
-            **ICON,
-        )
+        cross("Take it out of the queue", does(part.remove), "entry.number")
     html.A(
         "Download the plan",
         href="plan.zip",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trame.widgets import html
 from trame.widgets import vuetify3 as v3
 
-from medsynth.web.controls.shared import BUTTON, ICON, Does
+from medsynth.web.controls.shared import ICON, Does, answers, dialog, titled
 
 if TYPE_CHECKING:
     from medsynth.web.desk import Desk
@@ -16,15 +16,7 @@ if TYPE_CHECKING:
 def write(desk: Desk, does: Does) -> None:
     """Write both."""
     part = desk.gallery
-    with (
-        v3.VDialog(
-            model_value=("gallery_for >= 0",),
-            update_modelValue=(does(part.close), "[]"),
-            max_width=900,
-        ),
-        v3.VCard(classes="gallery"),
-        v3.VCardText(),
-    ):
+    with dialog("gallery_for >= 0", does(part.close), width=900, classes="gallery"), v3.VCardText():
         html.H3("Kinds of this domain")
         with html.Div(classes="cards"):
             _kinds(desk, does)
@@ -39,13 +31,18 @@ def write(desk: Desk, does: Does) -> None:
     _ask(desk, does)
 
 
+def _each(what: str, key: str, choose: Any) -> html.Div:
+    """Every card of `what`, which a click chooses."""
+    return html.Div(
+        v_for=f"card in {what}_cards",
+        key=key,
+        classes=f"card {what}-card",
+        click=(choose, f"['{what}', {key}]"),
+    )
+
+
 def _kinds(desk: Desk, does: Does) -> None:
-    with html.Div(
-        v_for="card in kind_cards",
-        key="card.kind",
-        classes="card kind-card",
-        click=(does(desk.gallery.choose), "['kind', card.kind]"),
-    ):
+    with _each("kind", "card.kind", does(desk.gallery.choose)):
         html.Img(v_if=("card.picture",), src=("card.picture",), alt="", __properties=["alt"])
         html.Div("being drawn...", v_if=("!card.picture",), classes="note blank")
         with html.Div():
@@ -60,12 +57,7 @@ def _kinds(desk: Desk, does: Does) -> None:
 
 
 def _saved(desk: Desk, does: Does) -> None:
-    with html.Div(
-        v_for="card in saved_cards",
-        key="card.name",
-        classes="card saved-card",
-        click=(does(desk.gallery.choose), "['saved', card.name]"),
-    ):
+    with _each("saved", "card.name", does(desk.gallery.choose)):
         html.Img(src=("card.picture",), alt="", __properties=["alt"])
         with html.Div(classes="grow"):
             html.Div("{{ card.name }}", classes="title")
@@ -83,30 +75,12 @@ def _saved(desk: Desk, does: Does) -> None:
 
 def _ask(desk: Desk, does: Does) -> None:
     part = desk.gallery
-    with (
-        v3.VDialog(
-            model_value=("save_for >= 0",),
-            update_modelValue=(does(part.cancel), "[]"),
-            max_width=460,
-        ),
-        v3.VCard(classes="saving"),
-    ):
-        v3.VCardTitle("Save as one of my lesions")
-        with v3.VCardText():
+    with dialog("save_for >= 0", does(part.cancel), width=460, classes="saving"):
+        with titled("Save as one of my lesions"):
             v3.VTextField(label="Name, without a patient's", v_model=("save_name",), maxlength=48)
             html.Div(
                 "{{ own_store ? 'It is kept on this computer, for the page, 3D Slicer and the command.' : "
                 "'It is gone when this session ends.' }}",
                 classes="note",
             )
-        with v3.VCardActions():
-            v3.VSpacer()
-            v3.VBtn("Cancel", click=does(part.cancel), **BUTTON)
-            v3.VBtn(
-                "Save",
-                click=does(part.save),
-                disabled=("!save_name.trim()",),
-                color="primary",
-                classes="do-save",
-                **BUTTON,
-            )
+        answers("Save", does(part.save), cancel=does(part.cancel), unless="!save_name.trim()")

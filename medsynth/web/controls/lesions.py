@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v3
 
-from medsynth.web.controls.shared import BUTTON, ICON, SMALL, Does, slider
+from medsynth.web.controls.shared import BUTTON, ICON, SMALL, Does, cross, slider
 
 if TYPE_CHECKING:
     from medsynth.web.desk import Desk
@@ -50,13 +50,7 @@ def write(desk: Desk, does: Does) -> None:
                 disabled=("!!busy",),
                 classes="kind",
             )
-            v3.VBtn(
-                icon="mdi-close",
-                title="Remove this pathology",
-                click=(does(desk.remove_lesion), "[i]"),
-                disabled=("!!busy",),
-                **ICON,
-            )
+            cross("Remove this pathology", does(desk.remove_lesion), "i", disabled=("!!busy",))
         with html.Div(classes="row places"):
             for how in ("click", "box", "curve", "brush"):
                 v3.VBtn(

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v3
 
-from medsynth.web.controls.shared import BUTTON, ICON, SMALL, TYPED, Does, name_field
+from medsynth.web.controls.shared import (
+    BUTTON,
+    ICON,
+    SMALL,
+    TYPED,
+    Does,
+    answers,
+    cross,
+    dialog,
+    name_field,
+    titled,
+)
 
 if TYPE_CHECKING:
     from medsynth.web.desk import Desk
@@ -42,13 +53,7 @@ def write(desk: Desk, does: Does) -> None:
             )
         with html.Div(classes="about"):
             _about(desk, does)
-        v3.VBtn(
-            icon="mdi-close",
-            title="Discard this result",
-            click=(does(desk.discard_result), "[result.number]"),
-            classes="discard",
-            **ICON,
-        )
+        cross("Discard this result", does(desk.discard_result), "result.number", classes="discard")
     with html.Div(v_if=("results.some((r) => r.kept)",), classes="row kept"):
         html.A(
             "Download {{ results.filter((r) => r.kept).length }} kept",
@@ -111,16 +116,8 @@ def _about(desk: Desk, does: Does) -> None:
 def ask(desk: Desk, does: Does) -> None:
     """Write the question where a result is to go."""
     part = desk.sending
-    with (
-        v3.VDialog(
-            model_value=("send_number > 0",),
-            update_modelValue=(does(part.close), "[]"),
-            max_width=520,
-        ),
-        v3.VCard(classes="sending"),
-    ):
-        v3.VCardTitle("Send to a destination")
-        with v3.VCardText():
+    with dialog("send_number > 0", does(part.close), width=520, classes="sending"):
+        with titled("Send to a destination"):
             v3.VSelect(
                 label="Destination",
                 items=("destinations",),
@@ -140,14 +137,9 @@ def ask(desk: Desk, does: Does) -> None:
                 "Its marks are verified before it goes, and the destination is asked whether it has everything.",
                 classes="note",
             )
-        with v3.VCardActions():
-            v3.VSpacer()
-            v3.VBtn("Cancel", click=does(part.close), classes="dont", **BUTTON)
-            v3.VBtn(
-                "Send",
-                click=does(part.send),
-                disabled=("!send_to || (send_hazards.length > 0 && !send_agreed)",),
-                color="primary",
-                classes="do-send",
-                **BUTTON,
-            )
+        answers(
+            "Send",
+            does(part.send),
+            cancel=does(part.close),
+            unless="!send_to || (send_hazards.length > 0 && !send_agreed)",
+        )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from trame.widgets import html
@@ -47,3 +48,39 @@ def name_field(
         classes=classes,
         __properties=["maxlength"],
     )
+
+
+def cross(title: str, remove: Any, key: str, **more: Any) -> None:
+    """The small button that takes away what it stands beside; `remove` is called with `key`."""
+    v3.VBtn(icon="mdi-close", title=title, click=(remove, f"[{key}]"), **ICON, **more)
+
+
+@contextmanager
+def dialog(shown: str, close: Any, *, width: int, classes: str) -> Iterator[None]:
+    """What is written inside lies over the page while `shown` holds; `close` is called when it is left."""
+    over = v3.VDialog(model_value=(shown,), update_modelValue=(close, "[]"), max_width=width)
+    with over, v3.VCard(classes=classes):
+        yield
+
+
+@contextmanager
+def titled(title: str) -> Iterator[None]:
+    """A title in a dialog, and what is written inside below it."""
+    v3.VCardTitle(title)
+    with v3.VCardText():
+        yield
+
+
+def answers(word: str, act: Any, *, cancel: Any, unless: str) -> None:
+    """The last row of a question: not to do it, or to do it, which cannot be while `unless` holds."""
+    with v3.VCardActions():
+        v3.VSpacer()
+        v3.VBtn("Cancel", click=cancel, classes="dont", **BUTTON)
+        v3.VBtn(
+            word,
+            click=act,
+            disabled=(unless,),
+            color="primary",
+            classes=f"do-{word.lower()}",
+            **BUTTON,
+        )
