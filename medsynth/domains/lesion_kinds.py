@@ -22,6 +22,7 @@ SPICULES = (
 CONTRAST = (
     "gray values that the lesion's middle, or a calcification of 0.3 mm, adds to the tissue around"
 )
+SHADOW = "gray values that the lesion adds to what it is superimposed on"
 # What several kinds are coded as: value, scheme and meaning.
 MASS = ("4147007", "SCT", "Mass")
 NODULE = ("27925004", "SCT", "Nodule")
@@ -87,6 +88,31 @@ def contrast(drawn: tuple[float, float]) -> Option:
     return Option("contrast", (5, 120), drawn, CONTRAST)
 
 
+def shadow(drawn: tuple[float, float]) -> Option:
+    """Of a lesion in a chest radiograph."""
+    return Option("contrast", (5, 120), drawn, SHADOW)
+
+
+def margin(drawn: tuple[float, float]) -> Option:
+    """Of a mass in a mammogram."""
+    return Option("margin_mm", (0.2, 4), drawn, "width over which the edge blurs")
+
+
+def enhancement(drawn: tuple[float, float]) -> Option:
+    """Of a mass after contrast medium."""
+    return Option("enhancement", (1.1, 3.0), drawn, "brightness relative to the surrounding tissue")
+
+
+def hu_of_lesion(drawn: tuple[float, float]) -> Option:
+    """What a solid nodule of the lung is of."""
+    return Option("hu", (-50, 150), drawn, "HU of the lesion")
+
+
+def hu_of_haze(drawn: tuple[float, float]) -> Option:
+    """What ground glass is of."""
+    return Option("hu", (-750, -300), drawn, "HU of its haze")
+
+
 def spicules(drawn: tuple[int, int], *, longest_mm: float) -> tuple[Option, Option]:
     """Strands that run out of a core: how many are drawn unless it is said, and their greatest length."""
     return (
@@ -97,12 +123,11 @@ def spicules(drawn: tuple[int, int], *, longest_mm: float) -> tuple[Option, Opti
 
 @dataclass(frozen=True)
 class Reading:
-    """What a radiologist says of a kind: usual size, margin, density, and what it makes one think of."""
+    """What a radiologist sees of a kind: its usual size, margin and density."""
 
     size: str
     margin: str
     density: str
-    words: str
 
 
 @dataclass(frozen=True)
@@ -122,6 +147,7 @@ class LesionKind:
         factor: how closely it is followed unless a request says; None: as its domain has it.
         seen_through: it adds to what it lies upon, as a shadow, instead of taking its place.
         reading: as a radiologist describes it, for galleries; None: not described.
+        words: what it makes a radiologist think of.
     """
 
     name: str
@@ -136,6 +162,7 @@ class LesionKind:
     seen_through: bool = False
     factor: int | None = None
     reading: Reading | None = None
+    words: str = ""
 
     @property
     def options(self) -> dict[str, tuple[Any, ...]]:

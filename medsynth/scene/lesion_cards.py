@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +40,10 @@ def kinds(preset: Any) -> list[LesionCard]:
 
 
 def _kind(name: str, preset: Any) -> LesionCard:
-    reading = KINDS[name].reading
-    said = {key: getattr(reading, key) for key in ("size", "margin", "density", "words") if reading}
-    return LesionCard(name, False, KIND_TITLES[name], thumbnail.file_of(name, preset), **said)
+    kind = KINDS[name]
+    seen = asdict(kind.reading) if kind.reading else {}
+    picture = thumbnail.file_of(name, preset)
+    return LesionCard(name, False, KIND_TITLES[name], picture, words=kind.words, **seen)
 
 
 def mine(preset: Any, store: Path | None = None) -> list[LesionCard]:

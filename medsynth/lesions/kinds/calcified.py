@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import NODULE, LesionKind, Option, Reading, one_of, outline
+from medsynth.domains.lesion_kinds import (
+    NODULE,
+    LesionKind,
+    Option,
+    Reading,
+    hu_of_lesion,
+    one_of,
+    outline,
+)
 
 if TYPE_CHECKING:
     from medsynth.lesions.lung_material import LesionMaterial, LungContext
@@ -36,16 +44,10 @@ def draw(context: LungContext, options: dict[str, Any]) -> LesionMaterial:
 
 
 PARAMETERS = (
-    Option("hu", (-50, 150), (30, 70), "HU of the lesion"),
+    hu_of_lesion((30, 70)),
     Option("calcium_hu", (200, 1500), (320, 700), "HU of the calcium"),
     one_of("pattern", ("central", "diffuse", "laminated", "popcorn"), "where the calcium is"),
     *outline((0.03, 0.09), (1.0, 1.25)),
-)
-READING = Reading(
-    "4 to 20 mm",
-    "smooth, sharp",
-    "soft tissue with calcium",
-    "Central, diffuse, laminated or popcorn calcium: a benign pattern, of a healed granuloma or a hamartoma.",
 )
 KIND = LesionKind(
     "calcified",
@@ -54,5 +56,6 @@ KIND = LesionKind(
     "lung",
     draw,
     PARAMETERS,
-    reading=READING,
+    reading=Reading("4 to 20 mm", "smooth, sharp", "soft tissue with calcium"),
+    words="Central, diffuse, laminated or popcorn calcium: a benign pattern, of a healed granuloma or a hamartoma.",
 )

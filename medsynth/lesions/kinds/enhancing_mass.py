@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import EDEMA, MASS, LesionKind, Option, Reading, outline
+from medsynth.domains.lesion_kinds import EDEMA, MASS, LesionKind, Reading, enhancement, outline
 
 if TYPE_CHECKING:
     from medsynth.lesions.display_context import DisplayContext, DisplayLesion
@@ -19,17 +19,7 @@ def draw(context: DisplayContext, options: dict[str, Any]) -> DisplayLesion:
     return limited(filled(after, context.share(edge(context.beyond)), bright), context, options)
 
 
-PARAMETERS = (
-    Option("enhancement", (1.1, 3.0), (1.6, 2.2), "brightness relative to the surrounding tissue"),
-    *EDEMA,
-    *outline((0.03, 0.1), (1.0, 1.35)),
-)
-READING = Reading(
-    "10 to 50 mm",
-    "smooth, in edema",
-    "bright after contrast medium",
-    "Takes up contrast medium throughout: a meningioma, a metastasis or a lymphoma.",
-)
+PARAMETERS = (enhancement((1.6, 2.2)), *EDEMA, *outline((0.03, 0.1), (1.0, 1.35)))
 KIND = LesionKind(
     "enhancing_mass",
     "enhancing mass",
@@ -37,5 +27,6 @@ KIND = LesionKind(
     "relative",
     draw,
     PARAMETERS,
-    reading=READING,
+    reading=Reading("10 to 50 mm", "smooth, in edema", "bright after contrast medium"),
+    words="Takes up contrast medium throughout: a meningioma, a metastasis or a lymphoma.",
 )

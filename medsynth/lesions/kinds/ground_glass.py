@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import NODULE, LesionKind, Lobes, Option, Reading, outline
+from medsynth.domains.lesion_kinds import NODULE, LesionKind, Lobes, Reading, hu_of_haze, outline
 
 if TYPE_CHECKING:
     from medsynth.lesions.lung_material import LesionMaterial, LungContext
@@ -20,16 +20,7 @@ def draw(context: LungContext, options: dict[str, Any]) -> LesionMaterial:
     return LesionMaterial(fill.astype(np.float32), SOFT_TISSUE_HU, {}, noise_field=0.15)
 
 
-PARAMETERS = (
-    Option("hu", (-750, -300), (-660, -540), "HU of its haze"),
-    *outline((0.1, 0.17), (1.0, 1.35)),
-)
-READING = Reading(
-    "5 to 30 mm",
-    "hazy, lobulated",
-    "haze that vessels show through",
-    "Seen in the lung window only. Grows slowly, if at all: adenocarcinoma in situ, or inflammation.",
-)
+PARAMETERS = (hu_of_haze((-660, -540)), *outline((0.1, 0.17), (1.0, 1.35)))
 KIND = LesionKind(
     "ground_glass",
     "ground-glass nodule",
@@ -38,5 +29,6 @@ KIND = LesionKind(
     draw,
     PARAMETERS,
     lobes=Lobes(24, (4.0, 14.0)),
-    reading=READING,
+    reading=Reading("5 to 30 mm", "hazy, lobulated", "haze that vessels show through"),
+    words="Seen in the lung window only. Grows slowly, if at all: adenocarcinoma in situ, or inflammation.",
 )

@@ -31,12 +31,6 @@ PARAMETERS = (
     ),
     *outline((0.06, 0.16), (1.1, 1.9)),
 )
-READING = Reading(
-    "10 to 60 mm",
-    "sharp, in a thin dark rim",
-    "bright: fresh blood",
-    "Dense from the first hours, with little edema around it; later it fades from the edge.",
-)
 KIND = LesionKind(
     "hemorrhage",
     "hemorrhage",
@@ -45,5 +39,6 @@ KIND = LesionKind(
     draw,
     PARAMETERS,
     lobes=Lobes(20, (3.0, 12.0)),
-    reading=READING,
+    reading=Reading("10 to 60 mm", "sharp, in a thin dark rim", "bright: fresh blood"),
+    words="Dense from the first hours, with little edema around it; later it fades from the edge.",
 )

@@ -58,12 +58,6 @@ PARAMETERS = (
     ),
     *outline((0.05, 0.15), (1.0, 1.5)),
 )
-READING = Reading(
-    "5 to 20 mm across the cluster",
-    "of each speck: sharp",
-    "calcium",
-    "At least five specks within a square centimeter. Their form decides: round and even is benign, fine and branching is suspicious of DCIS.",
-)
 KIND = LesionKind(
     "microcalcifications",
     "cluster of microcalcifications",
@@ -73,5 +67,6 @@ KIND = LesionKind(
     PARAMETERS,
     detail_mm=0.05,
     factor=1,  # of a speck of one pixel a larger one would leave nothing,
-    reading=READING,
+    reading=Reading("5 to 20 mm across the cluster", "of each speck: sharp", "calcium"),
+    words="At least five specks within a square centimeter. Their form decides: round and even is benign, fine and branching is suspicious of DCIS.",
 )

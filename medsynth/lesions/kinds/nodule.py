@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import NODULE, LesionKind, Option, Reading, outline
+from medsynth.domains.lesion_kinds import NODULE, LesionKind, Reading, outline, shadow
 
 if TYPE_CHECKING:
     from medsynth.lesions.display_context import DisplayContext, DisplayLesion
@@ -29,21 +29,7 @@ def draw(context: DisplayContext, options: dict[str, Any]) -> DisplayLesion:
     return exposed(context, options["contrast"] * context.share(chord), options["contrast"])
 
 
-PARAMETERS = (
-    Option(
-        "contrast",
-        (5, 120),
-        (22, 45),
-        "gray values that the lesion adds to what it is superimposed on",
-    ),
-    *outline((0.02, 0.08), (1.0, 1.25)),
-)
-READING = Reading(
-    "8 to 40 mm",
-    "a little soft",
-    "a shadow over what lies behind",
-    "Round, seen through ribs and vessels. Easily missed behind the heart, the hilum or a clavicle.",
-)
+PARAMETERS = (shadow((22, 45)), *outline((0.02, 0.08), (1.0, 1.25)))
 KIND = LesionKind(
     "nodule",
     "nodule",
@@ -52,5 +38,6 @@ KIND = LesionKind(
     draw,
     PARAMETERS,
     seen_through=True,
-    reading=READING,
+    reading=Reading("8 to 40 mm", "a little soft", "a shadow over what lies behind"),
+    words="Round, seen through ribs and vessels. Easily missed behind the heart, the hilum or a clavicle.",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import LesionKind, Lobes, Option, Reading, outline
+from medsynth.domains.lesion_kinds import LesionKind, Lobes, Option, Reading, outline, shadow
 
 if TYPE_CHECKING:
     from medsynth.lesions.display_context import DisplayContext, DisplayLesion
@@ -20,20 +20,9 @@ def draw(context: DisplayContext, options: dict[str, Any]) -> DisplayLesion:
 
 
 PARAMETERS = (
-    Option(
-        "contrast",
-        (5, 120),
-        (25, 55),
-        "gray values that the lesion adds to what it is superimposed on",
-    ),
+    shadow((25, 55)),
     Option("softness", (0.05, 1.0), (0.35, 0.6), "width of the edge, in diameters"),
     *outline((0.08, 0.18), (1.0, 1.6)),
-)
-READING = Reading(
-    "20 to 100 mm",
-    "cloudy, fades",
-    "a shadow over what lies behind",
-    "Air spaces that are filled: pneumonia, edema or blood. No sharp edge unless it ends at a fissure.",
 )
 KIND = LesionKind(
     "opacity",
@@ -44,5 +33,6 @@ KIND = LesionKind(
     PARAMETERS,
     lobes=Lobes(18, (3.0, 10.0)),
     seen_through=True,
-    reading=READING,
+    reading=Reading("20 to 100 mm", "cloudy, fades", "a shadow over what lies behind"),
+    words="Air spaces that are filled: pneumonia, edema or blood. No sharp edge unless it ends at a fissure.",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import NODULE, LesionKind, Option, Reading, outline
+from medsynth.domains.lesion_kinds import NODULE, LesionKind, Option, Reading, hu_of_haze, outline
 
 if TYPE_CHECKING:
     from medsynth.lesions.lung_material import LesionMaterial, LungContext
@@ -29,16 +29,10 @@ def draw(context: LungContext, options: dict[str, Any]) -> LesionMaterial:
 
 
 PARAMETERS = (
-    Option("hu", (-750, -300), (-680, -540), "HU of its haze"),
+    hu_of_haze((-680, -540)),
     Option("core_hu", (-200, 150), (0, 50), "HU of the solid core"),
     Option("core_fraction", (0.2, 0.9), (0.4, 0.6), "diameter of the core over the lesion's"),
     *outline((0.1, 0.17), (1.0, 1.35)),
-)
-READING = Reading(
-    "8 to 30 mm",
-    "hazy, lobulated",
-    "ground glass around a solid core",
-    "The size of the solid core decides how it is followed. Typical of invasive adenocarcinoma that grows along the alveoli.",
 )
 KIND = LesionKind(
     "part_solid",
@@ -47,5 +41,6 @@ KIND = LesionKind(
     "lung",
     draw,
     PARAMETERS,
-    reading=READING,
+    reading=Reading("8 to 30 mm", "hazy, lobulated", "ground glass around a solid core"),
+    words="The size of the solid core decides how it is followed. Typical of invasive adenocarcinoma that grows along the alveoli.",
 )

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import EDEMA, MASS, LesionKind, Lobes, Option, Reading, outline
+from medsynth.domains.lesion_kinds import (
+    EDEMA,
+    MASS,
+    LesionKind,
+    Lobes,
+    Option,
+    Reading,
+    enhancement,
+    outline,
+)
 
 if TYPE_CHECKING:
     from medsynth.lesions.display_context import DisplayContext, DisplayLesion
@@ -24,7 +33,7 @@ def draw(context: DisplayContext, options: dict[str, Any]) -> DisplayLesion:
 
 
 PARAMETERS = (
-    Option("enhancement", (1.1, 3.0), (1.7, 2.3), "brightness relative to the surrounding tissue"),
+    enhancement((1.7, 2.3)),
     Option("rim", (0.05, 0.4), (0.1, 0.18), "width of the bright ring, in diameters"),
     Option(
         "core_level",
@@ -35,12 +44,6 @@ PARAMETERS = (
     *EDEMA,
     *outline((0.06, 0.15), (1.0, 1.5)),
 )
-READING = Reading(
-    "10 to 50 mm",
-    "bright ring, in edema",
-    "dark, dead middle",
-    "A rim that takes up contrast medium: glioblastoma, metastasis or abscess.",
-)
 KIND = LesionKind(
     "ring_enhancing_mass",
     "ring-enhancing mass",
@@ -49,5 +52,6 @@ KIND = LesionKind(
     draw,
     PARAMETERS,
     lobes=Lobes(20, (3.0, 12.0)),
-    reading=READING,
+    reading=Reading("10 to 50 mm", "bright ring, in edema", "dark, dead middle"),
+    words="A rim that takes up contrast medium: glioblastoma, metastasis or abscess.",
 )

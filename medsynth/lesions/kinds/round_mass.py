@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import MASS, LesionKind, Option, Reading, contrast, outline
+from medsynth.domains.lesion_kinds import MASS, LesionKind, Reading, contrast, margin, outline
 
 if TYPE_CHECKING:
     from medsynth.lesions.mammogram import ProjectedLesion, ProjectionContext
@@ -17,17 +17,7 @@ def draw(context: ProjectionContext, options: dict[str, Any]) -> ProjectedLesion
     return ProjectedLesion(options["contrast"] * lens(context, options["margin_mm"]), {})
 
 
-PARAMETERS = (
-    contrast((22, 55)),
-    Option("margin_mm", (0.2, 4), (0.5, 1.2), "width over which the edge blurs"),
-    *outline((0.02, 0.07), (1.0, 1.3)),
-)
-READING = Reading(
-    "5 to 30 mm",
-    "circumscribed",
-    "equal to or above the tissue around",
-    "Oval or round with a sharp edge: most often a cyst or a fibroadenoma.",
-)
+PARAMETERS = (contrast((22, 55)), margin((0.5, 1.2)), *outline((0.02, 0.07), (1.0, 1.3)))
 KIND = LesionKind(
     "round_mass",
     "circumscribed round mass",
@@ -36,5 +26,6 @@ KIND = LesionKind(
     draw,
     PARAMETERS,
     detail_mm=0.125,
-    reading=READING,
+    reading=Reading("5 to 30 mm", "circumscribed", "equal to or above the tissue around"),
+    words="Oval or round with a sharp edge: most often a cyst or a fibroadenoma.",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import NODULE, LesionKind, Option, Reading, outline
+from medsynth.domains.lesion_kinds import NODULE, LesionKind, Reading, hu_of_lesion, outline
 
 if TYPE_CHECKING:
     from medsynth.lesions.lung_material import LesionMaterial, LungContext
@@ -19,16 +19,7 @@ def draw(context: LungContext, options: dict[str, Any]) -> LesionMaterial:
     return LesionMaterial(context.inside.astype(np.float32), options["hu"], {})
 
 
-PARAMETERS = (
-    Option("hu", (-50, 150), (20, 60), "HU of the lesion"),
-    *outline((0.03, 0.09), (1.0, 1.25)),
-)
-READING = Reading(
-    "4 to 30 mm",
-    "smooth, sharp",
-    "soft tissue throughout",
-    "Hides the vessels behind it. Round and smooth: a granuloma, a hamartoma or a metastasis are as likely as a primary tumor.",
-)
+PARAMETERS = (hu_of_lesion((20, 60)), *outline((0.03, 0.09), (1.0, 1.25)))
 KIND = LesionKind(
     "solid",
     "solid nodule",
@@ -36,5 +27,6 @@ KIND = LesionKind(
     "lung",
     draw,
     PARAMETERS,
-    reading=READING,
+    reading=Reading("4 to 30 mm", "smooth, sharp", "soft tissue throughout"),
+    words="Hides the vessels behind it. Round and smooth: a granuloma, a hamartoma or a metastasis are as likely as a primary tumor.",
 )

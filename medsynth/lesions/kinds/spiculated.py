@@ -10,6 +10,7 @@ from medsynth.domains.lesion_kinds import (
     Lobes,
     Option,
     Reading,
+    hu_of_lesion,
     outline,
     spicules,
 )
@@ -48,7 +49,7 @@ def draw(context: LungContext, options: dict[str, Any]) -> LesionMaterial:
 
 
 PARAMETERS = (
-    Option("hu", (-50, 150), (20, 60), "HU of the lesion"),
+    hu_of_lesion((20, 60)),
     *spicules((18, 34), longest_mm=TAG_MM),
     Option(
         "pleural_tags",
@@ -59,12 +60,6 @@ PARAMETERS = (
     ),
     *outline((0.1, 0.17), (1.0, 1.35)),
 )
-READING = Reading(
-    "8 to 30 mm",
-    "spiculated, tags to the pleura",
-    "soft tissue throughout",
-    "Strands radiate into the lung. Of all nodules the most suspicious of a primary tumor.",
-)
 KIND = LesionKind(
     "spiculated",
     "spiculated nodule",
@@ -74,5 +69,6 @@ KIND = LesionKind(
     PARAMETERS,
     reach_mm=TAG_MM,
     lobes=Lobes(40, (5.0, 28.0)),
-    reading=READING,
+    reading=Reading("8 to 30 mm", "spiculated, tags to the pleura", "soft tissue throughout"),
+    words="Strands radiate into the lung. Of all nodules the most suspicious of a primary tumor.",
 )

@@ -8,9 +8,9 @@ from medsynth.domains.lesion_kinds import (
     MASS,
     LesionKind,
     Lobes,
-    Option,
     Reading,
     contrast,
+    margin,
     outline,
     spicules,
 )
@@ -41,15 +41,9 @@ def draw(context: ProjectionContext, options: dict[str, Any]) -> ProjectedLesion
 
 PARAMETERS = (
     contrast((20, 46)),
-    Option("margin_mm", (0.2, 4), (1.2, 2.4), "width over which the edge blurs"),
+    margin((1.2, 2.4)),
     *spicules((9, 22), longest_mm=SPICULE_MM),
     *outline((0.1, 0.18), (1.0, 1.4)),
-)
-READING = Reading(
-    "6 to 30 mm",
-    "spiculated, unsharp",
-    "above the tissue around",
-    "Lines radiate from a dense core. The classic look of an invasive carcinoma.",
 )
 KIND = LesionKind(
     "spiculated_mass",
@@ -61,5 +55,6 @@ KIND = LesionKind(
     reach_mm=SPICULE_MM + 3,
     lobes=Lobes(30, (5.0, 24.0)),
     detail_mm=0.125,
-    reading=READING,
+    reading=Reading("6 to 30 mm", "spiculated, unsharp", "above the tissue around"),
+    words="Lines radiate from a dense core. The classic look of an invasive carcinoma.",
 )
