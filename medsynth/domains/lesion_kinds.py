@@ -10,6 +10,7 @@ from __future__ import annotations
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -23,7 +24,7 @@ CONTRAST = (
     "gray values that the lesion's middle, or a calcification of 0.3 mm, adds to the tissue around"
 )
 SHADOW = "gray values that the lesion adds to what it is superimposed on"
-# What several kinds are coded as: value, scheme and meaning.
+# Value, scheme and meaning, as DICOM codes them.
 MASS = ("4147007", "SCT", "Mass")
 NODULE = ("27925004", "SCT", "Nodule")
 
@@ -103,12 +104,12 @@ def enhancement(drawn: tuple[float, float]) -> Option:
     return Option("enhancement", (1.1, 3.0), drawn, "brightness relative to the surrounding tissue")
 
 
-def hu_of_lesion(drawn: tuple[float, float]) -> Option:
+def lesion_hu(drawn: tuple[float, float]) -> Option:
     """What a solid nodule of the lung is of."""
     return Option("hu", (-50, 150), drawn, "HU of the lesion")
 
 
-def hu_of_haze(drawn: tuple[float, float]) -> Option:
+def haze_hu(drawn: tuple[float, float]) -> Option:
     """What ground glass is of."""
     return Option("hu", (-750, -300), drawn, "HU of its haze")
 
@@ -137,10 +138,10 @@ class LesionKind:
     Attributes:
         name: as requests say it.
         title: in a radiologist's words and in mid-sentence.
-        code: value, scheme and meaning of its segment's property type.
-        drawer: which technique of `medsynth.lesions.drawn` puts it into the reference.
         draw: fills the drawing context, given the options (drawn or given).
         parameters: what can be set, in the order in which it is drawn.
+        code: value, scheme and meaning of its segment's property type.
+        drawer: which technique of `medsynth.lesions.drawn` puts it into the reference.
         reach_mm: how far the kind may stand out beyond its outline.
         detail_mm: how fine the smallest part is; None: as the lesion's size asks for.
         lobes: the bumps of its outline.
@@ -152,10 +153,10 @@ class LesionKind:
 
     name: str
     title: str
-    code: tuple[str, str, str]
-    drawer: str
     draw: Callable[[Any, dict[str, Any]], Any]
     parameters: tuple[Option, ...]
+    code: tuple[str, str, str]
+    drawer: str
     reach_mm: float = 0.0
     detail_mm: float | None = None
     lobes: Lobes = field(default_factory=Lobes)
@@ -173,6 +174,13 @@ class LesionKind:
     def ranges(self) -> dict[str, tuple[Any, ...]]:
         """What each option that is not given is drawn from."""
         return {o.name: o.drawn for o in self.parameters if o.drawn is not None}
+
+
+# What the kinds of one organ have in common.
+lung_nodule = partial(LesionKind, code=NODULE, drawer="lung")
+chest_shadow = partial(LesionKind, drawer="relative", seen_through=True)
+brain_mass = partial(LesionKind, code=MASS, drawer="relative")
+breast_mass = partial(LesionKind, code=MASS, drawer="projection", detail_mm=0.125)
 
 
 class _Registry(Mapping[str, LesionKind]):

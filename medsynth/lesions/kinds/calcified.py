@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import (
-    NODULE,
-    LesionKind,
-    Option,
-    Reading,
-    hu_of_lesion,
-    one_of,
-    outline,
-)
+from medsynth.domains.lesion_kinds import Option, Reading, lesion_hu, lung_nodule, one_of, outline
 
 if TYPE_CHECKING:
     from medsynth.lesions.lung_material import LesionMaterial, LungContext
@@ -44,16 +36,14 @@ def draw(context: LungContext, options: dict[str, Any]) -> LesionMaterial:
 
 
 PARAMETERS = (
-    hu_of_lesion((30, 70)),
+    lesion_hu((30, 70)),
     Option("calcium_hu", (200, 1500), (320, 700), "HU of the calcium"),
     one_of("pattern", ("central", "diffuse", "laminated", "popcorn"), "where the calcium is"),
     *outline((0.03, 0.09), (1.0, 1.25)),
 )
-KIND = LesionKind(
+KIND = lung_nodule(
     "calcified",
     "calcified nodule",
-    NODULE,
-    "lung",
     draw,
     PARAMETERS,
     reading=Reading("4 to 20 mm", "smooth, sharp", "soft tissue with calcium"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import EDEMA, MASS, LesionKind, Reading, enhancement, outline
+from medsynth.domains.lesion_kinds import EDEMA, Reading, brain_mass, enhancement, outline
 
 if TYPE_CHECKING:
     from medsynth.lesions.display_context import DisplayContext, DisplayLesion
@@ -20,11 +20,9 @@ def draw(context: DisplayContext, options: dict[str, Any]) -> DisplayLesion:
 
 
 PARAMETERS = (enhancement((1.6, 2.2)), *EDEMA, *outline((0.03, 0.1), (1.0, 1.35)))
-KIND = LesionKind(
+KIND = brain_mass(
     "enhancing_mass",
     "enhancing mass",
-    MASS,
-    "relative",
     draw,
     PARAMETERS,
     reading=Reading("10 to 50 mm", "smooth, in edema", "bright after contrast medium"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import NODULE, LesionKind, Lobes, Reading, hu_of_haze, outline
+from medsynth.domains.lesion_kinds import Lobes, Reading, haze_hu, lung_nodule, outline
 
 if TYPE_CHECKING:
     from medsynth.lesions.lung_material import LesionMaterial, LungContext
@@ -20,12 +20,10 @@ def draw(context: LungContext, options: dict[str, Any]) -> LesionMaterial:
     return LesionMaterial(fill.astype(np.float32), SOFT_TISSUE_HU, {}, noise_field=0.15)
 
 
-PARAMETERS = (hu_of_haze((-660, -540)), *outline((0.1, 0.17), (1.0, 1.35)))
-KIND = LesionKind(
+PARAMETERS = (haze_hu((-660, -540)), *outline((0.1, 0.17), (1.0, 1.35)))
+KIND = lung_nodule(
     "ground_glass",
     "ground-glass nodule",
-    NODULE,
-    "lung",
     draw,
     PARAMETERS,
     lobes=Lobes(24, (4.0, 14.0)),

@@ -34,10 +34,10 @@ PARAMETERS = (
 KIND = LesionKind(
     "hemorrhage",
     "hemorrhage",
-    ("50960005", "SCT", "Hemorrhage"),
-    "relative",
     draw,
     PARAMETERS,
+    code=("50960005", "SCT", "Hemorrhage"),
+    drawer="relative",
     lobes=Lobes(20, (3.0, 12.0)),
     reading=Reading("10 to 60 mm", "sharp, in a thin dark rim", "bright: fresh blood"),
     words="Dense from the first hours, with little edema around it; later it fades from the edge.",

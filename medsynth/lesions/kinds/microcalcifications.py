@@ -61,10 +61,10 @@ PARAMETERS = (
 KIND = LesionKind(
     "microcalcifications",
     "cluster of microcalcifications",
-    ("129769006", "SCT", "Calcification Cluster"),
-    "projection",
     draw,
     PARAMETERS,
+    code=("129769006", "SCT", "Calcification Cluster"),
+    drawer="projection",
     detail_mm=0.05,
     factor=1,  # of a speck of one pixel a larger one would leave nothing,
     reading=Reading("5 to 20 mm across the cluster", "of each speck: sharp", "calcium"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import NODULE, LesionKind, Reading, outline, shadow
+from medsynth.domains.lesion_kinds import NODULE, Reading, chest_shadow, outline, shadow
 
 if TYPE_CHECKING:
     from medsynth.lesions.display_context import DisplayContext, DisplayLesion
@@ -30,14 +30,12 @@ def draw(context: DisplayContext, options: dict[str, Any]) -> DisplayLesion:
 
 
 PARAMETERS = (shadow((22, 45)), *outline((0.02, 0.08), (1.0, 1.25)))
-KIND = LesionKind(
+KIND = chest_shadow(
     "nodule",
     "nodule",
-    NODULE,
-    "relative",
     draw,
     PARAMETERS,
-    seen_through=True,
+    code=NODULE,
     reading=Reading("8 to 40 mm", "a little soft", "a shadow over what lies behind"),
     words="Round, seen through ribs and vessels. Easily missed behind the heart, the hilum or a clavicle.",
 )

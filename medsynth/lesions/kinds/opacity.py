@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import LesionKind, Lobes, Option, Reading, outline, shadow
+from medsynth.domains.lesion_kinds import Lobes, Option, Reading, chest_shadow, outline, shadow
 
 if TYPE_CHECKING:
     from medsynth.lesions.display_context import DisplayContext, DisplayLesion
@@ -24,15 +24,13 @@ PARAMETERS = (
     Option("softness", (0.05, 1.0), (0.35, 0.6), "width of the edge, in diameters"),
     *outline((0.08, 0.18), (1.0, 1.6)),
 )
-KIND = LesionKind(
+KIND = chest_shadow(
     "opacity",
     "opacity",
-    ("52988006", "SCT", "Lesion"),
-    "relative",
     draw,
     PARAMETERS,
+    code=("52988006", "SCT", "Lesion"),
     lobes=Lobes(18, (3.0, 10.0)),
-    seen_through=True,
     reading=Reading("20 to 100 mm", "cloudy, fades", "a shadow over what lies behind"),
     words="Air spaces that are filled: pneumonia, edema or blood. No sharp edge unless it ends at a fissure.",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import NODULE, LesionKind, Option, Reading, hu_of_haze, outline
+from medsynth.domains.lesion_kinds import Option, Reading, haze_hu, lung_nodule, outline
 
 if TYPE_CHECKING:
     from medsynth.lesions.lung_material import LesionMaterial, LungContext
@@ -29,16 +29,14 @@ def draw(context: LungContext, options: dict[str, Any]) -> LesionMaterial:
 
 
 PARAMETERS = (
-    hu_of_haze((-680, -540)),
+    haze_hu((-680, -540)),
     Option("core_hu", (-200, 150), (0, 50), "HU of the solid core"),
     Option("core_fraction", (0.2, 0.9), (0.4, 0.6), "diameter of the core over the lesion's"),
     *outline((0.1, 0.17), (1.0, 1.35)),
 )
-KIND = LesionKind(
+KIND = lung_nodule(
     "part_solid",
     "part-solid nodule",
-    NODULE,
-    "lung",
     draw,
     PARAMETERS,
     reading=Reading("8 to 30 mm", "hazy, lobulated", "ground glass around a solid core"),

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from medsynth.domains.lesion_kinds import (
     EDEMA,
-    MASS,
-    LesionKind,
     Lobes,
     Option,
     Reading,
+    brain_mass,
     enhancement,
     outline,
 )
@@ -44,11 +43,9 @@ PARAMETERS = (
     *EDEMA,
     *outline((0.06, 0.15), (1.0, 1.5)),
 )
-KIND = LesionKind(
+KIND = brain_mass(
     "ring_enhancing_mass",
     "ring-enhancing mass",
-    MASS,
-    "relative",
     draw,
     PARAMETERS,
     lobes=Lobes(20, (3.0, 12.0)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medsynth.domains.lesion_kinds import NODULE, LesionKind, Reading, hu_of_lesion, outline
+from medsynth.domains.lesion_kinds import Reading, lesion_hu, lung_nodule, outline
 
 if TYPE_CHECKING:
     from medsynth.lesions.lung_material import LesionMaterial, LungContext
@@ -19,12 +19,10 @@ def draw(context: LungContext, options: dict[str, Any]) -> LesionMaterial:
     return LesionMaterial(context.inside.astype(np.float32), options["hu"], {})
 
 
-PARAMETERS = (hu_of_lesion((20, 60)), *outline((0.03, 0.09), (1.0, 1.25)))
-KIND = LesionKind(
+PARAMETERS = (lesion_hu((20, 60)), *outline((0.03, 0.09), (1.0, 1.25)))
+KIND = lung_nodule(
     "solid",
     "solid nodule",
-    NODULE,
-    "lung",
     draw,
     PARAMETERS,
     reading=Reading("4 to 30 mm", "smooth, sharp", "soft tissue throughout"),

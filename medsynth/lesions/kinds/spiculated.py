@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from medsynth.domains.lesion_kinds import (
-    NODULE,
-    LesionKind,
     Lobes,
     Option,
     Reading,
-    hu_of_lesion,
+    lesion_hu,
+    lung_nodule,
     outline,
     spicules,
 )
@@ -49,7 +48,7 @@ def draw(context: LungContext, options: dict[str, Any]) -> LesionMaterial:
 
 
 PARAMETERS = (
-    hu_of_lesion((20, 60)),
+    lesion_hu((20, 60)),
     *spicules((18, 34), longest_mm=TAG_MM),
     Option(
         "pleural_tags",
@@ -60,11 +59,9 @@ PARAMETERS = (
     ),
     *outline((0.1, 0.17), (1.0, 1.35)),
 )
-KIND = LesionKind(
+KIND = lung_nodule(
     "spiculated",
     "spiculated nodule",
-    NODULE,
-    "lung",
     draw,
     PARAMETERS,
     reach_mm=TAG_MM,

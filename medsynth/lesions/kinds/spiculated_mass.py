@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from medsynth.domains.lesion_kinds import (
-    MASS,
-    LesionKind,
     Lobes,
     Reading,
+    breast_mass,
     contrast,
     margin,
     outline,
@@ -45,16 +44,13 @@ PARAMETERS = (
     *spicules((9, 22), longest_mm=SPICULE_MM),
     *outline((0.1, 0.18), (1.0, 1.4)),
 )
-KIND = LesionKind(
+KIND = breast_mass(
     "spiculated_mass",
     "spiculated mass",
-    MASS,
-    "projection",
     draw,
     PARAMETERS,
     reach_mm=SPICULE_MM + 3,
     lobes=Lobes(30, (5.0, 24.0)),
-    detail_mm=0.125,
     reading=Reading("6 to 30 mm", "spiculated, unsharp", "above the tissue around"),
     words="Lines radiate from a dense core. The classic look of an invasive carcinoma.",
 )
