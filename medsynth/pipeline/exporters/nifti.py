@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 
-from medsynth.pipeline.exporters.base import Exporter, ExportInputs, write_volumes
-
-
-def write(inputs: ExportInputs, folder: Path) -> None:
-    """`image.nii.gz`, `pathology_01.nii.gz` ... and `label_01.nii.gz` ..."""
-    write_volumes(inputs, folder, suffix=".nii.gz")
-
+from medsynth.pipeline.exporters.base import Exporter, write_volumes
 
 EXPORTER = Exporter(
     title="NIfTI, for nibabel, MONAI and nnU-Net",
-    write=write,
+    write=partial(write_volumes, suffix=".nii.gz"),
     files=("image.nii.gz", "pathology_*.nii.gz", "label_*.nii.gz"),
     rank=50,
     mask_suffix=".nii.gz",

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 
-from medsynth.pipeline.exporters.base import Exporter, ExportInputs, write_volumes
-
-
-def write(inputs: ExportInputs, folder: Path) -> None:
-    """`image.nrrd`, `pathology_01.nrrd` ... and `label_01.nrrd` ..."""
-    write_volumes(inputs, folder, suffix=".nrrd")
-
+from medsynth.pipeline.exporters.base import Exporter, write_volumes
 
 EXPORTER = Exporter(
     title="NRRD, for 3D Slicer and ITK",
-    write=write,
+    write=partial(write_volumes, suffix=".nrrd"),
     files=("image.nrrd", "pathology_*.nrrd", "label_*.nrrd"),
     rank=1,
     default=True,
