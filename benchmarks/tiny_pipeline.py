@@ -64,9 +64,8 @@ def main() -> None:
             clip_sample=False,
             set_alpha_to_one=False,
         ),
-        safety_checker=None,
         feature_extractor=None,
-        requires_safety_checker=False,
+        **diffusers_pipelines.WITHOUT_CHECKER,
     )
     pipeline.save_pretrained(args.out)
     parts = {"vae": vae, "unet": pipeline.unet, "text_encoder": pipeline.text_encoder}

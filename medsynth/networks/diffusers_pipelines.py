@@ -14,6 +14,8 @@ EXTRA = (
     "Stable Diffusion needs diffusers, transformers, peft and accelerate; run: pip install "
     "'medsynth-slicer[stable-diffusion]'"
 )
+# It knows photographs, and blackens radiographs.
+WITHOUT_CHECKER = {"safety_checker": None, "requires_safety_checker": False}
 LORA_FILE = "pytorch_lora_weights.safetensors"
 
 
@@ -58,8 +60,7 @@ def open_pipeline(
         pipeline = diffusers.DiffusionPipeline.from_pretrained(
             str(folder) if local else source,
             local_files_only=local or not download,
-            safety_checker=None,
-            requires_safety_checker=False,
+            **WITHOUT_CHECKER,
         )
     except (OSError, ValueError) as error:
         raise CheckpointError(_missing(source, local=local, error=error)) from error

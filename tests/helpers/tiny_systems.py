@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from medsynth.networks import latent_file, progressive_gan
+from medsynth.networks.diffusers_pipelines import WITHOUT_CHECKER
 from medsynth.networks.latent import (
     AutoencoderConfig,
     LatentAutoencoder,
@@ -149,9 +150,8 @@ def pipeline_folder(folder, *, seed=0):
         tokenizer=tokenizer,
         unet=unet,
         scheduler=DDIMScheduler(beta_schedule="scaled_linear"),
-        safety_checker=None,
         feature_extractor=None,
-        requires_safety_checker=False,
+        **WITHOUT_CHECKER,
     )
     pipeline.save_pretrained(folder / "pipeline")
     return folder / "pipeline"
