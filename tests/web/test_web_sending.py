@@ -48,6 +48,14 @@ def visitor(browser, home, chest, tmp_path_factory):
     server.stop()
 
 
+def send(visitor):
+    """Ask for it, agree, and do it."""
+    visitor.page.click(".result .send")
+    visitor.until("send_to", lambda name: name == "Archive")
+    visitor.page.click(".agreed input")
+    visitor.page.click(".do-send")
+
+
 def test_the_first_send_and_an_unencrypted_one_are_agreed_to_and_all_of_it_is_verified(
     visitor, archive, home
 ):
@@ -89,10 +97,7 @@ def test_pixels_that_are_not_the_runs_are_not_sent_whatever_the_header_says(visi
     kept, dataset = lowest.read_bytes(), pydicom.dcmread(lowest)
     dataset.PixelData = (dataset.pixel_array + 1).tobytes()
     dataset.save_as(lowest)
-    visitor.page.click(".result .send")
-    visitor.until("send_to", lambda name: name == "Archive")
-    visitor.page.click(".agreed input")
-    visitor.page.click(".do-send")
+    send(visitor)
     visitor.said("were changed since the run wrote them")
     assert archive.uids() == before
     lowest.write_bytes(kept)
@@ -100,10 +105,7 @@ def test_pixels_that_are_not_the_runs_are_not_sent_whatever_the_header_says(visi
         dataset = pydicom.dcmread(file)
         dataset.PixelData = np.flip(dataset.pixel_array).tobytes()
         dataset.save_as(file)
-    visitor.page.click(".result .send")
-    visitor.until("send_to", lambda name: name == "Archive")
-    visitor.page.click(".agreed input")
-    visitor.page.click(".do-send")
+    send(visitor)
     visitor.said("Not sent: nothing shows that these pixels are synthetic")
     assert archive.uids() == before
     assert not visitor.errors

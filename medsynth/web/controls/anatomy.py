@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v3
 
-from medsynth.web.controls.shared import BUTTON, SMALL, TYPED, Does, cross, name_field, slider
+from medsynth.web.controls.shared import (
+    BUTTON,
+    SMALL,
+    TYPED,
+    Does,
+    cross,
+    name_field,
+    slider,
+    small_button,
+)
 
 if TYPE_CHECKING:
     from medsynth.web.desk import Desk
@@ -114,14 +123,12 @@ def _findings(desk: Desk, does: Does) -> None:
         )
         cross("Take this finding away", does(part.remove), "finding.id", disabled=("!!busy",))
     with html.Div(v_if=("reference",), classes="row"):
-        v3.VBtn(
+        small_button(
             "Paint an existing finding",
-            title="What the image already shows goes into the masks of every result",
-            click=does(part.paint),
-            disabled=("!!busy",),
-            color=("finding_busy ? 'amber' : undefined",),
+            "What the image already shows goes into the masks of every result",
+            does(part.paint),
             classes="paint-finding",
-            **SMALL,
+            color=("finding_busy ? 'amber' : undefined",),
         )
         v3.VBtn(
             "Done",

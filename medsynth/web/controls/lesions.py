@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v3
 
-from medsynth.web.controls.shared import BUTTON, ICON, SMALL, Does, cross, slider
+from medsynth.web.controls.shared import BUTTON, ICON, Does, cross, slider, small_button
 
 if TYPE_CHECKING:
     from medsynth.web.desk import Desk
@@ -78,14 +78,13 @@ def write(desk: Desk, does: Does) -> None:
             )
         with html.Div(classes="row"):
             html.Div("{{ lesion.place }}", classes=("lesion.wrong ? 'note wrong' : 'note'",))
-            v3.VBtn(
+            small_button(
                 "Save as mine",
-                title="Cut what is marked out of the image, to put it into others",
-                click=(does(desk.gallery.ask), "[i]"),
-                disabled=("!!busy",),
-                v_if=("lesion.marks_voxels && !lesion.busy",),
+                "Cut what is marked out of the image, to put it into others",
+                does(desk.gallery.ask),
+                of="i",
                 classes="save",
-                **SMALL,
+                v_if=("lesion.marks_voxels && !lesion.busy",),
             )
         slider(
             *("Size", "lesion.diameter", change, "[i, 'diameter', $event]"),

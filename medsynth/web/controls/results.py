@@ -10,13 +10,13 @@ from trame.widgets import vuetify3 as v3
 from medsynth.web.controls.shared import (
     BUTTON,
     ICON,
-    SMALL,
     TYPED,
     Does,
     answers,
     cross,
     dialog,
     name_field,
+    small_button,
     titled,
 )
 
@@ -94,22 +94,20 @@ def _about(desk: Desk, does: Does) -> None:
                 __properties=["download"],
             )
     with html.Div(classes="row"):
-        v3.VBtn(
+        small_button(
             "4 more like this",
-            title="The same request with other seeds",
-            click=(does(desk.runs.more_like), "[result.number]"),
-            disabled=("!!busy",),
+            "The same request with other seeds",
+            does(desk.runs.more_like),
+            of="result.number",
             classes="more",
-            **SMALL,
         )
-        v3.VBtn(
+        small_button(
             "Send...",
-            title="To one of the known destinations",
-            click=(does(desk.sending.ask), "[result.number]"),
-            v_if=("can_send",),
-            disabled=("!!busy",),
+            "To one of the known destinations",
+            does(desk.sending.ask),
+            of="result.number",
             classes="send",
-            **SMALL,
+            v_if=("can_send",),
         )
 
 

@@ -50,6 +50,21 @@ def name_field(
     )
 
 
+def small_button(
+    word: str, title: str, act: Any, *, classes: str, of: str = "", **more: Any
+) -> None:
+    """What can be done with what it stands beside, unless a run goes; `act` is called with `of`, if any."""
+    v3.VBtn(
+        word,
+        title=title,
+        click=(act, f"[{of}]") if of else act,
+        disabled=("!!busy",),
+        classes=classes,
+        **SMALL,
+        **more,
+    )
+
+
 def cross(title: str, remove: Any, key: str, **more: Any) -> None:
     """The small button that takes away what it stands beside; `remove` is called with `key`."""
     v3.VBtn(icon="mdi-close", title=title, click=(remove, f"[{key}]"), **ICON, **more)
