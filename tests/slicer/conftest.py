@@ -1,6 +1,7 @@
 """The Slicer harness: needs slicer-core and PySide6 (tests/slicer/requirements.txt)."""
 
 import os
+import subprocess
 import sys
 from ctypes.util import find_library
 from importlib.util import find_spec
@@ -89,6 +90,34 @@ def panel(desktop, fakeMedsynth):
     """The open panel, with the fake Python set in its Advanced section."""
     desktop.widget.ui.pythonPathLineEdit.currentPath = fakeMedsynth.python
     desktop.ui = desktop.widget.ui
+    return desktop
+
+
+@pytest.fixture(scope="module")
+def medsynthPython():
+    """A Python that has medsynth and torch: MEDSYNTH_PYTHON, or the checkout's .venv."""
+    root = HERE.parents[1]
+    weights = root / "monai_bundle" / "models" / "lung_ct_512.safetensors"
+    python = os.environ.get("MEDSYNTH_PYTHON", str(root / ".venv" / "bin" / "python"))
+    needed = "medsynth", "torch", "monai", "highdicom"
+    code = f"from importlib.util import find_spec; assert all(map(find_spec, {needed}))"
+    check = [python, "-c", code]
+    try:
+        done = subprocess.run(check, capture_output=True, check=False)
+    except OSError:
+        done = None
+    if done is None or done.returncode:
+        pytest.skip(f"needs a Python with medsynth and torch, {python} is none (MEDSYNTH_PYTHON)")
+    if not weights.is_file():
+        pytest.skip(f"needs the shipped network {weights}")
+    return python
+
+
+@pytest.fixture
+def real(desktop, medsynthPython):
+    """The open panel, with that Python."""
+    desktop.ui = desktop.widget.ui
+    desktop.ui.pythonPathLineEdit.currentPath = medsynthPython
     return desktop
 
 

@@ -9,13 +9,12 @@ import slicer
 from harness.desktop import ROOT
 from harness.user import choose, click, drag, drawCurve, slide
 from PySide6.QtWidgets import QApplication
-from test_panel_real import medsynthPython  # noqa: F401
 
 GRID = ("--slices", "12", "--spacing", "2.8", "2.8", "6", "--size", "128", "128")
 
 
 @pytest.fixture
-def drawn(desktop, medsynthPython, monkeypatch):  # noqa: F811
+def drawn(desktop, medsynthPython, monkeypatch):
     """`drawn("Lung CT")`: the panel with its phantom drawn and the section open."""
     panel = desktop
     panel.ui = panel.widget.ui
@@ -80,10 +79,7 @@ def byCommand(python, points, folder, *grid):
 
 
 def test_organs_of_a_thorax_are_dragged_added_removed_and_drawn(
-    drawn,
-    medsynthPython,  # noqa: F811
-    monkeypatch,
-    tmp_path,
+    drawn, medsynthPython, monkeypatch, tmp_path
 ):
     panel = drawn("Lung CT")
     click(panel.part.ui.redrawButton)  # control points are kept to a micrometer
@@ -187,7 +183,7 @@ def test_removing_curves_level_by_level_removes_the_organ(drawn):
 
 
 @pytest.mark.parametrize("side", ["L", "R"])
-def test_a_breast_follows_its_curves(drawn, medsynthPython, tmp_path, side):  # noqa: F811
+def test_a_breast_follows_its_curves(drawn, medsynthPython, tmp_path, side):
     panel = drawn("Mammography", phantomSideBox=side)
     plain = voxels(panel)
     curves = edit(panel, "Skin")

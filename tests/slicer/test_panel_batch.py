@@ -8,7 +8,6 @@ import pytest
 from harness.desktop import ROOT
 from harness.user import addFindings, choose, click, pick, slide
 from PySide6.QtWidgets import QFileDialog
-from test_panel_real import medsynthPython  # noqa: F401
 
 
 @pytest.fixture
@@ -40,7 +39,7 @@ def finish(panel):
     panel.wait(lambda: panel.part.process is None, what="the end of the batch")
 
 
-def test_the_plan_says_what_the_panel_says_and_the_command_reads_it(batch, medsynthPython):  # noqa: F811
+def test_the_plan_says_what_the_panel_says_and_the_command_reads_it(batch, medsynthPython):
     slide(batch.bui.eachSpinBox, 5)
     slide(batch.bui.healthySpinBox, 20)
     choose(batch.bui.writeComboBox, "nnunet")

@@ -5,21 +5,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import slicer
-from harness.user import choose, click, drag, offered, pick, placePoint, slide, voxelsInWorld
+from harness.user import (
+    card,
+    choose,
+    click,
+    drag,
+    offered,
+    pick,
+    placePoint,
+    runToResult,
+    slide,
+    voxelsInWorld,
+)
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QApplication
 
 from medsynth.scene import nodes
-
-
-def run(panel):
-    click(panel.ui.runButton)
-    panel.wait(lambda: panel.widget.runPart.synthesis is None, what="the end of the run")
-    assert panel.widget._parameters.result is not None, panel.ui.statusLabel.text
-
-
-def card(panel, number=1):
-    return panel.widget.cards.cards[number - 1]
 
 
 def right():
@@ -40,7 +41,7 @@ def made(panel, addReference):
     click(card(panel).ui.clickButton)
     panel.place = voxelsInWorld(panel.reference)[9, 24, 12]
     placePoint(panel.place)
-    run(panel)
+    runToResult(panel)
     click(panel.ui.compareButton)
     panel.showPanel()
     panel.compare = panel.widget.comparePart
@@ -86,7 +87,7 @@ def test_blink_fade_and_difference_are_what_the_view_draws(made):
     expected = array(made.widget._parameters.result).astype("f4") - array(made.reference)
     np.testing.assert_array_equal(array(difference), expected)
     # Another result is shown as it is, and what was made for this one is gone.
-    run(made)
+    runToResult(made)
     assert ui.compareComboBox.currentText == "Synthetic"
     assert not slicer.mrmlScene.IsNodePresent(difference)
 
@@ -133,7 +134,7 @@ def test_four_more_like_this_take_the_next_seeds_and_undo_takes_them_back(made):
 
 def test_discarded_results_come_back_and_kept_ones_stay(made):
     ui = made.compare.ui
-    run(made)
+    runToResult(made)
     first, second = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")[1:]
     pick(made.ui.resultSelector, first)
     click(ui.keepButton)

@@ -12,7 +12,7 @@ import slicer
 from harness.desktop import ROOT
 from harness.jobserver import JobServer
 from harness.user import choose, click, pick, slide
-from test_panel_real import clickPathology, medsynthPython, obliqueChest, real  # noqa: F401
+from test_panel_real import clickPathology, obliqueChest
 
 from medsynth.scene import request
 
@@ -21,7 +21,7 @@ STEPS, DIAMETER = 1, 12  # the fewest slices and calls: bits are bits
 
 
 @pytest.fixture
-def chest(real):  # noqa: F811
+def chest(real):
     """The panel, without its dry runs, with a small chest and a solid nodule; (panel, reference, world position)."""
     from MedSynthLib import selftest
 
@@ -92,10 +92,7 @@ def begin(panel, server):
 
 
 def test_panel_process_server_and_command_give_the_same_bits(
-    chest,
-    medsynthPython,  # noqa: F811
-    asked,
-    tmp_path,
+    chest, medsynthPython, asked, tmp_path
 ):
     panel, reference, place = chest
     before = voxels(reference)
@@ -124,10 +121,7 @@ def test_panel_process_server_and_command_give_the_same_bits(
 
 
 def test_a_server_that_is_gone_in_the_middle_is_said_in_the_panel(
-    chest,
-    medsynthPython,  # noqa: F811
-    asked,
-    tmp_path,
+    chest, medsynthPython, asked, tmp_path
 ):
     panel, _, _ = chest
     with JobServer(medsynthPython, tmp_path) as server:
@@ -141,12 +135,7 @@ def test_a_server_that_is_gone_in_the_middle_is_said_in_the_panel(
     panel.screenshot("server_gone")
 
 
-def test_cancel_ends_the_run_on_the_server(
-    chest,
-    medsynthPython,  # noqa: F811
-    asked,
-    tmp_path,
-):
+def test_cancel_ends_the_run_on_the_server(chest, medsynthPython, asked, tmp_path):
     panel, _, _ = chest
     with JobServer(medsynthPython, tmp_path) as server:
         os.makedirs(os.path.join(panel.app.defaultScenePath, "MedSynth"), exist_ok=True)

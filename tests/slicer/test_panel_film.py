@@ -15,6 +15,7 @@ from harness.user import (
     loadPicture,
     pick,
     placePoint,
+    run,
     slide,
     voxelsInWorld,
 )
@@ -47,11 +48,6 @@ def say(panel, view="MLO", side="L", mm=0.5):
     choose(panel.ui.viewComboBox, view)
     choose(panel.ui.sideComboBox, side)
     slide(panel.ui.pixelSizeSpinBox, mm)
-
-
-def run(panel):
-    click(panel.ui.runButton)
-    panel.wait(lambda: panel.widget.runPart.synthesis is None, what="the end of the run")
 
 
 def requestOf(volume):

@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 import slicer
 import vtk
-from harness.user import addFindings, centerInWorld, click, offered, pick, placePoint, voxelsInWorld
+from harness.user import (
+    addFindings,
+    centerInWorld,
+    click,
+    offered,
+    pick,
+    placePoint,
+    runToResult,
+    voxelsInWorld,
+)
 
 NODULE = "SCT^27925004^Nodule"
 COPIED = "Segmentation category and type~SCT^49755003^Morphologically Abnormal Structure~{}~~"
@@ -24,11 +33,7 @@ def segment(node, number):
 
 def run(panel):
     panel.showPanel()
-    click(panel.ui.runButton)
-    panel.wait(lambda: panel.widget.runPart.synthesis is None, what="the end of the run")
-    result = panel.widget._parameters.result
-    assert result is not None, panel.ui.statusLabel.text
-    return result
+    return runToResult(panel)
 
 
 def requested(result):

@@ -4,9 +4,7 @@ import json
 
 import pytest
 from harness.desktop import SCREENSHOTS
-from harness.user import choose, click, drawBox, pick, placePoint, voxelsInWorld
-from test_panel_compare import card, run
-from test_panel_real import medsynthPython  # noqa: F401
+from harness.user import card, choose, click, drawBox, pick, placePoint, runToResult, voxelsInWorld
 
 from medsynth.storage import saved_lesions
 from medsynth.storage.saved_lesions import SavedLesion
@@ -66,7 +64,7 @@ def test_kinds_and_saved_lesions_are_chosen_and_asked_for(marked, tmp_path):
     marked.kept.mkdir()
     marked.ui.resultsFolderButton.directory = str(marked.kept)
     marked.screenshot("gallery")
-    run(marked)
+    runToResult(marked)
     request = next(marked.kept.rglob("*.yaml"))
     source = json.loads(request.read_text())["pathologies"][0]["source"]
     assert source == {"saved": "Clear cell"}
@@ -87,11 +85,7 @@ def test_a_saved_lesion_that_is_gone_is_said_before_a_run(marked):
     assert "no lesion is saved as 'Clear cell'" in marked.ui.estimateLabel.text
 
 
-def test_a_marked_lesion_is_saved_and_the_kinds_are_drawn(
-    marked,
-    medsynthPython,  # noqa: F811
-    monkeypatch,
-):
+def test_a_marked_lesion_is_saved_and_the_kinds_are_drawn(marked, medsynthPython, monkeypatch):
     marked.ui.pythonPathLineEdit.currentPath = medsynthPython
     import qt
 

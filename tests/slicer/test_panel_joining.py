@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import slicer
 import vtk
-from harness.user import click, offered, pick, placePoint, voxelsInWorld
+from harness.user import click, offered, pick, placePoint, run, voxelsInWorld
 
 
 @pytest.fixture
@@ -26,11 +26,6 @@ def joined(panel):
 def attributes(node):
     names = [n for n in node.GetAttributeNames() if n.startswith("MedSynth") or n == "ModuleName"]
     return {name: node.GetAttribute(name) for name in names}
-
-
-def run(panel):
-    click(panel.ui.runButton)
-    panel.wait(lambda: panel.widget.runPart.synthesis is None, what="the end of the run")
 
 
 def runWithPathology(panel, addReference):

@@ -5,20 +5,11 @@ import sys
 import numpy as np
 import pytest
 import slicer
-from harness.user import choose, click, paintBall, pick, placePoint, slide, voxelsInWorld
+from harness.user import card, choose, click, paintBall, pick, placePoint, run, slide, voxelsInWorld
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 RED = "#b00020"
-
-
-def run(panel):
-    click(panel.ui.runButton)
-    panel.wait(lambda: panel.widget.runPart.synthesis is None, what="the end of the run")
-
-
-def card(panel, number=1):
-    return panel.widget.cards.cards[number - 1]
 
 
 def said(panel, number=1):

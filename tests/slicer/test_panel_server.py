@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import slicer
-from harness.user import choose, click, pick, voxelsInWorld
+from harness.user import choose, click, pick, run, voxelsInWorld
 
 ADDRESS, TOKEN = "https://gpu.hospital:8443", "a token of the hospital"
 
@@ -36,11 +36,6 @@ def calls(panel, monkeypatch):
 
     monkeypatch.setattr(library, "command", command)
     return found
-
-
-def run(panel):
-    click(panel.ui.runButton)
-    panel.wait(lambda: panel.widget.runPart.synthesis is None, what="the end of the run")
 
 
 def test_the_panel_begins_with_this_computer_and_no_fields(panel, addReference):

@@ -2,18 +2,20 @@
 
 import pytest
 import slicer
-from harness.user import choose, click, offered, paintBall, pick, placePoint, slide, voxelsInWorld
+from harness.user import (
+    card,
+    choose,
+    click,
+    offered,
+    paintBall,
+    pick,
+    placePoint,
+    run,
+    slide,
+    voxelsInWorld,
+)
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-
-
-def run(panel):
-    click(panel.ui.runButton)
-    panel.wait(lambda: panel.widget.runPart.synthesis is None, what="the end of the run")
-
-
-def card(panel, number=1):
-    return panel.widget.cards.cards[number - 1]
 
 
 def visible(node):

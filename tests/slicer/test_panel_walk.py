@@ -8,6 +8,7 @@ import pytest
 import slicer
 import vtk
 from harness.user import (
+    card,
     centerInWorld,
     choose,
     click,
@@ -18,19 +19,10 @@ from harness.user import (
     paintBall,
     pick,
     placePoint,
+    runToResult,
     slide,
     voxelsInWorld,
 )
-
-
-def run(panel):
-    click(panel.ui.runButton)
-    panel.wait(lambda: panel.widget.runPart.synthesis is None, what="the end of the run")
-    assert panel.widget._parameters.result is not None, panel.ui.statusLabel.text
-
-
-def card(panel, number=1):
-    return panel.widget.cards.cards[number - 1]
 
 
 def ijkToRAS(volume):
@@ -73,7 +65,7 @@ def test_from_reference_to_marked_result(panel, addReference, oblique):
     placePoint(place)
     choose(card(panel).ui.kindComboBox, "Spiculated nodule")
     slide(card(panel).ui.diameterSlider, 16)
-    run(panel)
+    runToResult(panel)
 
     volume = panel.widget._parameters.result
     assert volume.GetName() == "SYNTHETIC CT seed 7"
@@ -96,7 +88,7 @@ def test_results_are_under_a_synthetic_item_side_by_side(panel, addReference):
     click(panel.ui.addPathologyButton)
     click(card(panel).ui.clickButton)
     placePoint(voxelsInWorld(reference)[9, 24, 12])
-    run(panel)
+    runToResult(panel)
     hierarchy = slicer.mrmlScene.GetSubjectHierarchyNode()
     volume = panel.widget._parameters.result
     folder = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(volume))
@@ -146,7 +138,7 @@ def test_several_pathologies_with_their_own_places_sources_factors_and_stops(pan
     pick(card(panel, 3).ui.sourceVolumeSelector, other)
     pick(card(panel, 3).ui.sourceMaskSelector, marked)
     panel.screenshot("walk_three_pathologies", views=("Red",))
-    run(panel)
+    runToResult(panel)
 
     volume = panel.widget._parameters.result
     request = json.loads(
@@ -179,7 +171,7 @@ def test_every_point_of_a_list_is_a_lesion(panel, addReference):
     places = [world[6, 24, 12], world[13, 22, 28]]
     placePoint(places[0])
     card(panel).parameters.where.AddControlPointWorld(*places[1])
-    run(panel)
+    runToResult(panel)
     masks = list(lesionMasks(panel.widget._parameters.result).values())
     assert len(masks) == 2
     for mask, place in zip(masks, places, strict=True):
@@ -269,7 +261,7 @@ def test_choosing_a_preset_brings_its_defaults(panel):
 def test_variants_are_seeds(panel, addReference):
     pick(panel.ui.referenceSelector, addReference())
     slide(panel.ui.variantsSpinBox, 3)
-    run(panel)
+    runToResult(panel)
     names = [n.GetName() for n in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")]
     assert names == ["CT", *(f"SYNTHETIC CT seed {s}" for s in (7, 8, 9))]
     assert offered(panel.ui.resultSelector) == ["None", *names[1:]]
@@ -280,7 +272,7 @@ def test_progress_says_step_and_time_left(panel, addReference):
     seen = []
     progress = panel.widget.messages.progress
     panel.widget.runPart.messages.progress = lambda *a: (seen.append(a), progress(*a))
-    run(panel)
+    runToResult(panel)
     texts = [text for text, percent in seen]
     assert "sampling 1 of 20, about 1 s left" in texts
     assert ("sampling 20 of 20", 100.0) in seen
@@ -292,7 +284,7 @@ def test_progress_says_step_and_time_left(panel, addReference):
 def test_windows_are_one_click_away(panel, addReference):
     reference = addReference()
     pick(panel.ui.referenceSelector, reference)
-    run(panel)
+    runToResult(panel)
     labels = [b.text for b in panel.widget.results.windowButtons]
     assert labels == ["Lung", "Soft tissue", "Bone"]
     click(panel.widget.results.windowButtons[2])
@@ -318,7 +310,7 @@ def test_sample_data_module_offers_the_phantom(panel):
 
 def test_export_never_overwrites(panel, addReference, tmp_path):
     pick(panel.ui.referenceSelector, addReference())
-    run(panel)
+    runToResult(panel)
     folder = tmp_path / "Teaching"
     folder.mkdir()
     panel.ui.exportFolderButton.directory = str(folder)
@@ -344,7 +336,7 @@ def test_settings_come_back_with_the_scene(panel, addReference, tmp_path):
     panel.showPanel()
     choose(panel.ui.samplerComboBox, "DDIM, deterministic")
     slide(panel.ui.seedSpinBox, 41)
-    run(panel)
+    runToResult(panel)
     world = voxelsInWorld(panel.widget._parameters.result)
     file = str(tmp_path / "scene.mrb")
     assert slicer.mrmlScene.WriteToMRB(file)

@@ -149,22 +149,22 @@ class ctkSettingsDialog(QDialog):
     def setCurrentPanel(self, panel):
         self._tabs.setCurrentWidget(self.panel(panel) if isinstance(panel, str) else panel)
 
-    def applySettings(self):
+    def _each(self, slot):
         for panel in self._panels():
-            panel.applySettings()
+            getattr(panel, slot)()
+
+    def applySettings(self):
+        self._each("applySettings")
 
     def resetSettings(self):
-        for panel in self._panels():
-            panel.resetSettings()
+        self._each("resetSettings")
 
     def restoreDefaultSettings(self):
         self._settings.clear()
-        for panel in self._panels():
-            panel.restoreDefaultSettings()
+        self._each("restoreDefaultSettings")
 
     def reloadSettings(self):
-        for panel in self._panels():
-            panel.reloadSettings()
+        self._each("reloadSettings")
 
     def accept(self):
         self.applySettings()

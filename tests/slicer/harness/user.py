@@ -28,6 +28,25 @@ def click(button) -> None:
     QApplication.processEvents()
 
 
+def run(panel) -> None:
+    """Press Run, and wait until it has ended."""
+    click(panel.ui.runButton)
+    panel.wait(lambda: panel.widget.runPart.synthesis is None, what="the end of the run")
+
+
+def runToResult(panel):
+    """Press Run, wait, and take what was made."""
+    run(panel)
+    result = panel.widget._parameters.result
+    assert result is not None, panel.ui.statusLabel.text
+    return result
+
+
+def card(panel, number=1):
+    """The card of a pathology, counted from 1 as the panel counts."""
+    return panel.widget.cards.cards[number - 1]
+
+
 def choose(comboBox, text: str) -> None:
     """Pick an entry of a plain combo box."""
     q = _reachable(comboBox)
