@@ -154,16 +154,10 @@ def test_what_the_server_refuses_is_said_as_it_says_it(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("address", "words"),
-    [
-        ("ftp://host", "a server's address is like"),
-        ("host:8100", "a server's address is like"),
-        ("http://user:password@host", "a server's address is like"),
-        ("http://host:port", "a server's address is like"),
-    ],
+    "address", ["ftp://host", "host:8100", "http://user:password@host", "http://host:port"]
 )
-def test_addresses_that_are_none(address, words):
-    with pytest.raises(ValueError, match=words):
+def test_addresses_that_are_none(address):
+    with pytest.raises(ValueError, match="a server's address is like"):
         Server(address, TOKEN)
 
 
