@@ -22,7 +22,6 @@ import medsynth
 from medsynth.datasets.data import Slices, with_noise_level
 from medsynth.diffusion import schedule as schedules
 from medsynth.diffusion.denoiser import Denoiser
-from medsynth.diffusion.distillation import DistillationObjective, lessons
 from medsynth.diffusion.guidance.reduced import reduced_size
 from medsynth.diffusion.loss import Objective
 from medsynth.diffusion.noise_level import NoiseLevelScale
@@ -30,13 +29,12 @@ from medsynth.diffusion.preconditioning import ResidualPreconditioning
 from medsynth.domains import Preset, get
 from medsynth.errors import CheckpointError
 from medsynth.events import Listener, ignore
-from medsynth.networks import load_denoiser, save_weights
+from medsynth.networks import save_weights
 from medsynth.networks.architectures import network_config
 from medsynth.networks.base import NetworkConfig
 from medsynth.networks.checkpoint import fastest_dtype
 from medsynth.networks.initial import placed
-from medsynth.storage.files import new_file
-from medsynth.training import checkpoint, timestep_samplers
+from medsynth.training import checkpoint, distillation, timestep_samplers
 from medsynth.training.batches import (
     Batch,
     BatchSource,
@@ -54,8 +52,6 @@ from medsynth.training.warm_start import warm_start
 from medsynth.training.workers import drawn_ahead, leave_to_parent
 
 __all__ = ["Limits", "Trainer"]
-
-TEACHER = "teacher.safetensors"  # in the run
 
 
 @dataclass(frozen=True)
@@ -131,7 +127,15 @@ class Trainer(ResumableTrainer[Batch]):
                 f"{run} holds a run already, which goes on by itself; choose another folder to "
                 f"start from {start_from}"
             )
-        self.distillation = self._distillation(run, start_from)
+        self.distillation = distillation.prepared(
+            recipe,
+            self.schedule,
+            self.objective.preconditioning,
+            self.noise_level,
+            run,
+            start_from,
+            device,
+        )
         torch.manual_seed(recipe.seed)  # of the initial weights; what is drawn later has its own
         network = self.config.build() if start_from is None else warm_start(start_from, self.config)
         self.network = placed(network, device)
@@ -258,59 +262,6 @@ class Trainer(ResumableTrainer[Batch]):
         quantiles = conditioned_quantiles(batch, self.recipe.reference.log_snr_min, self.schedule)
         t, weight = self.timestep_sampler.sample(quantiles)
         return t, weight, self.objective.losses(self._predict, batch.to(self.device), t)
-
-    def _distillation(self, run: Path, start_from: Path | None) -> DistillationObjective | None:
-        """The teacher is kept in the run, which goes on without the file that it began with.
-
-        Raises:
-            CheckpointError: no teacher, or one of another network, schedule or scale.
-        """
-        options = self.recipe.distillation
-        if options is None:
-            return None
-        kept = run / TEACHER
-        if start_from is not None:
-            run.mkdir(parents=True, exist_ok=True)
-            with new_file(kept, overwrite=True) as partial:
-                partial.write_bytes(start_from.read_bytes())
-        if not kept.exists():
-            raise CheckpointError(
-                "distillation needs a teacher: begin with --start-from FILE, the weights of an expert"
-            )
-        teacher = load_denoiser(kept, device=self.device)
-        other = [
-            name
-            for name, theirs, ours in (
-                (
-                    "schedule",
-                    teacher.schedule.log_snr_table.tolist(),
-                    self.schedule.log_snr_table.tolist(),
-                ),
-                ("residual_std", teacher.preconditioning, self.objective.preconditioning),
-                ("noise_level", teacher.noise_level, self.noise_level),
-                (
-                    "reference.log_snr_min",
-                    teacher.conditioned_log_snr_min,
-                    self.recipe.reference.log_snr_min,
-                ),
-            )
-            if theirs != ours
-        ]
-        if other:
-            raise CheckpointError(
-                f"{kept} has another {', '.join(other)} than the recipe, so that it cannot teach; take "
-                "these from its recipe"
-            )
-        return DistillationObjective(
-            teacher,
-            lessons(
-                self.schedule,
-                begin=options.log_snr_min,
-                log_snr_min=self.recipe.reference.log_snr_min,
-                calls=options.calls,
-                teacher_steps=options.teacher_steps,
-            ),
-        )
 
     def _predict(self, x_t: Tensor, timesteps: Tensor, **options: object) -> Tensor:
         kind = torch.device(self.device).type

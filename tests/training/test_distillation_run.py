@@ -8,6 +8,7 @@ from medsynth.errors import CheckpointError
 from medsynth.networks import load_denoiser, read_metadata
 from medsynth.networks.experts import ExpertFile, check_calls
 from medsynth.networks.pixel_unet import PixelUNetConfig
+from medsynth.training.distillation import TEACHER
 from medsynth.training.recipe import (
     Augment,
     Distillation,
@@ -16,7 +17,7 @@ from medsynth.training.recipe import (
     Recipe,
     ReferenceOptions,
 )
-from medsynth.training.trainer import TEACHER, Limits, Trainer
+from medsynth.training.trainer import Limits, Trainer
 
 FINE = PixelUNetConfig(image_size=(32, 32), channels=(4, 8))
 STEPS = 6
