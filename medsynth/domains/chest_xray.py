@@ -1,6 +1,6 @@
 """Chest X-ray, 256 x 256, frontal, in gray values of the display (8 bits, bone is bright)."""
 
-from medsynth.domains.base import OrganFinder, Preset
+from medsynth.domains.base import FewCalls, OrganFinder, Preset
 from medsynth.domains.display_units import DISPLAY_UNITS
 
 PRESET = Preset(
@@ -9,7 +9,8 @@ PRESET = Preset(
     modality="DX",
     grid=(256, 256),
     weights="chest_xray_256.safetensors",
-    experts=("chest_xray_fine_256",),
+    experts=("chest_xray_fine_256", "chest_xray_four_256"),
+    few_calls=FewCalls(4, "chest_xray_four_256"),
     anatomy_factor=8,
     lesion_kinds=("nodule", "opacity"),
     organ=OrganFinder("body", "medsynth.lesions.regions:exposed_body"),

@@ -1,6 +1,14 @@
 """Lung CT, 512 x 512, in Hounsfield units: one image for the lung, soft-tissue and bone windows."""
 
-from medsynth.domains.base import IntensityMap, NoisyTissue, OrganFinder, Preset, Tissue, Window
+from medsynth.domains.base import (
+    FewCalls,
+    IntensityMap,
+    NoisyTissue,
+    OrganFinder,
+    Preset,
+    Tissue,
+    Window,
+)
 
 PRESET = Preset(
     name="lung_ct",
@@ -20,7 +28,8 @@ PRESET = Preset(
     trained_pixel_mm=(0.60, 0.88),
     weights="lung_ct_512.safetensors",
     low_pass_weights="lung_ct_low_64.safetensors",
-    experts=("lung_ct_fine_512",),
+    experts=("lung_ct_fine_512", "lung_ct_four_512"),
+    few_calls=FewCalls(4, "lung_ct_four_512"),
     anatomy_factor=8,
     anatomy_stop=0.0,
     pathology_factor=4,

@@ -59,11 +59,11 @@ def parse(raw: Mapping[str, Any], base_folder: Path | str = ".") -> Request:
         _pathology(entry, f"pathologies[{i}]", base=base, preset=preset)
         for i, entry in enumerate(pathologies)
     )
-    steps = _steps(raw, preset)
-    expert, sampler = _drawn_with(raw, preset, steps)
+    steps, shown = _steps(raw, preset), _anatomy(anatomy, base=base, preset=preset)
+    expert, sampler = _drawn_with(raw, preset, steps, shown.stop)
     return Request(
         preset=preset.name,
-        anatomy=_anatomy(anatomy, base=base, preset=preset),
+        anatomy=shown,
         pathologies=lesions,
         steps=steps,
         seed=fields.integer(raw.get("seed", 0), "seed", low=0, high=LARGEST_SEED),
@@ -84,16 +84,18 @@ def parse(raw: Mapping[str, Any], base_folder: Path | str = ".") -> Request:
 
 
 def _drawn_with(
-    raw: Mapping[str, Any], preset: presets.Preset, steps: int
+    raw: Mapping[str, Any], preset: presets.Preset, steps: int, stop: Stop
 ) -> tuple[str | None, str]:
     """Expert (None: as the weights say) and sampler, where the request leaves all of them to the preset.
 
-    A network of few calls goes with the preset's own weights, wherever they lie, and with its sampler.
+    A network of few calls goes with the preset's own weights, wherever they lie, with its sampler, and
+    with an anatomy that acts to the end: it knows nothing without.
     """
     weights = raw.get("weights", preset.weights)
     own = isinstance(weights, str) and Path(weights).name == preset.weights
     said = "expert" in raw or "sampler" in raw or "generator" in raw
-    return preset.drawn_with(steps) if own and not said else (None, preset.sampler)
+    few = own and not said and stop.to_value() in (0.0, {"fraction": 1.0})
+    return preset.drawn_with(steps) if few else (None, preset.sampler)
 
 
 def _preset(name: Any) -> presets.Preset:

@@ -322,6 +322,8 @@ def test_a_request_of_few_calls_is_drawn_by_the_network_that_learned_them(name, 
 
     assert drawn(steps=few.calls) == (few.expert, few.sampler)
     assert drawn(steps=few.calls + 1) == drawn() == (None, preset.sampler)
+    stopped = {"anatomy": {"image": "reference.png", "stop": 0.1}}
+    assert drawn(**stopped, steps=few.calls) == (None, preset.sampler)
     # Who names one of them is asked for nothing else.
     assert drawn(steps=few.calls, sampler=preset.sampler) == (None, preset.sampler)
     assert drawn(steps=few.calls, expert="none") == ("none", preset.sampler)
