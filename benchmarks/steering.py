@@ -6,8 +6,9 @@ Each FOLDER holds chest radiographs of `medsynth generate` (`text_to_image`, `la
 `--guided N` an empty one is filled first with N radiographs for each field: of people held out, without a finding,
 with an opacity that a request of guided synthesis places in the middle of the field.
 
-- place: the field that `medsynth.datasets.opacity` finds most opaque, against radiographs without a finding.
-  Chance is how often that field is found among the folder's images that were not asked for it.
+- place: the field that `medsynth.datasets.opacity` finds most opaque, against radiographs without a finding:
+  thirds of the image, and thirds of the lungs that are found. Chance is how often that field is found among the
+  folder's images that were not asked for it.
 - word: a small classifier learns the word from half of the real training patients; its AUC on the other half,
   and on generated images, asked for the word against all that were not.
 """
@@ -50,7 +51,8 @@ def main() -> None:
             images.append(image)
             words.append(said)
     found = {
-        "place": places(real, np.stack(images), words),
+        "place, thirds of the image": places(real, np.stack(images), words, of_lungs=False),
+        "place, thirds of the lungs": places(real, np.stack(images), words, of_lungs=True),
         "word": findings(real, np.stack(images), words),
     }
     print(json.dumps(found, indent=2))
@@ -114,10 +116,13 @@ def real_images(data: Path) -> training_images.SourceImages:
     return source
 
 
-def places(real, images: np.ndarray, words: list[list[str]]) -> dict[str, object]:
+def places(
+    real, images: np.ndarray, words: list[list[str]], *, of_lungs: bool
+) -> dict[str, object]:
     """Share of images whose most opaque field is the one that was asked for, and chance."""
     normal = [k for k, said in enumerate(real.words) if opacity.NORMAL in said]
-    top = opacity.fit(real.slices.images[normal]).scores(images).argmax(axis=1)
+    fields = opacity.fit(real.slices.images[normal], of_lungs=of_lungs)
+    top = fields.scores(images).argmax(axis=1)
     wanted = np.array(
         [next((opacity.FIELDS.index(w) for w in said if w in opacity.FIELDS), -1) for said in words]
     )
@@ -130,7 +135,7 @@ def places(real, images: np.ndarray, words: list[list[str]]) -> dict[str, object
         for field in sorted(set(wanted[kept]))
     ]
     side = top[kept] % 2 == wanted[kept] % 2
-    fields = {
+    of_each = {
         opacity.FIELDS[f]: [int((top[wanted == f] == f).sum()), int((wanted == f).sum())]
         for f in sorted(set(wanted[kept]))
     }
@@ -139,7 +144,7 @@ def places(real, images: np.ndarray, words: list[list[str]]) -> dict[str, object
         "in the asked field": interval(right),
         "chance": float(np.mean(chance)),
         "on the asked side": interval(side),
-        "of each field": fields,
+        "of each field": of_each,
     }
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from medsynth.domains import Preset
 from medsynth.evaluation import figures
 from medsynth.evaluation.comparison_page import write_comparison_page
 from medsynth.evaluation.held_out import Pairs, body
-from medsynth.evaluation.memorization.audit import nearest_images
+from medsynth.evaluation.kept_figures import KeptFigures, key_of
+from medsynth.evaluation.lesion_fidelity.figure import wilson
+from medsynth.evaluation.memorization.audit import METHOD, nearest_images
 from medsynth.evaluation.memorization.auditor import Auditor
 from medsynth.evaluation.metrics import two_sample
 from medsynth.evaluation.metrics.base import MetricInputs
@@ -35,6 +38,8 @@ from medsynth.training.recipe import Recipe
 FIGURES = ("two_sample", "features", "diversity", "memorization")
 FEWEST = 8  # as for an evaluation: four to learn from, four to test on
 REAL = "real, other people"
+MEASURED = "measured.json"
+WRITTEN = ("compare.html", "compare.json", MEASURED)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +87,8 @@ class SystemComparison:
                 raise unknown("figure", name, FIGURES)
         if self.most < FEWEST:
             raise ValueError(f"most must be at least {FEWEST}, got {self.most}")
-        check_output(self.out)
+        check_output(self.out, overwrite=True, contents=WRITTEN)
+        self.kept = KeptFigures(self.out / MEASURED)
         self.split = read_split(self.recipe.data)
         names = _names(self.folders)
         self.systems = [
@@ -91,29 +97,35 @@ class SystemComparison:
         ]
 
     def run(self) -> dict[str, Any]:
-        """Measure and write; what compare.json holds.
+        """Measure and write; what compare.json holds. What an earlier run measured is taken over.
 
         Raises:
             ValueError: too few images, of a system or of people held out.
+            KeyboardInterrupt: stopped; the message says that what was measured is kept.
         """
-        real = load_slices(
-            self.recipe.data,
-            preset=self.preset,
-            held_out=True,
-            split=self.split,
-            listener=self.listener,
-        )
-        first, other = two_groups(real, seed=self.seed)
+        try:
+            return self._run()
+        except KeyboardInterrupt:
+            if not self.kept.found:
+                raise
+            raise KeyboardInterrupt(
+                f"stopped; {len(self.kept.found)} parts are measured and kept in {self.out / MEASURED}; the same "
+                "command goes on there"
+            ) from None
+
+    def _run(self) -> dict[str, Any]:
+        first, other = two_groups(self._held_out, seed=self.seed)
+        real = self._held_out.images
         count = min(len(first), len(other), *(len(s.images) for s in self.systems), self.most)
         if count < FEWEST:
             raise ValueError(
-                f"{count} images are left of the smallest part (systems, and two halves of {len(real.images)} "
+                f"{count} images are left of the smallest part (systems, and two halves of {len(real)} "
                 f"real images of people held out); at least {FEWEST} of each are needed"
             )
         parts = {s.name: s.images[:count] for s in self.systems}
-        parts[REAL] = real.images[other[:count]].astype(np.float32)
-        guides = real.images[first[:count]].astype(np.float32)
-        owners = tuple(real.patients[k] for k in first[:count])
+        parts[REAL] = real[other[:count]].astype(np.float32)
+        guides = real[first[:count]].astype(np.float32)
+        owners = tuple(self._held_out.patients[k] for k in first[:count])
         found = self._two_sample_tests(guides, parts, owners)
         of_real: dict[str, Any] = {}
         for number, (name, images) in enumerate(parts.items(), 1):
@@ -125,6 +137,23 @@ class SystemComparison:
         record = self._record(found, count)
         self._write(record, parts)
         return record
+
+    @cached_property
+    def _held_out(self) -> Slices:
+        return self._load(held_out=True)
+
+    @cached_property
+    def _training(self) -> Slices:
+        return self._load(held_out=False)
+
+    def _load(self, *, held_out: bool) -> Slices:
+        return load_slices(
+            self.recipe.data,
+            preset=self.preset,
+            held_out=held_out,
+            split=self.split,
+            listener=self.listener,
+        )
 
     def _two_sample_tests(
         self, real: np.ndarray, parts: dict[str, np.ndarray], owners: tuple[str, ...]
@@ -140,45 +169,69 @@ class SystemComparison:
             patients=owners,
             budget=self.settings.get("two_sample"),
             seed=self.seed,
+            kept=self.kept,
             listener=self.listener,
         )
         return {name: {"two_sample": test} for name, test in tests.items()}
 
     def _measured(self, pairs: Pairs, of_real: dict[str, Any]) -> dict[str, Any]:
         """The figures that take little time."""
-        inputs = MetricInputs(
-            pairs,
-            self.preset,
-            training=self._training if "features" in self.only else None,
-            seed=self.seed,
-            settings=self.settings,
-            of_real=of_real,
-        )
         wanted = [key for key in self.only if key not in ("two_sample", "memorization")]
-        return figures.measure(inputs, only=wanted, listener=self.listener)[0]
+        learned = "features" in wanted
+        key = key_of(
+            *(pairs.real, pairs.synthetic, pairs.owners, wanted, self.preset.name, self.seed),
+            *(self._training.digest if learned else "", sorted(self.settings.items())),
+        )
 
-    def _training(self) -> np.ndarray:
-        return load_slices(self.recipe.data, preset=self.preset, split=self.split).images
+        def measure() -> dict[str, Any]:
+            inputs = MetricInputs(
+                pairs,
+                self.preset,
+                training=(lambda: self._training.images) if learned else None,
+                seed=self.seed,
+                settings=self.settings,
+                of_real=of_real,
+            )
+            return figures.measure(inputs, only=wanted, listener=self.listener)[0]
+
+        return self.kept.once(key, measure)
 
     def _find_copies(self, found: dict[str, dict[str, Any]]) -> None:
         """Adds, for every system, how many images are near copies of training images."""
         if "memorization" not in self.only:
             return
-        auditor = Auditor(self.recipe, self.preset, self.listener)
-        for system in self.systems:
-            matches = nearest_images(
-                system.images,
-                auditor.reference_index,
-                auditor.training,
-                auditor.calibration,
-                listener=self.listener,
-            )
-            copies = sum(any(m.similarity > m.threshold for m in each) for each in matches)
-            found[system.name]["memorization"] = {
-                "near_copies": copies,
-                "images": len(matches),
-                "controls": auditor.calibration.controls,
-            }
+        digests = METHOD, self._training.digest, self._held_out.digest
+        for number, system in enumerate(self.systems, 1):
+            words = f"near copies of {system.name} ({number} of {len(self.systems)})"
+            self.listener(Event("estimate", message=words))
+            key = key_of("near copies", *digests, system.images)
+            copies = self.kept.once(key, partial(self._copies_of, system.images))
+            found[system.name]["memorization"] = copies
+
+    @cached_property
+    def _auditor(self) -> Auditor:
+        """With the thresholds, which all systems share."""
+        slices = (self._training, self._held_out)
+        return Auditor(self.recipe, self.preset, self.listener, slices=slices)
+
+    def _copies_of(self, images: np.ndarray) -> dict[str, Any]:
+        auditor = self._auditor
+        matches = nearest_images(
+            images,
+            auditor.reference_index,
+            auditor.training,
+            auditor.calibration,
+            listener=self.listener,
+        )
+        copies = [[m for m in each if m.is_copy] for each in matches]
+        near = sum(map(bool, copies))
+        return {
+            "near_copies": near,
+            "images": len(matches),
+            "interval": list(wilson(near, len(matches))),
+            "copies": [asdict(match) for each in copies for match in each],
+            "controls": auditor.calibration.controls,
+        }
 
     def _record(self, found: dict[str, dict[str, Any]], count: int) -> dict[str, Any]:
         return {

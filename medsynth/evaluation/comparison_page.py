@@ -63,34 +63,59 @@ def _figures(record: dict[str, Any]) -> str:
                 for row in entry.load().rows(found[metric]):
                     column = f"{row.what}, {row.where}"
                     lines.setdefault(column, {})[name] = _cell(row)
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in ("", *every))
+    head = "".join(f"<th>{_breakable(name)}</th>" for name in ("", *every))
     body = "\n".join(
-        f"<tr><td>{html.escape(what)}</td>"
+        f"<tr><th>{html.escape(what)}</th>"
         + "".join(f"<td>{cells.get(name, '')}</td>" for name in every)
         + "</tr>"
         for what, cells in lines.items()
     )
-    return f"<table><tr>{head}</tr>{body}</table>"
+    return f'<table class="systems"><tr>{head}</tr>{body}</table>'
+
+
+def _breakable(name: str) -> str:
+    """A name that may be broken after each part, so that its column is as narrow as its figures."""
+    return html.escape(name).replace("_", "_<wbr>")
 
 
 def _cell(row: TableRow) -> str:
-    return f"<b>{number_words(row.record['value'])}</b> {span_words(row.record.get('interval'))}"
+    return f"<b>{number_words(row.record['value'])}</b><br><i>{span_words(row.record.get('interval'))}</i>"
 
 
 def _costs(record: dict[str, Any]) -> str:
-    lines = []
+    lines, controls = [], None
     for name, system in record["systems"].items():
         audit = system["figures"].get("memorization")
-        copies = f"{audit['near_copies']} of {audit['images']}" if audit else "not looked for"
+        controls = audit["controls"] if audit else controls
         seconds, memory = system["seconds_per_image"], system["memory_mb"]
         cells = (
-            name,
-            copies,
-            "not known" if seconds is None else f"{seconds:.2g} s",
-            "not known" if memory is None else f"{memory:,.0f} MB",
-            system["license"],
+            f"<td>{_copies(audit)}</td>",
+            f"<td>{'not known' if seconds is None else f'{seconds:.2g} s'}</td>",
+            f"<td>{'not known' if memory is None else f'{memory:,.0f} MB'}</td>",
+            f'<td class="words">{html.escape(system["license"])}</td>',
         )
-        lines.append("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in cells) + "</tr>")
+        lines.append(f"<tr><th>{_breakable(name)}</th>{''.join(cells)}</tr>")
     heads = ("", "near copies of training images", "time an image", "memory", "license")
     head = "".join(f"<th>{h}</th>" for h in heads)
-    return f"<table><tr>{head}</tr>{''.join(lines)}</table>"
+    table = f'<table class="systems"><tr>{head}</tr>{"".join(lines)}</table>'
+    return table + (f'<p class="small">{html.escape(_search(controls))}</p>' if controls else "")
+
+
+def _copies(audit: dict[str, Any] | None) -> str:
+    if not audit:
+        return "not looked for"
+    low, high = (100 * edge for edge in audit["interval"])
+    count = f"<b>{audit['near_copies']}</b> of {audit['images']}"
+    return f"{count}<br><i>{low:.0f} … {high:.0f} %</i>"
+
+
+def _search(controls: dict[str, Any]) -> str:
+    """What the search for near copies finds, and what it takes for one by mistake."""
+    alarms = controls["false_alarms"]
+    planted = "; ".join(
+        f"{kind}: {of['found']} of {of['tried']}" for kind, of in controls["detection"].items()
+    )
+    return (
+        f"Near copies: the same search took {alarms['found']} of {alarms['tried']} real images of other people "
+        f"for copies, and found copies made on purpose ({planted})."
+    )

@@ -44,6 +44,30 @@ def test_a_spot_is_named_by_its_field_on_the_patients_side(row, column, field):
         assert scores.max() > opacity.CLEAR
 
 
+def high(count, *, seed=0):
+    """Radiographs whose lungs end at three fifths of the image."""
+    images = films(count, seed=seed)
+    squeezed = images[:, np.minimum((np.arange(SIDE) / 0.77).astype(int), SIDE - 1)]
+    return np.where(np.arange(SIDE)[:, None] < 0.6 * SIDE, squeezed, 160.0)
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_thirds_of_the_lungs_follow_lungs_that_end_high(side):
+    normal, (radiograph,) = films(30), high(1, seed=1)
+    spot = with_spot(radiograph, 0.54, 0.3 if side == "right" else 0.7)
+    of_image, of_lungs = (
+        FIELDS[int(opacity.fit(normal, of_lungs=of).scores(spot[None])[0].argmax())]
+        for of in (False, True)
+    )
+    assert of_lungs == f"lower {side}"
+    assert of_image != of_lungs
+    assert opacity.lung_rows(radiograph)[1] == pytest.approx(0.6, abs=0.03)
+
+
+def test_lungs_that_are_not_found_are_where_they_can_be():
+    assert opacity.lung_rows(np.zeros((SIDE, SIDE))) == opacity.LUNG_ROWS
+
+
 def test_scores_do_not_depend_on_brightness_and_contrast():
     fields, made = opacity.fit(films(30)), films(3, seed=2)
     assert np.allclose(fields.scores(made), fields.scores(0.5 * made + 30), atol=1e-3)

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy import ndimage
 
 from medsynth import domains as presets
 from medsynth.evaluation.memorization import audit as memorization
 from medsynth.evaluation.memorization import figure as memorization_figure
 from medsynth.evaluation.memorization.audit import RealImages
-from medsynth.evaluation.memorization.similarity import MEASURES, ReferenceIndex
+from medsynth.evaluation.memorization.similarity import MEASURES, ReferenceIndex, _peak
 from medsynth.records.audit import Match
 
 pytestmark = pytest.mark.slow
@@ -64,6 +65,24 @@ def calibration(reference_index, training, held_out):
 
 def best(reference_index, image):
     return reference_index.compare(image).best(np.ones(len(reference_index), dtype=bool))
+
+
+@pytest.mark.parametrize("reach", [1 / 8, 1 / 3])
+def test_the_peak_is_that_of_the_whole_inverse_transform(reach):
+    size = (48, 36)
+    spectra = torch.fft.rfft2(torch.randn((3, *size), generator=torch.Generator().manual_seed(0)))
+    spectra[..., 11:] = 0
+    whole = torch.fft.fftshift(torch.fft.irfft2(spectra, s=size), dim=(-2, -1)) * (48 * 36)
+    rows, columns = (int(n * reach) for n in size)
+    near = whole[:, 24 - rows : 25 + rows, 18 - columns : 19 + columns].amax((1, 2))
+    assert torch.allclose(_peak(spectra[..., :11], size, reach=reach), near, rtol=1e-6)
+
+
+def test_one_image_is_compared_as_among_all(reference_index, training):
+    image = ndimage.shift(training.images[7], (3, -2), order=1)
+    among = reference_index.compare(image).scores
+    alone = reference_index.only(7).compare(image).scores
+    assert {n: s[0] for n, s in alone.items()} == pytest.approx({n: among[n][7] for n in MEASURES})
 
 
 def test_an_image_is_its_own_copy_by_every_measure(reference_index, training):

@@ -10,6 +10,7 @@ from tiny_systems import film_table
 from medsynth.cli import app as cli
 from medsynth.datasets.data import Slices
 from medsynth.evaluation import comparison
+from medsynth.evaluation.metrics import two_sample
 from medsynth.evaluation.metrics.two_sample import TrainingBudget
 from medsynth.training.recipe import load_recipe
 
@@ -123,4 +124,54 @@ def test_copies_of_training_images_are_counted(films, tmp_path):
     record = comparison.SystemComparison(
         [copies], recipe, tmp_path / "out", only=("memorization",)
     ).run()
-    assert record["systems"]["copies"]["figures"]["memorization"]["near_copies"] >= 8
+    found = record["systems"]["copies"]["figures"]["memorization"]
+    assert found["near_copies"] >= 8
+    assert (
+        0.4 < found["interval"][0] < found["near_copies"] / found["images"] <= found["interval"][1]
+    )
+    assert {match["training_image"] for match in found["copies"]} & {f.name for f in trained}
+    assert "found copies made on purpose" in (tmp_path / "out/compare.html").read_text()
+
+
+@pytest.mark.slow
+def test_a_stopped_comparison_goes_on_and_gives_the_same(films, systems, tmp_path, monkeypatch):
+    recipe = load_recipe(
+        "chest_xray",
+        overrides={
+            "data.root": str(films),
+            "data.held_out": ["P1*", "P2*"],
+            "data.held_out_fraction": 0.0,
+        },
+    )
+    budget = TrainingBudget((8, 16), patch=48, places=4, scored=4, passes=1, batch=8)
+    options = {"only": ("two_sample", "diversity"), "settings": {"two_sample": budget}}
+    at_once = comparison.SystemComparison(systems, recipe, tmp_path / "at-once", **options).run()
+    cross_fit, calls = two_sample._cross_fit, []
+
+    def stopped_in_the_third(*args, **named):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return cross_fit(*args, **named)
+
+    monkeypatch.setattr(two_sample, "_cross_fit", stopped_in_the_third)
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt, match="2 parts are measured and kept in .*measured.json"):
+        comparison.SystemComparison(systems, recipe, out, **options).run()
+    assert not (out / "compare.html").exists()
+    events = []
+    again = comparison.SystemComparison(systems, recipe, out, **options, listener=events.append)
+    assert again.run() == at_once
+    assert len(calls) == 5  # the floor and the first system were kept; two were left
+    totals = [e.total for e in events if e.kind == "stage" and e.stage == "two-sample test"]
+    assert totals == [2 * 3]
+    assert comparison.SystemComparison(systems, recipe, out, **options).run() == at_once
+    assert len(calls) == 5
+
+
+def test_a_folder_with_other_files_is_left_alone(films, systems, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/thesis.docx").write_text("mine")
+    recipe = load_recipe("chest_xray", overrides={"data.root": str(films)})
+    with pytest.raises(FileExistsError, match="holds thesis.docx"):
+        comparison.SystemComparison(systems, recipe, tmp_path / "out")

@@ -120,9 +120,8 @@ def calibrate(
             stage.advance(message=owner)
         detected: dict[str, list[dict[str, float]]] = {"neighboring slice": beside}
         for kind, index, image in made:
-            only = np.arange(len(training.images)) == index
-            scores = _scores(reference_index.compare(image).best(only))
-            detected.setdefault(kind, []).append(scores)
+            alone = reference_index.only(index).compare(image)
+            detected.setdefault(kind, []).append(_scores(alone.best(np.ones(1, dtype=bool))))
             stage.advance(message=kind)
     thresholds = _thresholds([scores for _, scores in null])
     controls = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 from PIL import Image
 
-from medsynth.datasets.data import load_slices, read_split
+from medsynth.datasets.data import Slices, load_slices, read_split
 from medsynth.domains import Preset
 from medsynth.evaluation.memorization import audit as memorization
 from medsynth.evaluation.memorization.audit import (
@@ -31,15 +32,21 @@ from medsynth.training.recipe import Recipe
 
 
 class Auditor:
-    """The training images, transformed once, and the thresholds."""
+    """The training images, transformed once, and the thresholds.
 
-    def __init__(self, recipe: Recipe, preset: Preset, listener: Listener):
+    `slices`: those of the training people and of the people held out, where they are loaded already.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        preset: Preset,
+        listener: Listener,
+        *,
+        slices: Sequence[Slices] = (),
+    ):
         self.preset, self.listener = preset, listener
-        split = read_split(recipe.data)
-        options: dict[str, Any] = {"preset": preset, "split": split, "listener": listener}
-        slices = [load_slices(recipe.data, **options)]
-        if split.part(held_out=True):
-            slices.append(load_slices(recipe.data, held_out=True, **options))
+        slices = slices or _loaded(recipe, preset, listener)
         parts = [RealImages(s.images, s.patients, s.series) for s in slices]
         self.training: RealImages = parts[0]
         held_out = parts[1] if len(parts) == 2 else None
@@ -91,6 +98,15 @@ def synthesized(out: Path, *, preset: Preset) -> tuple[np.ndarray, int]:
     image = sitk.ReadImage(str(out / "image.nrrd"))[:, :, first : last + 1]
     fitted = fit_to_grid(image, preset.grid, air=preset.air, pixel_mm=preset.pixel_mm)
     return sitk.GetArrayFromImage(fitted).astype("float32"), first
+
+
+def _loaded(recipe: Recipe, preset: Preset, listener: Listener) -> list[Slices]:
+    split = read_split(recipe.data)
+    options: dict[str, Any] = {"preset": preset, "split": split, "listener": listener}
+    slices = [load_slices(recipe.data, **options)]
+    if split.part(held_out=True):
+        slices.append(load_slices(recipe.data, held_out=True, **options))
+    return slices
 
 
 def _calibrated(auditor: Auditor, held_out: RealImages | None) -> Calibration:

@@ -13,6 +13,7 @@ contrast nor the strong edge of the body decides. Gradient histograms are those 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -97,6 +98,12 @@ class ReferenceIndex:
         both = [self._against(np.ascontiguousarray(i)) for i in (image, image[:, ::-1])]
         return Nearest({name: np.maximum(both[0][name], both[1][name]) for name in MEASURES})
 
+    def only(self, index: int) -> ReferenceIndex:
+        """The one image of this index, compared as it is among all."""
+        one = copy.copy(self)
+        one.described = {name: value[index : index + 1] for name, value in self.described.items()}
+        return one
+
     def _against(self, image: np.ndarray) -> dict[str, np.ndarray]:
         ours = self._describe(image[None])
         scores = {name: self._shifted(ours[name], name) for name in ("whole", "fine")}
@@ -171,7 +178,8 @@ def _unit_energy(spectrum: Tensor) -> Tensor:
 
 def _correlating(images: Tensor, band: tuple[float, float]) -> Tensor:
     radius = _radius((images.shape[1], images.shape[2]), max(images.shape[1:]))
-    return _unit_energy(torch.fft.rfft2(images) * ((radius >= band[0]) & (radius <= band[1])))
+    spectrum = torch.fft.rfft2(images) * ((radius >= band[0]) & (radius <= band[1]))
+    return _within(band[1], _unit_energy(spectrum), radius)
 
 
 def _phase_correlating(images: Tensor, band: tuple[float, float]) -> Tensor:
@@ -183,7 +191,12 @@ def _phase_correlating(images: Tensor, band: tuple[float, float]) -> Tensor:
     spectrum = torch.fft.rfft2(images) * ((radius >= band[0]) & (radius <= band[1]))
     strength = spectrum.abs()
     usual = strength.mean((-2, -1), keepdim=True).clamp_min(1e-12)
-    return _unit_energy(spectrum / (strength + WEAK * usual))
+    return _within(band[1], _unit_energy(spectrum / (strength + WEAK * usual)), radius)
+
+
+def _within(highest: float, spectrum: Tensor, radius: Tensor) -> Tensor:
+    """`spectrum` without the last columns, which are zero above the frequency `highest`."""
+    return spectrum[..., : int((radius[0] <= highest).sum())].clone()
 
 
 def _window_side(size: tuple[int, int]) -> tuple[int, int]:
@@ -212,11 +225,16 @@ def _windows(images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _peak(product: Tensor, size: tuple[int, int], *, reach: float) -> Tensor:
-    """Largest correlation within shifts of `reach` times the size, (B,)."""
-    surface = torch.fft.irfft2(product, s=size) * (size[0] * size[1])
+    """Largest correlation within shifts of `reach` times the size, (B,).
+
+    An inverse FFT in two steps, of which only the rows and columns within reach are finished.
+    """
     rows, columns = (max(int(n * reach), 1) for n in size)
-    rolled = torch.roll(surface, (rows, columns), (-2, -1))
-    return rolled[..., : 2 * rows + 1, : 2 * columns + 1].amax((-2, -1))
+    down = torch.fft.ifft(product, dim=-2)
+    near = torch.cat([down[..., : rows + 1, :], down[..., -rows:, :]], dim=-2)
+    surface = torch.fft.irfft(near, n=size[1])
+    within = torch.cat([surface[..., : columns + 1], surface[..., -columns:]], dim=-1)
+    return within.flatten(1).amax(1) * (size[0] * size[1])
 
 
 def gradient_histograms(images: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from medsynth.domains import Window
 from medsynth.evaluation import bootstrap
+from medsynth.evaluation.kept_figures import KeptFigures, key_of
 from medsynth.evaluation.metrics.base import Measured, Metric, MetricInputs, TableRow
 from medsynth.evaluation.patches import cut, draw_places, windowed
 from medsynth.evaluation.small_network import scale_of, small_network
@@ -84,6 +85,7 @@ def paired_tests(
     patients: Sequence[str],
     budget: TrainingBudget | None = None,
     seed: int = 0,
+    kept: KeptFigures | None = None,
     listener: Listener = ignore,
 ) -> dict[str, dict[str, Any]]:
     """The test of several sets of slices against the same real ones, in every window, beside its floor.
@@ -100,6 +102,7 @@ def paired_tests(
         patients: of each slice.
         budget: None is the default.
         seed: of places, starting weights, batches, resamples.
+        kept: takes over what an earlier call measured, and keeps what this one does.
         listener: hears of every pass over the patches, with the time left for all systems.
 
     Returns:
@@ -109,30 +112,46 @@ def paired_tests(
     """
     budget = budget or TrainingBudget()
     places = draw_places(inside, count=2 * budget.places, seed=seed, size=budget.patch)
-    kept = np.array([k for k, corners in enumerate(places) if len(corners)])
-    first = [places[k][: budget.places] for k in kept]
-    other = [places[k][budget.places :] for k in kept]
-    folds, split = split_folds([patients[k] for k in kept])
+    usable = np.array([k for k, corners in enumerate(places) if len(corners)])
+    first = [places[k][: budget.places] for k in usable]
+    other = [places[k][budget.places :] for k in usable]
+    folds, split = split_folds([patients[k] for k in usable])
     about = {
         "discriminator": budget.discriminator,
         "split": split,
-        "slices": len(kept),
+        "slices": len(usable),
         "patches_per_slice": budget.places,
         "patch_pixels": budget.patch,
         "computed_in": str(_dtype()).removeprefix("torch."),
         "floor_is": "real patches against real patches at other places of the same slices",
     }
+    kept = KeptFigures() if kept is None else kept
+    same = key_of(real, inside, tuple(patients), budget, seed, about["computed_in"])
+    floor_keys = {window.name: key_of(same, window, "floor") for window in windows}
+    keys = {
+        (window.name, name): key_of(same, window, planes)
+        for window in windows
+        for name, planes in systems.items()
+    }
+    missing = {key for key in (*floor_keys.values(), *keys.values()) if key not in kept}
     per_window: dict[str, dict[str, dict]] = {name: {} for name in systems}
-    total = len(windows) * len(folds) * (1 + len(systems)) * budget.passes
+    total = len(missing) * len(folds) * budget.passes
     with Stage("two-sample test", total=total, listener=listener) as stage:
         fit = partial(_cross_fit, folds=folds, budget=budget, seed=seed, stage=stage)
         for window in windows:
-            seen = _channels(real[kept], window)
+            seen = _channels(real[usable], window)
             theirs = _stack(seen, first, budget.patch)
-            floor = fit(_stack(seen, other, budget.patch), theirs)
+
+            def of_floor(seen: np.ndarray = seen, theirs: Tensor = theirs) -> dict:
+                return fit(_stack(seen, other, budget.patch), theirs)
+
+            def of(planes: np.ndarray, window: Window = window, theirs: Tensor = theirs) -> dict:
+                return fit(_stack(_channels(planes[usable], window), first, budget.patch), theirs)
+
+            floor = kept.once(floor_keys[window.name], of_floor)
             for name, planes in systems.items():
-                ours = _stack(_channels(planes[kept], window), first, budget.patch)
-                per_window[name][window.name] = fit(ours, theirs) | {"floor": floor}
+                found = kept.once(keys[window.name, name], partial(of, planes))
+                per_window[name][window.name] = found | {"floor": floor}
     return {name: about | {"windows": found} for name, found in per_window.items()}
 
 
