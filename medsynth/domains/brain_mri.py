@@ -1,6 +1,6 @@
 """Brain MRI, 256 x 256, axial, in gray values of the display (8 bits): MR has no absolute unit."""
 
-from medsynth.domains.base import OrganFinder, Preset
+from medsynth.domains.base import FewCalls, OrganFinder, Preset
 from medsynth.domains.display_units import DISPLAY_UNITS
 
 PRESET = Preset(
@@ -9,7 +9,8 @@ PRESET = Preset(
     modality="MR",
     grid=(256, 256),
     weights="brain_mri_256.safetensors",
-    experts=("brain_mri_fine_256",),
+    experts=("brain_mri_fine_256", "brain_mri_four_256"),
+    few_calls=FewCalls(4, "brain_mri_four_256"),
     anatomy_factor=8,
     lesion_kinds=("enhancing_mass", "ring_enhancing_mass"),
     organ=OrganFinder("skull", "medsynth.lesions.regions:inside_skull_mr"),
