@@ -29,7 +29,9 @@ def prepared(
 
     Args:
         recipe: the student's.
-        schedule, preconditioning, noise_level: as the recipe describes them.
+        schedule: as the recipe describes it.
+        preconditioning: of its residual scale.
+        noise_level: the scale that it is conditioned on, if it is.
         run: its folder, where a new run keeps a copy of its teacher.
         start_from: the weights that a new run begins with; None: the run goes on.
         device: that the teacher computes on.

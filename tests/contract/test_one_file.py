@@ -150,7 +150,7 @@ def lung(tmp_path):
     image.SetSpacing((3, 3, 3))
     sitk.WriteImage(image, str(tmp_path / "lung.nrrd"))
     # One reference only: what surrounds a body would be a second one.
-    raw = {"preset": "lung_ct", "anatomy": {"image": "lung.nrrd"}, "steps": 4}
+    raw = {"preset": "lung_ct", "anatomy": {"image": "lung.nrrd"}, "steps": 4, "expert": "none"}
     raw |= {"noise": "network", "surroundings": "network"}
     return lambda **changes: parse(raw | changes, tmp_path)
 
