@@ -51,14 +51,14 @@ def test_an_image_is_gray_marked_and_its_original_kept(tmp_path):
         assert made.text[marking.KEY] == marking.TEXT
         expected = np.rint(np.asarray(colors, np.float32).mean(axis=2))
         change = np.asarray(made, np.float32) - expected
-        assert np.abs(change).max() <= 1
+        assert np.abs(change).max() <= 2  # the stripes are noise of more than five gray values
     assert result(tmp_path / "out")["made"] == 1
     assert result(tmp_path / "out")["images"][0]["pixel_mark"]["key"] == "product"
 
 
 @pytest.mark.parametrize(
     ("dtype", "step", "preset"),
-    [("uint8", 1, ""), ("uint16", 257, ""), ("float32", 3, "lung_ct"), ("float32", 1, "brain_mri")],
+    [("uint8", 2, ""), ("uint16", 514, ""), ("float32", 3, "lung_ct"), ("float32", 2, "brain_mri")],
 )
 def test_what_another_system_made_is_marked_in_its_pixels(dtype, step, preset):
     rng = np.random.default_rng(0)
