@@ -79,14 +79,22 @@ def sample(
     planned = conditioned.plan(sampler, steps)
     draw = draw or _noise_source(sampler, conditions, generators, noise)
     x, done = start(noise, planned[0], conditions=conditions, known=known), 0
-    earlier: deque[tuple[Step, Tensor]] = deque(maxlen=sampler.history)
-    for step in planned:
-        predict = conditioned.at(step).predict
-        x, x0 = advance(x, predict, step, sampler, conditions, earlier=tuple(earlier), draw=draw)
-        earlier.append((step, x0))
+
+    def called(step: Step) -> None:
+        nonlocal done
         for _ in range(step.calls):
             done += 1
             on_step(done, steps)
+
+    x = follow(
+        x,
+        planned,
+        sampler,
+        lambda step: conditioned.at(step).predict,
+        conditions=conditions,
+        draw=draw,
+        after=called,
+    )
     return refined(x, denoiser, conditions, planned[-1], finish=finish)
 
 
@@ -105,6 +113,26 @@ def start(
     if known is nothing:
         return noise
     return step.abar**0.5 * known + (1 - step.abar) ** 0.5 * noise
+
+
+def follow(
+    x: Tensor,
+    planned: Sequence[Step],
+    sampler: Sampler,
+    predict_at: Callable[[Step], Callable[[Tensor, float], Prediction]],
+    *,
+    conditions: Sequence[Condition] = (),
+    draw: Draw = no_noise,
+    after: Callable[[Step], None] = lambda step: None,
+) -> Tensor:
+    """Where all of `planned` lead from x (B, 1, H, W); `after` is called with each move that is done."""
+    earlier: deque[tuple[Step, Tensor]] = deque(maxlen=sampler.history)
+    for step in planned:
+        predict = predict_at(step)
+        x, x0 = advance(x, predict, step, sampler, conditions, earlier=tuple(earlier), draw=draw)
+        earlier.append((step, x0))
+        after(step)
+    return x
 
 
 def advance(

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 
 GRAY = "gray value"
+# By whose moves distilled networks learned (`medsynth.diffusion.distillation`).
+DISTILLED_SAMPLER = "ddim_log_snr"
 
 
 @dataclass(frozen=True)
@@ -138,11 +140,10 @@ class Tissue:
 
 @dataclass(frozen=True)
 class FewCalls:
-    """`calls` calls of `sampler` with `expert`, a shipped network that was distilled to just these."""
+    """`calls` calls of `DISTILLED_SAMPLER` with `expert`, a shipped network distilled to just these."""
 
     calls: int
     expert: str
-    sampler: str = "ddim_log_snr"
 
 
 @dataclass(frozen=True)
@@ -225,7 +226,9 @@ class Preset:
     def drawn_with(self, calls: int) -> tuple[str | None, str]:
         """Expert (None: as the weights say) and sampler of so many calls, where nobody names another."""
         few = self.few_calls
-        return (few.expert, few.sampler) if few and few.calls == calls else (None, self.sampler)
+        return (
+            (few.expert, DISTILLED_SAMPLER) if few and few.calls == calls else (None, self.sampler)
+        )
 
     @property
     def is_projection(self) -> bool:

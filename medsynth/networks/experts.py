@@ -14,6 +14,7 @@ import torch
 
 from medsynth.diffusion.denoiser import Denoiser
 from medsynth.diffusion.experts import with_expert
+from medsynth.domains.base import DISTILLED_SAMPLER
 from medsynth.errors import CheckpointError
 from medsynth.networks import model_store
 from medsynth.networks.checkpoint import (
@@ -25,9 +26,6 @@ from medsynth.networks.checkpoint import (
 from medsynth.records.result import Checkpoint
 from medsynth.request.model import NO_EXPERT
 from medsynth.storage.files import sha256
-
-# By whose moves distilled experts learned (`medsynth.diffusion.distillation`).
-DISTILLED_SAMPLER = "ddim_log_snr"
 
 
 @dataclass(frozen=True)
