@@ -109,14 +109,18 @@ def test_the_expert_is_fetched_with_its_network(bare, addReference, tmp_path, mo
     listNetworks(tmp_path, name)
     index = tmp_path / "library" / "medsynth" / "networks" / "index.json"
     (entry,) = json.loads(index.read_text()).values()
-    entries = {"lung_ct_512": {**entry, "expert": "fine"}, "fine": {**entry, "size": 2e6}}
+    small = {**entry, "size": 2e6}
+    entries = {"lung_ct_512": {**entry, "expert": "fine"}, "fine": small, "lung_ct_four_512": small}
     index.write_text(json.dumps(entries))
     # The network alone, as an earlier version fetched it.
     (tmp_path / "networks").mkdir()
     (tmp_path / "networks" / name).write_bytes(WEIGHTS)
     pick(bare.ui.referenceSelector, addReference())
     (request,) = run(bare, monkeypatch)
-    assert [f"https://example.org/{expert}" in text for text in bare.asked] == [True]
+    few = "lung_ct_four_512.safetensors"  # the network of four calls, which is asked for by their number
+    wanted = [f"https://example.org/{file}" for file in (expert, few)]
+    assert [address in text for address, text in zip(wanted, bare.asked, strict=True)] == [True] * 2
+    assert (tmp_path / "networks" / few).read_bytes() == WEIGHTS
     assert request["weights"] == str(tmp_path / "networks" / name)
     assert (tmp_path / "networks" / expert).read_bytes() == WEIGHTS
 
