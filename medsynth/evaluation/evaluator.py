@@ -45,7 +45,8 @@ class Evaluator:
         out: the folder of page and figures.
         weights: the file of the network that is evaluated.
         denoiser: what samples; None loads that of `weights` when it is needed.
-        expert: the file of the network for the fine levels, `none`, or None: as `weights` say.
+        expert: the file of the network for the fine levels, `none`, or None: as `weights` say,
+            with `steps` of the preset's network of few calls that one.
         factor, sampler: of the anatomy's guidance; None is the preset's.
         slices: how many slices are synthesized, at least 8.
         steps: NFE of each.
@@ -90,11 +91,9 @@ class Evaluator:
 
     def __post_init__(self) -> None:
         self.preset = domains.get(self.recipe.preset)
-        if (
-            self.expert is None
-            and self.sampler is None
-            and self.weights.name == self.preset.weights
-        ):
+        # A network that is handed over is drawn with as it is.
+        own = self.denoiser is None and self.weights.name == self.preset.weights
+        if own and self.expert is None and self.sampler is None:
             self.expert, self.sampler = self.preset.drawn_with(self.steps)
         self._chosen = _chosen(self.only)
         threads.choose(self.threads)

@@ -19,6 +19,7 @@ from medsynth.diffusion.sampling import generators, sample
 from medsynth.domains import PRESETS, get
 from medsynth.domains.base import DISTILLED_SAMPLER
 from medsynth.errors import CheckpointError
+from medsynth.evaluation.evaluator import Evaluator
 from medsynth.generators import weights_of
 from medsynth.generators.call_seconds import sampling_seconds
 from medsynth.networks import load_denoiser, model_store, read_metadata, save_weights
@@ -26,7 +27,7 @@ from medsynth.networks.domain_weights import check_metadata
 from medsynth.networks.experts import expert_file
 from medsynth.networks.pixel_unet import PixelUNetConfig
 from medsynth.request import parse
-from medsynth.training.recipe import Augment, Phase, Recipe, ReferenceOptions
+from medsynth.training.recipe import Augment, Phase, Recipe, ReferenceOptions, load_recipe
 from medsynth.training.trainer import Trainer
 
 WIDE = schedule.log_snr_linear(log_snr_max=10.0, log_snr_min=-7.0)
@@ -340,6 +341,24 @@ def test_the_shipped_network_of_few_calls_refuses_others(tmp_path):
     request = parse({**keys, "expert": "brain_ct_four_256", "steps": 20}, tmp_path)
     with pytest.raises(CheckpointError, match="distilled to 4 calls of ddim_log_snr, not to 20"):
         weights_of(request, get("brain_ct"))
+
+
+def test_an_evaluation_of_few_calls_is_of_the_network_that_requests_are_drawn_with(tmp_path):
+    rows = [f"{k:03d}.png,HEADCT-{k:03d}" for k in (1, 2, 76, 77)]
+    for row in rows:
+        (tmp_path / row.split(",")[0]).touch()
+    (tmp_path / "SOURCES.csv").write_text("\n".join(["file,patient", *rows]))
+    recipe = load_recipe("brain_ct", overrides={"data.root": str(tmp_path)})
+
+    def drawn(**more):
+        made = Evaluator(recipe, tmp_path / "out", model_store.path("brain_ct_256"), **more).made_by
+        return made["expert"], made["sampler"]
+
+    own = "brain_ct_fine_256.safetensors", "dpmpp_3m_sde"
+    assert drawn(steps=4) == ("brain_ct_four_256.safetensors", DISTILLED_SAMPLER)
+    assert drawn() == own
+    # Nobody calls another network than the one that is handed over.
+    assert drawn(steps=4, denoiser=Denoiser(Remembering(WIDE), WIDE)) == own
 
 
 def test_an_expert_is_looked_for_beside_the_weights_first(tmp_path):
