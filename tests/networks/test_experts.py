@@ -19,6 +19,7 @@ from medsynth.diffusion.sampling import generators, sample
 from medsynth.domains import PRESETS, get
 from medsynth.domains.base import DISTILLED_SAMPLER
 from medsynth.errors import CheckpointError
+from medsynth.evaluation import evaluator
 from medsynth.evaluation.evaluator import Evaluator
 from medsynth.generators import weights_of
 from medsynth.generators.call_seconds import sampling_seconds
@@ -343,8 +344,12 @@ def test_the_shipped_network_of_few_calls_refuses_others(tmp_path):
         weights_of(request, get("brain_ct"))
 
 
-def test_an_evaluation_of_few_calls_is_of_the_network_that_requests_are_drawn_with(tmp_path):
-    rows = [f"{k:03d}.png,HEADCT-{k:03d}" for k in (1, 2, 76, 77)]
+def test_an_evaluation_of_few_calls_is_of_the_network_that_requests_are_drawn_with(
+    tmp_path, monkeypatch
+):
+    # These are not the images that the networks were trained on, which it would refuse.
+    monkeypatch.setattr(evaluator, "check_evaluated", lambda *args, **kwargs: None)
+    rows = [f"{k:03d}.png,HEADCT-{k:03d}" for k in (1, 2, 76, 77, 178, 199)]
     for row in rows:
         (tmp_path / row.split(",")[0]).touch()
     (tmp_path / "SOURCES.csv").write_text("\n".join(["file,patient", *rows]))
