@@ -1,5 +1,6 @@
 """`medsynth web` as a process, and what a visitor without a browser can ask of it."""
 
+import contextlib
 import json
 import re
 import signal
@@ -41,8 +42,12 @@ class Served:
         """The processes of its sessions."""
         import psutil
 
-        found = psutil.Process(self.process.pid).children(recursive=True)
-        return [p for p in found if "medsynth.web.session" in p.cmdline()]
+        def is_one(process):
+            with contextlib.suppress(psutil.NoSuchProcess):  # ended meanwhile; a zombie has no command
+                return "medsynth.web.session" in process.cmdline()
+            return False
+
+        return list(filter(is_one, psutil.Process(self.process.pid).children(recursive=True)))
 
     def files(self):
         """Every file that its sessions keep."""

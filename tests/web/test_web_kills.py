@@ -70,11 +70,13 @@ def session_with_an_image(server, image, moment):
     upload(server, begin(server), image)
     time.sleep(moment)
 
-    def found():
-        # The one in whose folder something lies; another one is kept ready, with nothing in it.
-        return [p for p in server.sessions() if any(f.is_file() for f in folder_of(p).rglob("*"))]
+    def has_files(process):
+        with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError):  # it ends meanwhile
+            return any(f.is_file() for f in folder_of(process).rglob("*"))
+        return False
 
-    return until(found)[0]
+    # The one in whose folder something lies; another one is kept ready, with nothing in it.
+    return until(lambda: list(filter(has_files, server.sessions())))[0]
 
 
 def folder_of(process):
