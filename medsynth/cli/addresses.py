@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import os
 import secrets
 from collections.abc import Callable
@@ -21,8 +22,8 @@ SHORTEST_TOKEN = 16
 
 def add_options(
     parser: argparse.ArgumentParser, *, port: int, variable: str, files: str, job: str
-) -> None:
-    """Address, token, certificate, folder and limits.
+) -> Callable[..., None]:
+    """Address, token, certificate, folder and limits; `add_limit` of this parser, for more of them.
 
     Args:
         port: the usual one.
@@ -46,6 +47,7 @@ def add_options(
     add_limit(parser, "--job-minutes", 60, f"of one {job}")
     add_limit(parser, "--upload", 2048, "of one upload", metavar="MB")
     threads.add_option(parser)
+    return functools.partial(add_limit, parser)
 
 
 def add_limit(

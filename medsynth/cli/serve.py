@@ -28,10 +28,9 @@ examples:
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """`serve` and its options."""
     parser = add_command(subparsers, "serve", LINE, DESCRIPTION, EXAMPLES)
-    addresses.add_options(
+    add = addresses.add_options(
         parser, port=8100, variable=TOKEN, files="uploads and results lie while it runs", job="job"
     )
-    add = functools.partial(addresses.add_limit, parser)
     add("--parallel", 1, "jobs at the same time", whole=True)
     add("--jobs", 8, "waiting or running", whole=True)
     add("--job-memory", 16, "of one job", metavar="GB")

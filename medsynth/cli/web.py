@@ -27,10 +27,9 @@ examples:
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """`web` and its options."""
     parser = add_command(subparsers, "web", LINE, DESCRIPTION, EXAMPLES)
-    addresses.add_options(
+    add = addresses.add_options(
         parser, port=8200, variable=TOKEN, files="images lie while a session lasts", job="run"
     )
-    add = functools.partial(addresses.add_limit, parser)
     add("--sessions", 4, "at the same time", whole=True)
     add("--session-minutes", 480, "of one")
     add("--idle-minutes", 60, "without a word")
