@@ -18,7 +18,7 @@ from torch import Tensor
 
 from medsynth.diffusion import samplers
 from medsynth.diffusion.denoiser import Denoiser
-from medsynth.diffusion.guidance import Condition, LowFrequency, ReferenceGuidance, named_condition
+from medsynth.diffusion.guidance import Condition, ReferenceGuidance, named_condition
 from medsynth.diffusion.noise import Draw, PerSampleNoise
 from medsynth.diffusion.sampling import (
     CorrelatedNoise,
@@ -166,16 +166,19 @@ class GuidedDiffusion:
         self, image: np.ndarray, *, factor: int, noise: Tensor, index: int, seed: int
     ) -> SampledBatch:
         """`image` (H, W) in physical units once more, as sample `index` of `seed`."""
-        unit = self.unit(image)
         draw = PerSampleNoise(generators(seed, [index]), like=noise.to(self.device))
-        task, field = self._continued(SliceTask((Reference("anatomy", image, factor),)))
-        made = self.sample(
-            noise,
-            conditions=self.conditions(*self._with_surroundings([task], draw)),
-            draw=draw,
-            finish=self.finish(unit, factor, draw),
-        )
-        return replace(made, fields=(field,))
+        return self._drawn([SliceTask((Reference("anatomy", image, factor),))], noise, draw)
+
+    def _drawn(
+        self, asked: Sequence[SliceTask], noise: Tensor, draw: Draw, *, on_step: OnStep = silent
+    ) -> SampledBatch:
+        """What a batch follows, put together and sampled with noise (B, 1, H, W)."""
+        tasks, fields = zip(*(self._continued(task) for task in asked), strict=True)
+        anatomies = [task.references[0] for task in tasks]
+        finish = self.finish(self.unit(*(a.values for a in anatomies)), anatomies[0].factor, draw)
+        conditions = self.conditions(*self._with_surroundings(tasks, draw))
+        made = self.sample(noise, conditions=conditions, draw=draw, on_step=on_step, finish=finish)
+        return replace(made, fields=fields, noise=finish.levels if finish else {})
 
     def _continued(self, task: SliceTask) -> tuple[SliceTask, ExposedField | None]:
         """The task with mammograms continued past their edge, and where that of the anatomy lies."""
@@ -220,36 +223,35 @@ class GuidedDiffusion:
             draw=draw,
         )
 
-    def unit(self, values: np.ndarray) -> Tensor:
-        """(H, W) in physical units as (1, 1, H, W) in [-1, 1]."""
-        return torch.from_numpy(self.preset.intensity.to_unit(values))[None, None]
+    def unit(self, *planes: np.ndarray) -> Tensor:
+        """Planes (H, W) in physical units as (B, 1, H, W) in [-1, 1]."""
+        return stacked([self.preset.intensity.to_unit(values) for values in planes])
 
     def conditions(self, *tasks: SliceTask) -> list[Condition]:
         """What is named, then all references of slices of one layout, then the pixels that are known.
 
         In this order: the references and the known pixels have the last word.
         """
-        references = [
-            self._reference(same) for same in zip(*(t.references for t in tasks), strict=True)
-        ]
+        references = []
+        for same in zip(*(task.references for task in tasks), strict=True):
+            first, maps = same[0], [part.weights for part in same if part.weights is not None]
+            references.append(
+                self.guidance.reference(
+                    first.name,
+                    self.unit(*(part.values for part in same)).to(self.device),
+                    first.factor,
+                    weights=stacked(maps).to(self.device) if maps else None,
+                    stop_sigma=first.stop.sigma,
+                    stop_fraction=first.stop.fraction,
+                )
+            )
         anatomy = references[0].reference
         named = [named_condition(each.kind, anatomy, **each.options) for each in self.named]
         known = [task.known for task in tasks if task.known is not None]
-        guided = self.guidance.conditions(references, stacked(known) if known else None)
-        return [*named, *guided]
-
-    def _reference(self, parts: Sequence[Reference]) -> LowFrequency:
-        """The same reference in every slice of a batch."""
-        first = parts[0]
-        weights = [part.weights for part in parts if part.weights is not None]
-        return self.guidance.reference(
-            first.name,
-            torch.cat([self.unit(part.values) for part in parts]),
-            first.factor,
-            weights=stacked(weights) if weights else None,
-            stop_sigma=first.stop.sigma,
-            stop_fraction=first.stop.fraction,
+        guided = self.guidance.conditions(
+            references, stacked(known).to(self.device) if known else None
         )
+        return [*named, *guided]
 
     def check(self, task: SliceTask) -> None:
         """Refuse more steps than the sampler can take, or a composition that would diverge."""
@@ -291,24 +293,13 @@ class GuidedDiffusion:
             yield from self._generate(batch, loop_noise.of_batch(indices), on_step)
 
     def _generate(self, batch: Sequence[Asked], draw: Draw, on_step: OnSlice) -> list[MadeSlice]:
-        indices, asked, noises = zip(*batch, strict=True)
-        tasks, fields = zip(*(self._continued(task) for task in asked), strict=True)
-        anatomies = [task.references[0] for task in tasks]
-        units = torch.cat([self.unit(anatomy.values) for anatomy in anatomies])
-        finish = self.finish(units, anatomies[0].factor, draw)
+        indices, tasks, noises = zip(*batch, strict=True)
 
         def step(done: int, steps: int) -> None:
             for k in indices:
                 on_step(k, done, steps)
 
-        made = self.sample(
-            torch.cat(noises),
-            conditions=self.conditions(*self._with_surroundings(tasks, draw)),
-            draw=draw,
-            on_step=step,
-            finish=finish,
-        )
-        made = replace(made, fields=fields)
+        made = self._drawn(tasks, torch.cat(noises), draw, on_step=step)
         images, errors, outside = made.images, made.errors, made.beyond
         return [
             MadeSlice(
@@ -317,7 +308,7 @@ class GuidedDiffusion:
                 errors[b],
                 outside[b],
                 # By tissue, of all slices together: one of them brings the record.
-                finish.levels if finish and not b else {},
+                made.noise if not b else {},
             )
             for b, k in enumerate(indices)
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from medsynth.diffusion.guidance import Condition
 from medsynth.diffusion.sampling import guidance_errors
+from medsynth.diffusion.scanner_noise import Levels
 from medsynth.domains import Preset
 from medsynth.generators.base import SliceTask
 from medsynth.generators.exposed_field import ExposedField
@@ -25,19 +26,21 @@ class SampledBatch:
     """x0 (B, 1, H, W) as the loop left it, and the conditions that it followed.
 
     `fields`: the mammogram of each, which conditions and x0 continue past its edge and `images` do not.
+    `noise`: by tissue, of all images together, as in `MadeSlice`.
     """
 
     x0: Tensor
     conditions: tuple[Condition, ...]
     preset: Preset
     fields: tuple[ExposedField | None, ...] = ()
+    noise: dict[str, list[Levels]] = field(default_factory=dict)
 
     @property
     def images(self) -> np.ndarray:
         """(B, H, W) float32 in physical units, within what the domain can represent."""
         values = self.preset.intensity.from_unit(self.x0[:, 0].float().clamp(-1, 1).cpu().numpy())
-        for index, field in enumerate(self.fields):
-            values[index] = field.cut_off(values[index]) if field else values[index]
+        for index, exposed in enumerate(self.fields):
+            values[index] = exposed.cut_off(values[index]) if exposed else values[index]
         return values
 
     @property

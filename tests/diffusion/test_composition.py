@@ -279,3 +279,10 @@ def test_guidance_that_cannot_work_is_refused():
         LowFrequencyGuidance([LowFrequency("a", image(1), 6)], composition="mean")
     with pytest.raises(ValueError, match="x0, x_t"):
         LowFrequencyGuidance([LowFrequency("a", image(1), 6)], space="epsilon")
+
+
+def test_guidance_whose_tensors_are_in_place_is_not_composed_again():
+    weights = box((2, 10), (2, 10))
+    lesion = LowFrequency("lesion", image(2), 2, weights=weights)
+    guidance = LowFrequencyGuidance([LowFrequency("anatomy", image(1), 6), lesion])
+    assert guidance.to("cpu") is guidance

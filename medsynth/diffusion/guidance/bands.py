@@ -7,7 +7,7 @@ The pieces that every composition is made of; which bands there are is `composit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
@@ -60,26 +60,29 @@ class Band:
         target = abar**0.5 * self.target
         if abar < 1:
             target = target + (1 - abar) ** 0.5 * self.fine.white_noise(draw)
-        return self._passed(target - self.fine.down(x))
+        return self._passed(target - self.fine.down(x), self.weight, self.box)
 
     def of_target(self) -> Tensor:
         """band(y) without the weight, (B, 1, H, W)."""
-        return self._unweighted()._passed(self.target)
+        return self._passed(self.target)
 
     def missing(self, x: Tensor) -> Tensor:
         """band(y - x) without the weight, (B, 1, H, W)."""
-        return self._unweighted()._passed(self.target - self.fine.down(x))
+        return self._passed(self.target - self.fine.down(x))
 
     def of_image(self, x: Tensor) -> Tensor:
         """weight * band(x), (B, 1, H, W)."""
         passed = torch.zeros_like(x)
-        passed[(..., *self.box)] = self._passed(self.fine.down(x))
+        passed[(..., *self.box)] = self._passed(self.fine.down(x), self.weight, self.box)
         return passed
 
-    def _unweighted(self) -> Band:
-        return replace(self, weight=None, box=EVERYWHERE)
-
-    def _passed(self, coefficients: Tensor) -> Tensor:
+    def _passed(
+        self,
+        coefficients: Tensor,
+        weight: Tensor | None = None,
+        box: tuple[slice, slice] = EVERYWHERE,
+    ) -> Tensor:
+        """weight * band of these coefficients of phi_fine in the pixels of `box`."""
         if self.coarse is not None and self.fine.factor == 1:
             # The coefficients are the pixels: the filter itself is cheaper than its square matrices.
             coefficients = coefficients - self.coarse(coefficients)
@@ -87,8 +90,8 @@ class Band:
             rows, columns = _coarse_part(self.coarse, self.fine)
             rows, columns = (m.to(coefficients) for m in (rows, columns))
             coefficients = coefficients - rows @ coefficients @ columns.T
-        image = self.fine.up(coefficients, rows=self.box[0], columns=self.box[1])
-        return image if self.weight is None else self.weight * image
+        image = self.fine.up(coefficients, rows=box[0], columns=box[1])
+        return image if weight is None else weight * image
 
 
 @lru_cache(maxsize=64)

@@ -92,9 +92,12 @@ class LowFrequency:
         return step.sigma_next >= (self.stop_sigma or 0.0)
 
     def to(self, device: str) -> LowFrequency:
-        """A copy with its tensors on `device`."""
-        weights = None if self.weights is None else self.weights.to(device)
-        return replace(self, reference=self.reference.to(device), weights=weights)
+        """With its tensors on `device`; itself where they are there."""
+        reference, weights = self.reference.to(device), self.weights
+        weights = None if weights is None else weights.to(device)
+        if reference is self.reference and weights is self.weights:
+            return self
+        return replace(self, reference=reference, weights=weights)
 
 
 class LowFrequencyGuidance:
@@ -145,20 +148,19 @@ class LowFrequencyGuidance:
         is drawn in the last steps. None: there is no such; None instead of all: no conditioning.
         """
         active = self._active(step)
-        if active not in self._conditionings:
-            self._conditionings[active] = self._gathered(active)
-        return self._conditionings[active]
-
-    def _gathered(self, active: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor | None] | None:
+        if active in self._conditionings:
+            return self._conditionings[active]
         whole = [r.reference for r in self.references if r.weights is None]
         if whole and self._noise_level is None:
             self._noise_level = image_noise_levels(whole[0])
+        found = None
         if active:
-            return (*self._composed(active).conditioning(), self._noise_level)
-        if not whole:
-            return None
-        nothing = torch.zeros_like(whole[0])
-        return nothing, nothing, self._noise_level
+            found = (*self._composed(active).conditioning(), self._noise_level)
+        elif whole:
+            nothing = torch.zeros_like(whole[0])
+            found = nothing, nothing, self._noise_level
+        self._conditionings[active] = found
+        return found
 
     def errors(self, x0: Tensor) -> dict[str, list[float | None]]:
         """RMS of phi_s(x0) against the composed low-pass image, in each reference's part of the plane.
@@ -180,8 +182,10 @@ class LowFrequencyGuidance:
         return figures
 
     def to(self, device: str) -> LowFrequencyGuidance:
-        """The same guidance with its tensors on `device`."""
+        """The same guidance with its tensors on `device`; itself, composed already, where they are there."""
         moved = [reference.to(device) for reference in self.references]
+        if all(new is old for new, old in zip(moved, self.references, strict=True)):
+            return self
         return LowFrequencyGuidance(moved, composition=self.composition, space=self.space)
 
     def _active(self, step: Step) -> tuple[int, ...]:
