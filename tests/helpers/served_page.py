@@ -43,7 +43,8 @@ class Served:
         import psutil
 
         def is_one(process):
-            with contextlib.suppress(psutil.NoSuchProcess):  # ended meanwhile; a zombie has no command
+            # One that has ended meanwhile, or is a zombie, has no command.
+            with contextlib.suppress(psutil.NoSuchProcess):
                 return "medsynth.web.session" in process.cmdline()
             return False
 
