@@ -19,6 +19,7 @@ from PySide6 import QtCore, QtGui, QtWidgets
 from harness import (
     application,
     mrmlwidgets,
+    observers,
     parameternode,
     pythonqt,
     scripted,
@@ -125,6 +126,7 @@ class Desktop:
         self.app.forgetModules()
         self.panel.q.hide()
         slicer.mrmlScene.Clear(False)
+        observers.removeAll()
         sys.path.remove(str(self.folder))
         for name in [n for n in sys.modules if n.split(".")[0] in ("MedSynth", "MedSynthLib")]:
             del sys.modules[name]

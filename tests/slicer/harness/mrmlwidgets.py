@@ -7,6 +7,7 @@ from types import MappingProxyType
 from PySide6.QtCore import Property, Signal
 from PySide6.QtWidgets import QComboBox, QSizePolicy, QVBoxLayout, QWidget
 
+from harness.observers import observe
 from harness.placewidget import qSlicerMarkupsPlaceWidget
 
 
@@ -76,7 +77,7 @@ class qMRMLNodeComboBox(QWidget):
         if scene is not None:
             events = (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent)
             events += (scene.EndImportEvent, scene.EndBatchProcessEvent)
-            self._tags = [scene.AddObserver(e, self._sceneChanged) for e in events]
+            self._tags = [observe(scene, e, self._sceneChanged) for e in events]
         self._refresh()
 
     def _sceneChanged(self, caller, event):

@@ -10,6 +10,8 @@ from PySide6.QtCore import Property, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QHBoxLayout, QToolButton, QWidget
 
+from harness.observers import observe
+
 NODE_EVENTS = (
     *("ModifiedEvent", "PointAddedEvent", "PointRemovedEvent", "PointPositionDefinedEvent"),
     *("PointPositionUndefinedEvent", "FixedNumberOfControlPointsModifiedEvent"),
@@ -57,7 +59,7 @@ class qSlicerMarkupsPlaceWidget(QWidget):
             (self._selection, "ModifiedEvent"),
             (self._selection, self._selection.ActivePlaceNodePlacementValidEvent),
         )
-        self._modeTags = [(o, o.AddObserver(event, self._update)) for o, event in watched]
+        self._modeTags = [(o, observe(o, event, self._update)) for o, event in watched]
         self._update()
 
     def currentNode(self):

@@ -10,6 +10,7 @@ from PySide6.QtCore import Property
 from PySide6.QtWidgets import QGridLayout, QToolButton
 
 from harness.mrmlwidgets import qMRMLWidget
+from harness.observers import observe
 
 EFFECTS = (
     *("Paint", "Draw", "Erase", "Level tracing", "Grow from seeds", "Fill between slices"),
@@ -90,7 +91,7 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         interaction = slicer.app.applicationLogic().GetInteractionNode()
         if interaction is not self._interaction:
             self._interaction = interaction
-            interaction.AddObserver("ModifiedEvent", self._interactionModified)
+            observe(interaction, "ModifiedEvent", self._interactionModified)
         self.updateWidgetFromMRML()
 
     def _interactionModified(self, caller=None, event=None):
