@@ -1,6 +1,6 @@
 """Mammography, one breast on up to 832 x 512 pixels of 0.25 mm, in gray values (8 bits)."""
 
-from medsynth.domains.base import OrganFinder, Preset
+from medsynth.domains.base import FewCalls, OrganFinder, Preset
 from medsynth.domains.display_units import DISPLAY_UNITS
 
 PRESET = Preset(
@@ -10,7 +10,8 @@ PRESET = Preset(
     grid=(832, 512),
     pixel_mm=0.25,
     weights="mammography_832.safetensors",
-    experts=("mammography_fine_832",),
+    experts=("mammography_fine_832", "mammography_four_832"),
+    few_calls=FewCalls(4, "mammography_four_832"),
     anatomy_factor=16,
     lesion_kinds=("round_mass", "spiculated_mass", "microcalcifications"),
     phantoms=("breast",),
