@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes the environment of the Slicer harness once (Python 3.12 where there is one, else the current
-# Python) and runs its tests, a process a core. Arguments go to pytest: `-n 0` for one process.
+# Python) and runs its tests. Arguments go to pytest.
 set -eu
 cd "$(dirname "$0")/../.."
 environment="${MEDSYNTH_SLICER_ENV:-.venv312}"
@@ -14,10 +14,10 @@ if [ ! -x "$environment/bin/python" ]; then
     done
     "$python" -m venv "$environment"
 fi
-if ! "$environment/bin/python" -c "import slicer_core, PySide6, psutil, pydicom, pytest, scipy, xdist" 2>/dev/null; then
-    "$environment/bin/python" -m pip install -q --no-compile -r tests/slicer/requirements.txt
+if ! "$environment/bin/python" -c "import slicer_core, PySide6, psutil, pydicom, pytest, scipy" 2>/dev/null; then
+    "$environment/bin/python" -m pip install -q -r tests/slicer/requirements.txt
 fi
 # Without a file, all of them; options alone name none.
 case " $* " in *" tests/"*) ;; *) set -- tests/slicer "$@" ;; esac
 export QT_QPA_PLATFORM=offscreen OMP_NUM_THREADS=1
-exec "$environment/bin/python" -m pytest -n auto --dist loadfile "$@"
+exec "$environment/bin/python" -m pytest "$@"
